@@ -1,0 +1,59 @@
+// How the status of a GpuJob is put together from claims.
+import type { GpuJob, GpuJobStatus } from '../../api/gpujob.ts'
+import type { GpuJobReasons } from '../../api/conditions.ts'
+import { condition, type Claim, withClaims } from './conditions.ts'
+
+/** A claim whose reason is one of those documented for its condition. */
+export type JobClaim = { [Type in keyof GpuJobReasons]: Claim<Type, GpuJobReasons[Type]> }[keyof GpuJobReasons]
+
+/** Before the first write. */
+export const initialStatus: GpuJobStatus = { state: 'Waiting', lastRun: 0, failures: 0 }
+
+/** The sentences that stand in more than one step. */
+export const because = {
+  admitted: { type: 'Admitted', status: 'True', reason: 'Admitted', message: 'the job may be placed' },
+  notFinished: { type: 'Finished', status: 'False', reason: 'NotFinished', message: 'the job is not over' },
+  recorded: (run: number, provider: string) => `run ${run} is placed on provider ${provider}`,
+  neverFits: (reasons: readonly string[]) =>
+    `no node of any provider could ever take it: ${reasons.join(', ') || 'there are no nodes'}`,
+  waits: (reasons: readonly string[]) => `waits for room: ${reasons.join(', ') || 'other jobs come first'}`,
+} as const satisfies Record<string, JobClaim | ((...words: never[]) => string)>
+
+/** The status after this pass: claims laid over the conditions, `change` over the fields, state and why derived. */
+export function withJobClaims(
+  job: GpuJob,
+  claims: readonly JobClaim[],
+  { now, change = {} }: { readonly now: number; readonly change?: Partial<GpuJobStatus> },
+): GpuJobStatus {
+  const generation = job.metadata.generation
+  const conditions = withClaims(job.status?.conditions, claims, { now, generation })
+  return {
+    ...initialStatus,
+    ...job.status,
+    ...change,
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    ...summary(conditions),
+    conditions,
+  }
+}
+
+/** The two columns of `kubectl get`, derived from the conditions alone. */
+function summary(conditions: GpuJobStatus['conditions']): Pick<GpuJobStatus, 'state' | 'why'> {
+  const [admitted, placed, running, finished] = ['Admitted', 'Placed', 'Running', 'Finished'].map((type) =>
+    condition(conditions, type),
+  )
+  if (finished?.status === 'True') {
+    return { state: finished.reason === 'Succeeded' ? 'Succeeded' : 'Failed', why: short(finished.message) }
+  }
+  if (admitted?.status === 'False') {
+    return { state: admitted.reason === 'Suspended' ? 'Suspended' : 'Refused', why: short(admitted.message) }
+  }
+  if (running?.status === 'True') return { state: 'Running', why: '' }
+  if (running?.status === 'Unknown') return { state: 'Running', why: short(running.message) }
+  if (placed?.status === 'True') return { state: 'Placed', why: short(running?.message ?? '') }
+  return { state: 'Waiting', why: short(`${placed?.reason ?? 'Waiting'}: ${placed?.message ?? ''}`) }
+}
+
+function short(text: string): string {
+  return text.length <= 256 ? text : `${text.slice(0, 255)}…`
+}

@@ -1,0 +1,210 @@
+// The life of a GpuJob, decided from one look at the world: docs in crds/gpujob.md.
+import type { GpuJob, GpuJobStatus } from '../../api/gpujob.ts'
+import type { GpuRun, StopReason } from '../../api/gpurun.ts'
+import { toMillis, toTime } from '../../api/time.ts'
+import type { Decision as EngineDecision, Explanation } from '../scheduling/facts.ts'
+import { payloadSources } from '../workload/payload.ts'
+import { type Claim, isTrue } from './conditions.ts'
+import { because, initialStatus, type JobClaim, withJobClaims } from './gpujob-status.ts'
+import { isRunOf, outcomeOf } from './gpurun.ts'
+import { afterRun } from './run-outcome.ts'
+
+/** All that one pass knows. */
+export interface Seen {
+  readonly job: GpuJob
+  /** The object that has the name of the recorded run, whoever made it. */
+  readonly run: GpuRun | undefined
+  /** What the engine chose for the next run; it is booked there, and not yet recorded. */
+  readonly choice: EngineDecision | undefined
+  /** Why the engine has chosen nothing. */
+  readonly explanation: Explanation | undefined
+  /** Wall clock, milliseconds. */
+  readonly now: number
+}
+
+/** A change to the world, as data: a test can compare it and a log can print it. */
+export type Effect =
+  | { readonly do: 'createRun'; readonly placement: NonNullable<GpuJobStatus['placement']>; readonly stop?: StopReason }
+  | { readonly do: 'stopRun'; readonly run: GpuRun; readonly reason: StopReason }
+  | { readonly do: 'deleteJob' }
+
+export interface Decision {
+  readonly effect?: Effect
+  /** The whole status as it is to be; absent: as it is. */
+  readonly status?: GpuJobStatus
+  readonly recheckMs?: number
+}
+
+/** `undefined` hands over to the next step; anything else is the decision of this pass. */
+type Step = (seen: Seen) => Decision | undefined
+
+/** The life of a job, in order. */
+export const steps: readonly Step[] = [
+  leave, // First: a job on its way out acquires nothing.
+  rest, // A finished job never runs again.
+  start, // The record of a placement comes before its run.
+  yieldToNamesake, // What only has our name is not ours.
+  settle, // A run that is over gives its outcome to the job.
+  stop, // Suspended while it runs.
+  follow,
+  refuse, // What cannot travel yet is said before it waits for GPUs.
+  pause,
+  backOff,
+  record, // The engine chose; the choice is written down before anything acts on it.
+  wait,
+]
+
+export function decide(seen: Seen): Decision {
+  for (const step of steps) {
+    const decision = step(seen)
+    if (decision) return decision
+  }
+  return {}
+}
+
+/** How long the hub looks away from a waiting job before it tells again why it waits. */
+const explainAgainMs = 60_000
+
+function leave({ job }: Seen): Decision | undefined {
+  return job.metadata.deletionTimestamp === undefined ? undefined : {}
+}
+
+function rest({ job, now }: Seen): Decision | undefined {
+  if (!isTrue(job.status?.conditions, 'Finished')) return undefined
+
+  const finished = toMillis(job.status?.finishedAt ?? job.metadata.creationTimestamp)
+  const remaining = finished + job.spec.ttlSecondsAfterFinished * 1000 - now
+  return remaining > 0 ? { recheckMs: remaining } : { effect: { do: 'deleteJob' } }
+}
+
+function start({ job, run }: Seen): Decision | undefined {
+  const placement = job.status?.placement
+  if (!placement || run) return undefined
+
+  // Even a job that is suspended by now gets its run, with the stop order in it: the name may exist where
+  // this hub cannot see it yet, and only an object that says "stopped" keeps a lagging hub from starting it.
+  return { effect: { do: 'createRun', placement, ...(job.spec.suspend ? { stop: 'Suspended' as const } : {}) } }
+}
+
+function yieldToNamesake(seen: Seen): Decision | undefined {
+  const { job, run } = seen
+  const placement = job.status?.placement
+  if (!placement || !run || isRunOf(run, job, placement.run)) return undefined
+
+  return claim(seen, {
+    type: 'Placed',
+    status: 'False',
+    reason: 'NameTaken',
+    message: `GpuRun ${run.metadata.namespace}/${run.metadata.name} exists and was not made for this job; remove it and the job goes on`,
+  })
+}
+
+function settle(seen: Seen): Decision | undefined {
+  const { job, run } = seen
+  if (!job.status?.placement || !run) return undefined
+
+  const outcome = outcomeOf(run)
+  return outcome && { status: afterRun(job, { run, outcome, now: seen.now }) }
+}
+
+function stop({ job, run }: Seen): Decision | undefined {
+  if (!job.status?.placement || !run || !job.spec.suspend || run.spec.stop) return undefined
+  return { effect: { do: 'stopRun', run, reason: 'Suspended' } }
+}
+
+function follow(seen: Seen): Decision | undefined {
+  const { job, run } = seen
+  if (!job.status?.placement || !run) return undefined
+
+  const placed: JobClaim = { type: 'Placed', status: 'True', reason: 'Recorded', message: because.recorded(run.spec.run, job.status.placement.provider) }
+  const { startedAt } = run.status ?? {}
+  return {
+    status: withJobClaims(job, [placed, runningClaim(run)], {
+      now: seen.now,
+      change: startedAt === undefined ? {} : { startedAt: job.status.startedAt ?? startedAt },
+    }),
+  }
+}
+
+function runningClaim(run: GpuRun): JobClaim {
+  if (run.spec.stop) {
+    const status = run.status?.state === 'Running' ? 'True' : 'False'
+    return { type: 'Running', status, reason: 'Stopping', message: 'the provider was told to stop this run' }
+  }
+  if (run.status?.state !== 'Running') {
+    return { type: 'Running', status: 'False', reason: 'Starting', message: 'the provider has not yet started all workers' }
+  }
+  if (run.status.reason === 'NodeLost') {
+    return { type: 'Running', status: 'Unknown', reason: 'RunLost', message: run.status.message ?? 'a worker is on a node that does not answer' }
+  }
+  return { type: 'Running', status: 'True', reason: 'Running', message: 'all workers run' }
+}
+
+function refuse(seen: Seen): Decision | undefined {
+  const sources = payloadSources(seen.job.spec.template)
+  if (sources.length === 0) return undefined
+
+  return claim(seen, {
+    type: 'Admitted',
+    status: 'False',
+    reason: 'NotSupportedYet',
+    message: `Secrets and ConfigMaps do not travel to providers yet; take out ${sources.slice(0, 3).join(', ')}`,
+  })
+}
+
+function pause(seen: Seen): Decision | undefined {
+  if (!seen.job.spec.suspend) return undefined
+  return claim(seen, { type: 'Admitted', status: 'False', reason: 'Suspended', message: 'spec.suspend is true' })
+}
+
+function backOff(seen: Seen): Decision | undefined {
+  const { job, now } = seen
+  const remaining = job.status?.notBefore === undefined ? 0 : toMillis(job.status.notBefore) - now
+  return remaining > 0 ? { recheckMs: remaining } : undefined
+}
+
+function record(seen: Seen): Decision | undefined {
+  const { job, choice, now } = seen
+  const status = job.status ?? initialStatus
+  if (!choice || choice.run !== status.lastRun + 1) return undefined
+
+  const { run, provider, nodes } = choice
+  const { notBefore: _, ...rest } = status
+  return {
+    status: withJobClaims(
+      { ...job, status: rest },
+      [
+        because.admitted,
+        { type: 'Placed', status: 'True', reason: 'Recorded', message: because.recorded(run, provider) },
+        { type: 'Running', status: 'False', reason: 'Starting', message: 'the provider has not yet started all workers' },
+        because.notFinished,
+      ],
+      { now, change: { placement: { run, provider, nodes, recordedAt: toTime(now) }, lastRun: run } },
+    ),
+  }
+}
+
+function wait(seen: Seen): Decision {
+  return { ...claim(seen, waitingClaim(seen.explanation)), recheckMs: explainAgainMs }
+}
+
+function waitingClaim(explanation: Explanation | undefined): JobClaim {
+  if (!explanation) return { type: 'Placed', status: 'False', reason: 'Waiting', message: 'the engine has not looked at this job yet' }
+
+  const reasons = explanation.reasons.slice(0, 3).map(({ reason }) => reason)
+  return explanation.verdict === 'NeverFits'
+    ? { type: 'Placed', status: 'False', reason: 'NeverFits', message: because.neverFits(reasons) }
+    : { type: 'Placed', status: 'False', reason: 'Waiting', message: because.waits(reasons) }
+}
+
+/** One claim over the conditions that every job has from its first status on. */
+function claim({ job, now }: Seen, one: JobClaim): Decision {
+  const first: JobClaim[] = [
+    because.admitted,
+    { type: 'Placed', status: 'False', reason: 'Waiting', message: 'no run is placed' },
+    { type: 'Running', status: 'False', reason: 'NotStarted', message: 'no run is placed' },
+    because.notFinished,
+  ]
+  const keeps = (type: Claim['type']) => type !== one.type && (type !== 'Placed' || job.status?.placement === undefined)
+  return { status: withJobClaims(job, [...first.filter(({ type }) => keeps(type)), one], { now }) }
+}

@@ -1,0 +1,126 @@
+// What a run that is over means for its job: done, failed for good, or placed again.
+import type { GpuJob, GpuJobStatus } from '../../api/gpujob.ts'
+import type { GpuRun } from '../../api/gpurun.ts'
+import { toTime } from '../../api/time.ts'
+import { initialStatus, type JobClaim, withJobClaims } from './gpujob-status.ts'
+import type { RunOutcome } from './gpurun.ts'
+
+/** How many ended runs the job's status remembers. */
+const rememberedRuns = 10
+const excludedProvidersMax = 64
+
+export interface EndedRun {
+  readonly run: GpuRun
+  readonly outcome: RunOutcome
+  /** Wall clock of the hub, milliseconds; the provider's own times are shown, never reckoned with. */
+  readonly now: number
+}
+
+/** The job's status once the run's outcome is written down; its placement is gone from it. */
+export function afterRun(job: GpuJob, ended: EndedRun): GpuJobStatus {
+  const { placement: _, ...kept } = job.status ?? initialStatus
+  const status = { ...kept, runs: [...(kept.runs ?? []), memoryOf(job, ended)].slice(-rememberedRuns) }
+  const verdict = verdictOn(job, ended)
+  const claims: JobClaim[] = verdict.finished
+    ? [
+        { type: 'Running', status: 'False', reason: 'Over', message: 'the last run is over' },
+        { type: 'Finished', status: 'True', reason: verdict.finished.reason, message: verdict.finished.message },
+      ]
+    : [
+        { type: 'Placed', status: 'False', reason: verdict.change?.notBefore ? 'BackingOff' : 'Waiting', message: verdict.message },
+        { type: 'Running', status: 'False', reason: 'NotStarted', message: 'no run is placed' },
+      ]
+  return withJobClaims({ ...job, status }, claims, {
+    now: ended.now,
+    change: { ...verdict.change, ...(verdict.finished ? { finishedAt: toTime(ended.now) } : {}) },
+  })
+}
+
+type FinishedReason = Extract<JobClaim, { type: 'Finished' }>['reason']
+
+type Verdict =
+  | { readonly finished: { readonly reason: FinishedReason; readonly message: string }; readonly change?: Partial<GpuJobStatus> }
+  | { readonly finished?: undefined; readonly message: string; readonly change?: Partial<GpuJobStatus> }
+
+function verdictOn(job: GpuJob, ended: EndedRun): Verdict {
+  switch (ended.outcome) {
+    case 'Succeeded':
+      return { finished: { reason: 'Succeeded', message: 'all workers ended with exit code 0' } }
+    case 'Failed':
+      return afterFailure(job, ended)
+    case 'Rejected':
+      return afterRejection(job, ended)
+    // Not the job's fault: no blame, no waiting.
+    case 'Lapsed':
+    case 'Reclaimed':
+      return { message: `run ${ended.run.spec.run} was ${ended.outcome.toLowerCase()} and the job is placed again` }
+    case 'Stopped':
+      return { message: `run ${ended.run.spec.run} was stopped` }
+  }
+}
+
+function afterFailure(job: GpuJob, { run, now }: EndedRun): Verdict {
+  const failures = (job.status?.failures ?? 0) + 1
+  const what = failureText(run)
+  if (run.status?.reason === 'DeadlineExceeded') {
+    return { finished: { reason: 'DeadlineExceeded', message: `ran longer than spec.maxRuntimeSeconds: ${what}` }, change: { failures } }
+  }
+  const action = exitCodeAction(job, run.status?.exitCode)
+  if (action === 'Fail') {
+    return { finished: { reason: 'ExitCodeFails', message: `spec.retry.exitCodes says Fail: ${what}` }, change: { failures } }
+  }
+  if (failures > job.spec.retry.limit) {
+    return { finished: { reason: 'RetriesExhausted', message: `more failures than spec.retry.limit: ${what}` }, change: { failures } }
+  }
+  return { message: `tried again after ${what}`, change: { failures, notBefore: toTime(roundUp(now + backOffMs(failures, 10_000))) } }
+}
+
+function afterRejection(job: GpuJob, { run, now }: EndedRun): Verdict {
+  const rejections = (job.status?.rejections ?? 0) + 1
+  const provider = job.status?.placement?.provider
+  // A full node may empty again; every other refusal would come back from the same provider.
+  const excluded = run.status?.reason === 'NoRoom' || provider === undefined ? [] : [provider]
+  const excludedProviders = [...new Set([...(job.status?.excludedProviders ?? []), ...excluded])].slice(-excludedProvidersMax)
+  return {
+    message: `rejected by provider ${provider}: ${failureText(run)}`,
+    change: {
+      rejections,
+      notBefore: toTime(roundUp(now + backOffMs(rejections, 5000))),
+      ...(excludedProviders.length > 0 ? { excludedProviders } : {}),
+    },
+  }
+}
+
+/** Doubles from `firstMs` with each attempt, ten minutes at most. */
+export function backOffMs(attempt: number, firstMs: number): number {
+  return Math.min(firstMs * 2 ** Math.min(attempt - 1, 16), 600_000)
+}
+
+/** Times in a status are whole seconds: rounding down would shorten a wait. */
+function roundUp(ms: number): number {
+  return Math.ceil(ms / 1000) * 1000
+}
+
+function exitCodeAction(job: GpuJob, exitCode: number | undefined): 'Fail' | 'Retry' | undefined {
+  if (exitCode === undefined) return undefined
+  return job.spec.retry.exitCodes?.find((rule) => rule.in.includes(exitCode))?.action
+}
+
+function failureText({ status }: GpuRun): string {
+  const code = status?.exitCode === undefined ? '' : ` with exit code ${status.exitCode}`
+  return `${status?.reason ?? 'Unknown'}${code}`
+}
+
+function memoryOf(job: GpuJob, { run, outcome, now }: EndedRun): NonNullable<GpuJobStatus['runs']>[number] {
+  const { reason = outcome, exitCode, startedAt, finishedAt = toTime(now) } = run.status ?? {}
+  return {
+    run: run.spec.run,
+    provider: job.status?.placement?.provider ?? '',
+    outcome,
+    reason,
+    ...(exitCode === undefined ? {} : { exitCode }),
+    ...(startedAt === undefined ? {} : { startedAt }),
+    finishedAt,
+  }
+}
+

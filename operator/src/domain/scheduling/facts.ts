@@ -1,0 +1,104 @@
+// What the engine knows: facts about providers, nodes and jobs, and what is booked.
+// Units: whole GPUs, CPU in milli, memory in MiB. Facts are values: a new one replaces the old one of the same name.
+import type { Reason } from './reasons.ts'
+
+/** GPUs, CPU and memory: what a worker needs, what a node has, what is free on it. */
+export interface Room {
+  readonly gpus: number
+  readonly cpuMilli: number
+  readonly memoryMiB: number
+}
+
+export interface Taint {
+  readonly key: string
+  readonly value?: string | undefined
+  readonly effect: string
+}
+
+/** As in a pod: no key tolerates every key, no effect every effect; the default operator is Equal. */
+export interface Toleration {
+  readonly key?: string | undefined
+  readonly operator?: string | undefined
+  readonly value?: string | undefined
+  readonly effect?: string | undefined
+}
+
+export interface ProviderFact {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly state: 'Connected' | 'Disconnected' | 'Cordoned' | 'NotReady'
+  /** The taint keys that the owner lets jobs tolerate; absent: any. */
+  readonly tolerates?: readonly string[] | undefined
+  /** Model → millionths of a currency unit; a model without a price costs nothing. */
+  readonly pricesPerGpuHour?: Readonly<Record<string, number>> | undefined
+}
+
+export interface NodeFact {
+  readonly provider: string
+  readonly name: string
+  readonly model: string
+  /** The nominal size of one GPU. */
+  readonly gpuMemoryMiB: number
+  /** Healthy and offered, before anyone's use. */
+  readonly gpus: number
+  /** Allocatable, before anyone's use. */
+  readonly cpuMilli: number
+  readonly memoryMiB: number
+  /** Pods that are not ours; our own use is the sum of the bookings. */
+  readonly usedByOthers: Room
+  readonly labels: Readonly<Record<string, string>>
+  readonly taints: readonly Taint[]
+  /** Why the owner or the hub keeps this node back, as one word; absent: it is offered. */
+  readonly withheld?: string | undefined
+}
+
+export interface JobFact {
+  readonly uid: string
+  /** namespace/name */
+  readonly key: string
+  /** The run to be placed: 1, 2, 3 … */
+  readonly run: number
+  readonly priority: number
+  readonly createdMs: number
+  readonly workers: number
+  readonly perWorker: Room
+  /** Canonical names, in any order; empty: any model. */
+  readonly models: readonly string[]
+  readonly gpuMemoryMiB?: number | undefined
+  readonly providerSelector: Readonly<Record<string, string>>
+  readonly nodeSelector: Readonly<Record<string, string>>
+  readonly tolerations: readonly Toleration[]
+  readonly excludedProviders: readonly string[]
+  /** provider/node, where this job failed before. */
+  readonly avoidNodes?: readonly string[] | undefined
+  /** The most per GPU and hour, in millionths of a currency unit. */
+  readonly maxPrice?: number | undefined
+}
+
+/** GPUs promised to one run. It may name nodes and providers that are not known (yet). */
+export interface Booking {
+  readonly uid: string
+  readonly run: number
+  readonly provider: string
+  readonly nodes: readonly { readonly name: string; readonly workers: number }[]
+  readonly perWorker: Room
+}
+
+/** A booking that the engine made itself: run `run` of job `key` shall start there. */
+export type Decision = Booking & { readonly key: string }
+
+/** Why a job waits. A node counts once, under the first filter that it failed. */
+export interface Explanation {
+  /** NeverFits: it would not fit either if every known node that is not withheld were empty and its provider connected. */
+  readonly verdict: 'NeverFits' | 'Waits'
+  /** Most frequent first. Empty where the job fits and has only not been decided yet. */
+  readonly reasons: readonly { readonly reason: Reason; readonly count: number }[]
+}
+
+/** All that the engine knows, sorted by name: enough to build an equal engine of it. */
+export interface EngineSnapshot {
+  readonly providers: readonly ProviderFact[]
+  readonly nodes: readonly NodeFact[]
+  readonly waiting: readonly JobFact[]
+  readonly bookings: readonly Booking[]
+}

@@ -1,0 +1,23 @@
+/** Why a node does not take a job now; cheapest to find and most lasting first. The texts are sentences for users. */
+export const reasons = {
+  NoNodes: 'The federation has no GPU node yet',
+  NotConnected: 'The provider is not connected to the hub',
+  ProviderNotReady: 'The provider is connected but not ready to take jobs',
+  ProviderCordoned: 'The provider takes no new jobs',
+  ProviderSelector: 'The labels of the provider do not match placement.providerSelector',
+  ProviderExcluded: 'The job has to stay away from this provider',
+  WrongModel: 'The GPUs are none of the models that gpus.models names',
+  TooLittleGpuMemory: 'The GPUs have less memory than gpus.memory asks for',
+  TooExpensive: 'The GPUs cost more than placement.maxPricePerGpuHour',
+  NodeSelector: 'The labels of the node do not match placement.nodeSelector',
+  NodeAvoided: 'The job failed on this node before',
+  Taint: 'The node has a taint that the job does not tolerate',
+  NodeTooSmall: 'One worker needs more GPUs, CPU or memory than the node has when it is empty',
+  NotEnoughFreeGpus: 'Too few GPUs of the node are free for one worker',
+  NotEnoughFreeCpu: 'Too little CPU of the node is free for one worker',
+  NotEnoughFreeMemory: 'Too little memory of the node is free for one worker',
+  GangDoesNotFit: 'The node has room for a worker, but not all workers fit on one provider in equal numbers per node',
+} as const
+
+/** `Withheld:Mig` and the like: the owner or the hub keeps the node back, and says why in one word. */
+export type Reason = keyof typeof reasons | `Withheld:${string}`
