@@ -1,0 +1,90 @@
+// Every type and reason that a status can say. Each stands on the page of its kind in crds/, and a test holds the two together.
+
+/** What each reason of each condition of a GpuJob means. */
+export const gpuJobReasons = {
+  Admitted: {
+    Admitted: 'The job is well formed and may be placed.',
+    Suspended: 'spec.suspend is true: the job holds no GPU until it is set to false.',
+    NotSupportedYet: 'The job asks for something that this version cannot do; the message names it.',
+    Invalid: 'The job passed the schema but cannot run as written; the message names the field.',
+  },
+  Placed: {
+    Recorded: 'A provider and its nodes are chosen and written down in status.placement.',
+    Waiting: 'GPUs that would fit exist, but are in use or their provider is silent.',
+    NeverFits: 'No provider has nodes that could ever hold this job; it is tried again when nodes change.',
+    BackingOff: 'The last run failed or was rejected; the next is placed after status.notBefore.',
+    NameTaken: 'An object that is not ours has the name that the GpuRun would have.',
+  },
+  Running: {
+    Running: 'All workers run.',
+    NotStarted: 'No run has begun yet.',
+    Starting: 'The order is given; the provider is starting the workers.',
+    Stopping: 'The run was told to stop and has not ended yet.',
+    RunLost: 'The GpuRun is gone although nobody here deleted it.',
+    Over: 'The job has finished or rests: nothing of it runs.',
+  },
+  Finished: {
+    Succeeded: 'Every worker ended with exit code 0.',
+    Failed: 'The last run failed and may not be repeated.',
+    DeadlineExceeded: 'The job ran longer than spec.maxRuntimeSeconds.',
+    RetriesExhausted: 'More runs failed than spec.retry.limit allows.',
+    ExitCodeFails: 'A worker ended with an exit code for which spec.retry.exitCodes says Fail.',
+    NotFinished: 'The job is not over.',
+  },
+} as const satisfies Record<string, Readonly<Record<string, string>>>
+
+/** What each reason of each condition of a Provider means. */
+export const providerReasons = {
+  Connected: {
+    Heartbeat: 'The agent renews its Lease.',
+    Silent: 'The agent has not renewed its Lease for a while: no new work goes there.',
+    NeverSeen: 'No agent has connected yet.',
+  },
+  Verified: {
+    NotYet: 'What the provider claims is believed: this version checks no claims.',
+  },
+  Ready: {
+    Ready: 'The provider takes new work.',
+    Cordoned: 'spec.intake is Cordoned: no new work goes there, what runs goes on.',
+    NotConnected: 'The agent is silent or was never seen.',
+    NameTaken: 'The namespace of the provider exists and is not ours.',
+  },
+} as const satisfies Record<string, Readonly<Record<string, string>>>
+
+/** What each reason in the status of a GpuRun means. The schema takes any word: an agent may be newer than its hub. */
+export const gpuRunReasons = {
+  Completed: 'Every worker ended with exit code 0.',
+  NonZeroExit: 'A worker ended with another exit code; status.exitCode has it.',
+  OOMKilled: 'A worker needed more memory than its limit.',
+  DeadlineExceeded: 'The run took longer than maxRuntimeSeconds.',
+  NoRoom: 'The provider could not put all workers on the chosen nodes within bindTimeoutSeconds.',
+  NameTaken: 'An object that is not ours has a name that this run needs on the provider.',
+  Invalid: 'The API server of the provider refused the Job; the message has its words.',
+  CreateContainerConfigError: 'The kubelet could not set a container up, such as a root image under runAsNonRoot.',
+  InvalidImageName: 'The name of an image cannot be read.',
+  ErrImageNeverPull: 'imagePullPolicy is Never and the node lacks the image.',
+  Evicted: 'A node evicted a worker, such as for lack of disk.',
+  Reclaimed: "The owner's own work took the GPUs back. This is no failure of the job.",
+  NodeLost: 'A node stopped answering while a worker was on it.',
+  Stopped: 'The hub told the run to stop: the job was deleted, suspended or replaced.',
+} as const satisfies Readonly<Record<string, string>>
+
+/** What each reason in spec.withheldBecause of a GpuNode means. */
+export const withheldReasons = {
+  Cordoned: 'The owner cordoned the node.',
+  NotReady: 'The node is not Ready.',
+  TimeSlicing: 'Its GPUs are shared by time-slicing, which is not offered yet.',
+  Mig: 'Its GPUs are cut into MIG slices, which is not offered yet.',
+  Unhealthy: 'None of its GPUs is healthy.',
+  NoGpu: 'It has no GPU that is advertised to Kubernetes.',
+} as const satisfies Readonly<Record<string, string>>
+
+export type GpuJobConditionType = keyof typeof gpuJobReasons
+export type GpuJobReason<Type extends GpuJobConditionType = GpuJobConditionType> = Type extends GpuJobConditionType
+  ? keyof (typeof gpuJobReasons)[Type]
+  : never
+export type ProviderConditionType = keyof typeof providerReasons
+export type ProviderReason<Type extends ProviderConditionType = ProviderConditionType> =
+  Type extends ProviderConditionType ? keyof (typeof providerReasons)[Type] : never
+export type GpuRunReason = keyof typeof gpuRunReasons
+export type WithheldReason = keyof typeof withheldReasons

@@ -1,0 +1,118 @@
+// The fields that several kinds share. Every one is bounded: the API server prices CEL rules by these maxima.
+import { z } from 'zod'
+
+/** A CEL rule of the API server, beside the field that it guards. Write the message so that it reads after the field's path. */
+export interface Rule {
+  readonly rule: string
+  readonly message: string
+  readonly fieldPath?: string
+}
+
+/** Goes into `.meta()` of the schema that the rules guard. */
+export function rules(...list: readonly Rule[]): { 'x-kubernetes-validations': readonly Rule[] } {
+  return { 'x-kubernetes-validations': list }
+}
+
+/** `x-kubernetes-list-type: map`: at most one item for each value of the keys. */
+export function listMap(...keys: readonly string[]): Record<string, unknown> {
+  return { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': keys }
+}
+
+/** `x-kubernetes-list-type: set`: no item twice. */
+export const listSet = { 'x-kubernetes-list-type': 'set' }
+
+/** `x-kubernetes-list-type: atomic`: changed as one value. */
+export const listAtomic = { 'x-kubernetes-list-type': 'atomic' }
+
+/** A point in time, RFC 3339. */
+export function instant() {
+  return z.string().max(64).meta({ format: 'date-time' })
+}
+
+/** One word in CamelCase, as in the reason of a condition. */
+export function reason() {
+  return z
+    .string()
+    .min(1)
+    .max(64)
+    .regex(/^[A-Z][A-Za-z0-9]*$/)
+}
+
+/** The name of a container, a volume, a job: letters, digits and dashes. */
+export function dnsLabel(max = 63) {
+  return z
+    .string()
+    .min(1)
+    .max(max)
+    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/)
+}
+
+/** The name of a Kubernetes object such as a node or a Secret: labels joined by dots. */
+export function objectName() {
+  return z
+    .string()
+    .min(1)
+    .max(253)
+    .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/)
+}
+
+export function uid() {
+  return z.string().min(1).max(64)
+}
+
+/** Money as people write it. A string: YAML would make a float of it. */
+export function price() {
+  return z
+    .string()
+    .max(12)
+    .regex(/^[0-9]{1,6}(\.[0-9]{1,4})?$/)
+}
+
+/** The canonical name of a GPU model, such as `H100` or `RTX4090`. */
+export function gpuModel() {
+  return z
+    .string()
+    .max(63)
+    .regex(/^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/)
+}
+
+/** A number or a string, as Kubernetes writes quantities and ports. The generator turns it into `x-kubernetes-int-or-string`. */
+export function intOrString(maxLength: number) {
+  return z.union([z.int(), z.string()]).meta({ 'x-kubernetes-int-or-string': true, maxLength })
+}
+
+const QUANTITY = '^[0-9]{1,15}([.][0-9]{1,9})?([numkMGTPE]|[KMGTPE]i|[eE][0-9]{1,2})?$'
+
+/** An amount such as `500m`, `2` or `16Gi`, never negative. */
+export function quantity() {
+  return intOrString(32).meta(
+    rules({
+      rule: `type(self) == int ? self >= 0 : string(self).matches('${QUANTITY}')`,
+      message: 'must be a quantity such as 500m, 2 or 16Gi',
+    }),
+  )
+}
+
+/** A quantity that the code wrote: always a string. */
+export function writtenQuantity() {
+  return z.string().min(1).max(32).regex(new RegExp(QUANTITY))
+}
+
+/** Labels or a selector. Keys are bounded by the rule, for a schema cannot say it of a map. */
+export function labelMap(max: number) {
+  return z
+    .record(
+      z.string(),
+      z
+        .string()
+        .max(63)
+        .regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/),
+    )
+    .meta({
+      maxProperties: max,
+      ...rules({
+        rule: "self.all(key, size(key) <= 317 && key.matches('^([a-z0-9][-a-z0-9.]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$'))",
+        message: 'has a key that is not a label key',
+      }),
+    })
+}

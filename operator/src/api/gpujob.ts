@@ -1,0 +1,181 @@
+import { z } from 'zod'
+import {
+  dnsLabel,
+  gpuModel,
+  instant,
+  labelMap,
+  listAtomic,
+  listMap,
+  listSet,
+  objectName,
+  price,
+  quantity,
+  reason,
+  rules,
+} from './fields.ts'
+import { AGE, type Kind } from './kind.ts'
+import { conditionsSchema, type DeepReadonly, type KubeObject } from './meta.ts'
+import { podTemplateSchema } from './template.ts'
+
+/** The name of a job becomes part of the names of its runs and pods, so it is shorter than Kubernetes allows. */
+export const MAX_JOB_NAME = 40
+
+export const failoverSchema = z
+  .object({
+    policy: z
+      .enum(['Fenced', 'Manual'])
+      .default('Fenced')
+      .describe('Fenced: the run stops by itself when its provider is cut off. Manual: it runs on through any outage.'),
+    leaseSeconds: z.int().min(30).max(86_400).default(600).describe('How long a Fenced run may go on without its hub.'),
+  })
+  .prefault({})
+
+export const bindTimeoutSeconds = () =>
+  z.int().min(10).max(3600).default(120).describe('How long a provider may take to put all workers on their nodes.')
+
+export const maxRuntimeSeconds = () =>
+  z.int().min(1).max(31_536_000).optional().describe('A run is ended after this time; absent: never.')
+
+export const ttlSecondsAfterFinished = () =>
+  z.int().min(0).max(31_536_000).default(604_800).describe('How long the finished job stays to be looked at.')
+
+const gpus = z
+  .object({
+    count: z.int().min(1).max(64).describe('GPUs of each worker.'),
+    models: z
+      .array(gpuModel())
+      .min(1)
+      .max(16)
+      .meta(listSet)
+      .optional()
+      .describe('Any of these will do; absent: any model.'),
+    memory: quantity()
+      .optional()
+      .describe('What a GPU must have at least, by its nominal size: an H100 is an 80Gi card.'),
+  })
+  .describe('The GPUs of each worker.')
+
+const exitCodeRule = z.object({
+  in: z.array(z.int().min(1).max(255)).min(1).max(255).meta(listSet),
+  action: z.enum(['Fail', 'Retry']),
+})
+
+const retry = z
+  .object({
+    limit: z.int().min(0).max(100).default(3).describe('How many failed runs are repeated.'),
+    exitCodes: z
+      .array(exitCodeRule)
+      .max(16)
+      .meta(listAtomic)
+      .optional()
+      .describe('The first rule that names the exit code decides; else Retry.'),
+  })
+  .prefault({})
+
+export const gpuJobSpecSchema = z.object({
+  queue: dnsLabel().optional().describe('Kept for later: this version has no queues.'),
+  priority: z
+    .int()
+    .min(-1000)
+    .max(1000)
+    .default(0)
+    .describe('Higher is placed first. It takes nothing away from a job that runs.'),
+  workers: z.int().min(1).max(1024).default(1).describe('A gang: all of them or none, on one provider.'),
+  gpus,
+  topology: z
+    .object({ within: z.enum(['Node', 'Rack', 'Zone']), rule: z.enum(['Required', 'Preferred']) })
+    .optional()
+    .describe('Kept for later: this version does not look at it.'),
+  placement: z
+    .object({
+      providerSelector: labelMap(16).optional().describe('Labels that the Provider must have.'),
+      nodeSelector: labelMap(16).optional().describe('Labels that the nodes must have.'),
+      maxPricePerGpuHour: price().optional().describe('Kept for later: this version does not look at prices.'),
+    })
+    .optional(),
+  template: podTemplateSchema,
+  retry,
+  failover: failoverSchema,
+  bindTimeoutSeconds: bindTimeoutSeconds(),
+  maxRuntimeSeconds: maxRuntimeSeconds(),
+  ttlSecondsAfterFinished: ttlSecondsAfterFinished(),
+  suspend: z.boolean().default(false).describe('true: the job gives its GPUs back and waits.'),
+})
+
+/** Where the workers of a run are: all nodes of it, with how many workers each. */
+export const nodeShareSchema = z.object({ name: objectName(), workers: z.int().min(1).max(1024) })
+
+const runNumber = () => z.int().min(1).max(2_147_483_647)
+
+export const gpuJobStatusSchema = z.object({
+  observedGeneration: z.int().min(0),
+  state: z
+    .enum(['Waiting', 'Suspended', 'Placed', 'Running', 'Succeeded', 'Failed', 'Refused'])
+    .describe('A summary of the conditions, for people.'),
+  why: z.string().max(256).optional().describe('Why it is not running, or how it ended, in a few words.'),
+  placement: z
+    .object({
+      run: runNumber(),
+      provider: dnsLabel(),
+      nodes: z.array(nodeShareSchema).min(1).max(1024).meta(listMap('name')),
+      recordedAt: instant(),
+    })
+    .optional()
+    .describe('The run that is live, recorded before it is ordered; absent when there is none.'),
+  lastRun: z.int().min(0).max(2_147_483_647).default(0).describe('The highest run number ever recorded.'),
+  failures: z.int().min(0).max(1_000_000).default(0).describe('Runs that counted against retry.limit.'),
+  runs: z
+    .array(
+      z.object({
+        run: runNumber(),
+        provider: dnsLabel(),
+        outcome: z.enum(['Succeeded', 'Failed', 'Rejected', 'Lapsed', 'Reclaimed', 'Stopped']),
+        reason: reason(),
+        exitCode: z.int().min(-1).max(2_147_483_647).optional(),
+        startedAt: instant().optional(),
+        finishedAt: instant(),
+      }),
+    )
+    .max(10)
+    .meta(listMap('run'))
+    .optional()
+    .describe('The last runs that are over, oldest first.'),
+  rejections: z.int().min(0).max(1_000_000).optional().describe('Runs in a row that a provider rejected.'),
+  notBefore: instant().optional().describe('No new placement before this time.'),
+  excludedProviders: z.array(dnsLabel()).max(64).meta(listSet).optional().describe('Not tried for the next placement.'),
+  startedAt: instant().optional().describe('When a run of it first ran.'),
+  finishedAt: instant().optional(),
+  conditions: conditionsSchema,
+})
+
+export const gpuJobSchema = z
+  .object({ spec: gpuJobSpecSchema, status: gpuJobStatusSchema.optional() })
+  .describe('A job that runs on GPUs of one of the providers.')
+
+export type GpuJobSpec = DeepReadonly<z.output<typeof gpuJobSpecSchema>>
+export type GpuJobStatus = DeepReadonly<z.output<typeof gpuJobStatusSchema>>
+export type GpuJob = KubeObject<'GpuJob', GpuJobSpec, GpuJobStatus>
+export type GpuJobState = GpuJobStatus['state']
+export type Placement = NonNullable<GpuJobStatus['placement']>
+export type NodeShare = Placement['nodes'][number]
+export type PastRun = NonNullable<GpuJobStatus['runs']>[number]
+
+export const gpuJobKind: Kind = {
+  kind: 'GpuJob',
+  plural: 'gpujobs',
+  singular: 'gpujob',
+  shortNames: ['gj'],
+  scope: 'Namespaced',
+  schema: gpuJobSchema,
+  columns: [
+    { name: 'State', type: 'string', jsonPath: '.status.state' },
+    { name: 'Why', type: 'string', jsonPath: '.status.why' },
+    { name: 'Provider', type: 'string', jsonPath: '.status.placement.provider' },
+    { name: 'Workers', type: 'integer', jsonPath: '.spec.workers' },
+    { name: 'GPUs', type: 'integer', jsonPath: '.spec.gpus.count', description: 'Of each worker' },
+    { name: 'Run', type: 'integer', jsonPath: '.status.lastRun' },
+    AGE,
+    { name: 'Priority', type: 'integer', jsonPath: '.spec.priority', priority: 1 },
+    { name: 'Models', type: 'string', jsonPath: '.spec.gpus.models', priority: 1 },
+  ],
+}

@@ -1,0 +1,69 @@
+import { z } from 'zod'
+import { gpuModel, labelMap, listAtomic, objectName, writtenQuantity } from './fields.ts'
+import { AGE, type Kind } from './kind.ts'
+import { conditionsSchema, type DeepReadonly, type KubeObject } from './meta.ts'
+
+const device = z
+  .object({
+    source: z.enum(['DevicePlugin', 'DRA']),
+    resource: z.string().min(1).max(317).describe('What a pod asks for, such as nvidia.com/gpu.'),
+    model: gpuModel().describe('The canonical name, such as H100.'),
+    product: z.string().max(256).describe('What the node itself calls it.'),
+    memoryMiB: z.int().min(0).max(16_777_216).describe('Of one device.'),
+    count: z.int().min(0).max(1024).describe('All of them, healthy or not.'),
+    healthy: z.int().min(0).max(1024).describe('Those that can be used.'),
+  })
+  .describe('GPUs of one kind in this node.')
+
+const taint = z.object({
+  key: z.string().min(1).max(317),
+  value: z.string().max(63).optional(),
+  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']),
+})
+
+export const gpuNodeSpecSchema = z
+  .object({
+    node: objectName().describe("The node's name in the provider's cluster."),
+    allocatable: z.object({ cpu: writtenQuantity(), memory: writtenQuantity(), ephemeralStorage: writtenQuantity() }),
+    usedByOthers: z
+      .object({ cpu: writtenQuantity(), memory: writtenQuantity(), gpus: z.int().min(0).max(1024) })
+      .describe("Asked for by pods that are not ours. Our own use is the hub's arithmetic."),
+    devices: z.array(device).max(64).meta(listAtomic),
+    labels: labelMap(64).optional(),
+    taints: z.array(taint).max(32).meta(listAtomic).optional(),
+    offer: z.enum(['Offered', 'Withheld']).describe('Withheld: no work goes there.'),
+    withheldBecause: z.enum(['Cordoned', 'NotReady', 'TimeSlicing', 'Mig', 'Unhealthy', 'NoGpu']).optional(),
+    message: z.string().max(1024).optional(),
+  })
+  .describe("The agent's claim.")
+
+export const gpuNodeStatusSchema = z
+  .object({ observedGeneration: z.int().min(0), conditions: conditionsSchema })
+  .describe("The hub's verdict.")
+
+export const gpuNodeSchema = z
+  .object({ spec: gpuNodeSpecSchema, status: gpuNodeStatusSchema.optional() })
+  .describe('One GPU node: as its provider claims it, and as the hub finds it.')
+
+export type GpuNodeSpec = DeepReadonly<z.output<typeof gpuNodeSpecSchema>>
+export type GpuNodeStatus = DeepReadonly<z.output<typeof gpuNodeStatusSchema>>
+export type GpuNode = KubeObject<'GpuNode', GpuNodeSpec, GpuNodeStatus>
+export type GpuDevice = GpuNodeSpec['devices'][number]
+export type Taint = NonNullable<GpuNodeSpec['taints']>[number]
+
+export const gpuNodeKind: Kind = {
+  kind: 'GpuNode',
+  plural: 'gpunodes',
+  singular: 'gpunode',
+  shortNames: ['gnode'],
+  scope: 'Namespaced',
+  schema: gpuNodeSchema,
+  columns: [
+    { name: 'Model', type: 'string', jsonPath: '.spec.devices[*].model' },
+    { name: 'Count', type: 'string', jsonPath: '.spec.devices[*].count' },
+    { name: 'Healthy', type: 'string', jsonPath: '.spec.devices[*].healthy' },
+    { name: 'Offer', type: 'string', jsonPath: '.spec.offer' },
+    { name: 'Why', type: 'string', jsonPath: '.spec.withheldBecause' },
+    AGE,
+  ],
+}

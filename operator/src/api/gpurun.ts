@@ -1,0 +1,100 @@
+import { z } from 'zod'
+import { dnsLabel, instant, listMap, objectName, reason, uid } from './fields.ts'
+import {
+  bindTimeoutSeconds,
+  failoverSchema,
+  maxRuntimeSeconds,
+  nodeShareSchema,
+  ttlSecondsAfterFinished,
+} from './gpujob.ts'
+import { AGE, type Kind } from './kind.ts'
+import type { DeepReadonly, KubeObject } from './meta.ts'
+import { podTemplateSchema } from './template.ts'
+
+export const gpuRunSpecSchema = z.object({
+  job: z
+    .object({ namespace: dnsLabel(), name: dnsLabel(), uid: uid() })
+    .describe('The GpuJob on the hub. Its uid counts, for a job made again under the same name is another job.'),
+  run: z
+    .int()
+    .min(1)
+    .max(2_147_483_647)
+    .describe('1, 2, 3 …: the fencing number. What carries an older one is refused.'),
+  workers: z.int().min(1).max(1024),
+  gpus: z.object({ count: z.int().min(1).max(64) }),
+  nodes: z.array(nodeShareSchema).min(1).max(1024).meta(listMap('name')),
+  failover: failoverSchema,
+  bindTimeoutSeconds: bindTimeoutSeconds(),
+  maxRuntimeSeconds: maxRuntimeSeconds(),
+  ttlSecondsAfterFinished: ttlSecondsAfterFinished(),
+  template: podTemplateSchema,
+  stop: z
+    .object({ reason: z.enum(['JobDeleted', 'Suspended', 'DeadlineExceeded', 'Superseded']), requestedAt: instant() })
+    .optional()
+    .describe('The order to stop and clean up. Once given it stays.'),
+  fenced: z
+    .object({ recordedAt: instant() })
+    .optional()
+    .describe('The hub has moved the job away: no status of this run is taken any more. Once marked it stays.'),
+})
+
+export const gpuRunStatusSchema = z.object({
+  observedGeneration: z.int().min(0),
+  state: z
+    .enum(['Running', 'Succeeded', 'Failed', 'Rejected', 'Lapsed', 'Reclaimed', 'Stopped'])
+    .optional()
+    .describe('Absent: not begun. All but Running are final.'),
+  reason: reason().optional(),
+  message: z.string().max(1024).optional(),
+  exitCode: z
+    .int()
+    .min(-1)
+    .max(2_147_483_647)
+    .optional()
+    .describe('Of the main container of the first worker that failed.'),
+  workers: z
+    .array(
+      z.object({
+        index: z.int().min(0).max(1023),
+        node: objectName(),
+        exitCode: z.int().min(-1).max(2_147_483_647).optional(),
+        reason: reason().optional(),
+      }),
+    )
+    .max(1024)
+    .meta(listMap('index'))
+    .optional()
+    .describe('Where each worker really is.'),
+  startedAt: instant().optional(),
+  finishedAt: instant().optional(),
+  cleanedAt: instant().optional().describe('Nothing of this run is left on the provider.'),
+})
+
+export const gpuRunSchema = z
+  .object({ spec: gpuRunSpecSchema, status: gpuRunStatusSchema.optional() })
+  .describe('The order to run a job once on one provider. Written by the hub, followed by the agent.')
+
+export type GpuRunSpec = DeepReadonly<z.output<typeof gpuRunSpecSchema>>
+export type GpuRunStatus = DeepReadonly<z.output<typeof gpuRunStatusSchema>>
+export type GpuRun = KubeObject<'GpuRun', GpuRunSpec, GpuRunStatus>
+export type GpuRunState = NonNullable<GpuRunStatus['state']>
+export type StopReason = NonNullable<GpuRunSpec['stop']>['reason']
+export type WorkerStatus = NonNullable<GpuRunStatus['workers']>[number]
+
+export const gpuRunKind: Kind = {
+  kind: 'GpuRun',
+  plural: 'gpuruns',
+  singular: 'gpurun',
+  shortNames: ['grun'],
+  scope: 'Namespaced',
+  schema: gpuRunSchema,
+  columns: [
+    { name: 'State', type: 'string', jsonPath: '.status.state' },
+    { name: 'Reason', type: 'string', jsonPath: '.status.reason' },
+    { name: 'Job', type: 'string', jsonPath: '.spec.job.name' },
+    { name: 'Run', type: 'integer', jsonPath: '.spec.run' },
+    { name: 'Workers', type: 'integer', jsonPath: '.spec.workers' },
+    { name: 'GPUs', type: 'integer', jsonPath: '.spec.gpus.count', description: 'Of each worker' },
+    AGE,
+  ],
+}

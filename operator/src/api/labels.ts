@@ -1,0 +1,26 @@
+/** Keys of the labels and annotations that this project reads or writes. */
+
+/** On everything made on a provider: the uid of the GpuRun that it belongs to. What lacks it is not ours. */
+export const RUN_UID_LABEL = 'gpucommons.io/run-uid'
+/** The uid of the GpuJob on the hub. */
+export const JOB_UID_LABEL = 'gpucommons.io/job-uid'
+/** The name of the GpuJob on the hub. */
+export const JOB_LABEL = 'gpucommons.io/job'
+/** The namespace of the GpuJob on the hub. */
+export const JOB_NAMESPACE_LABEL = 'gpucommons.io/job-namespace'
+/** Which run of the job it is: 1, 2, 3 … */
+export const RUN_NUMBER_LABEL = 'gpucommons.io/run-number'
+/** The name of the Provider. */
+export const PROVIDER_LABEL = 'gpucommons.io/provider'
+/** The uid of the Provider: a Provider made again under the same name is another one. */
+export const PROVIDER_UID_LABEL = 'gpucommons.io/provider-uid'
+/** The uid of the hub's namespace kube-system: which hub an object on a provider belongs to. */
+export const HUB_UID_LABEL = 'gpucommons.io/hub-uid'
+/** "true" on a Secret or ConfigMap whose owner lets it leave the hub. */
+export const MAY_TRAVEL_LABEL = 'gpucommons.io/may-travel'
+
+/** A label `key` of a job's template arrives on the provider's pods as this and the key. */
+export const TENANT_LABEL_PREFIX = 'tenant.gpucommons.io/'
+
+/** On the hub, what belongs to the Provider `acme` lies in the namespace `provider-acme`. */
+export const PROVIDER_NAMESPACE_PREFIX = 'provider-'

@@ -1,0 +1,42 @@
+import { z } from 'zod'
+import { AGE, type Kind } from './kind.ts'
+import type { DeepReadonly, KubeObject } from './meta.ts'
+
+/** There is one report in a provider's namespace, and this is its name. */
+export const REPORT_NAME = 'self'
+
+export const providerReportSpecSchema = z.object({
+  agentVersion: z.string().min(1).max(64),
+  kubernetesVersion: z.string().max(64).optional(),
+  podSecurity: z
+    .enum(['Baseline', 'Restricted', 'Privileged'])
+    .default('Baseline')
+    .describe("The Pod Security level of tenants' namespaces there: the owner's choice."),
+  networkIsolation: z
+    .enum(['Unknown', 'Enforced', 'NotEnforced'])
+    .default('Unknown')
+    .describe("Whether the cluster's network enforces NetworkPolicies, as far as the agent could see."),
+})
+
+export const providerReportSchema = z
+  .object({ spec: providerReportSpecSchema })
+  .describe('What an agent says of itself and of its cluster.')
+
+export type ProviderReportSpec = DeepReadonly<z.output<typeof providerReportSpecSchema>>
+export type ProviderReport = KubeObject<'ProviderReport', ProviderReportSpec, never>
+
+export const providerReportKind: Kind = {
+  kind: 'ProviderReport',
+  plural: 'providerreports',
+  singular: 'providerreport',
+  shortNames: ['prep'],
+  scope: 'Namespaced',
+  schema: providerReportSchema,
+  columns: [
+    { name: 'Agent', type: 'string', jsonPath: '.spec.agentVersion' },
+    { name: 'Kubernetes', type: 'string', jsonPath: '.spec.kubernetesVersion' },
+    { name: 'Pod Security', type: 'string', jsonPath: '.spec.podSecurity' },
+    { name: 'Isolation', type: 'string', jsonPath: '.spec.networkIsolation' },
+    AGE,
+  ],
+}

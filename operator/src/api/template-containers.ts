@@ -1,0 +1,189 @@
+import { z } from 'zod'
+import { dnsLabel, intOrString, listAtomic, listMap, objectName, quantity, rules } from './fields.ts'
+import { fieldRefSchema, volumeMountSchema } from './template-volumes.ts'
+
+/** The only resource that is a GPU. */
+export const GPU_RESOURCE = 'nvidia.com/gpu'
+
+const keyRef = z.object({
+  name: objectName(),
+  key: z
+    .string()
+    .min(1)
+    .max(253)
+    .regex(/^[-._a-zA-Z0-9]+$/),
+  optional: z.boolean().optional(),
+})
+
+const envVar = z
+  .object({
+    name: z
+      .string()
+      .min(1)
+      .max(128)
+      .regex(/^[-._a-zA-Z][-._a-zA-Z0-9]*$/),
+    value: z.string().max(32_768).optional(),
+    valueFrom: z
+      .object({
+        fieldRef: fieldRefSchema.optional(),
+        configMapKeyRef: keyRef.optional().describe('Does not travel yet: the job would wait with NotSupportedYet.'),
+        secretKeyRef: keyRef.optional().describe('Does not travel yet: the job would wait with NotSupportedYet.'),
+      })
+      .optional()
+      .meta(
+        rules({
+          rule: '[has(self.fieldRef), has(self.configMapKeyRef), has(self.secretKeyRef)].filter(given, given).size() == 1',
+          message: 'must have exactly one of fieldRef, configMapKeyRef, secretKeyRef',
+        }),
+      ),
+  })
+  .meta(rules({ rule: '!(has(self.value) && has(self.valueFrom))', message: 'must have value or valueFrom, not both' }))
+
+const reference = z.object({ name: objectName(), optional: z.boolean().optional() })
+
+const envFrom = z
+  .object({
+    prefix: z.string().max(128).optional(),
+    configMapRef: reference.optional(),
+    secretRef: reference.optional(),
+  })
+  .meta(
+    rules({
+      rule: 'has(self.configMapRef) != has(self.secretRef)',
+      message: 'must have exactly one of configMapRef, secretRef',
+    }),
+  )
+
+const containerPort = z.object({
+  name: z
+    .string()
+    .min(1)
+    .max(15)
+    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/)
+    .optional(),
+  containerPort: z.int().min(1).max(65_535),
+  protocol: z.enum(['TCP', 'UDP', 'SCTP']).default('TCP'),
+})
+
+const portNumberOrName = () => intOrString(15).describe('The number or the name of a port.')
+
+const probe = z
+  .object({
+    exec: z.object({ command: z.array(z.string().max(4096)).min(1).max(32).meta(listAtomic) }).optional(),
+    httpGet: z
+      .object({
+        path: z.string().max(1024).optional(),
+        port: portNumberOrName(),
+        scheme: z.enum(['HTTP', 'HTTPS']).optional(),
+        httpHeaders: z
+          .array(
+            z.object({
+              name: z
+                .string()
+                .max(128)
+                .regex(/^[-A-Za-z0-9]+$/),
+              value: z.string().max(1024),
+            }),
+          )
+          .max(16)
+          .meta(listAtomic)
+          .optional(),
+      })
+      .optional(),
+    tcpSocket: z.object({ port: portNumberOrName() }).optional(),
+    grpc: z.object({ port: z.int().min(1).max(65_535), service: z.string().max(253).optional() }).optional(),
+    initialDelaySeconds: z.int().min(0).max(86_400).optional(),
+    timeoutSeconds: z.int().min(1).max(3600).optional(),
+    periodSeconds: z.int().min(1).max(86_400).optional(),
+    successThreshold: z.int().min(1).max(1000).optional(),
+    failureThreshold: z.int().min(1).max(100_000).optional(),
+    terminationGracePeriodSeconds: z.int().min(1).max(3600).optional(),
+  })
+  .describe('As in a Pod, without host: a probe goes to the pod itself.')
+  .meta(
+    rules({
+      rule: '[has(self.exec), has(self.httpGet), has(self.tcpSocket), has(self.grpc)].filter(given, given).size() == 1',
+      message: 'must have exactly one of exec, httpGet, tcpSocket, grpc',
+    }),
+  )
+
+const amounts = () => z.record(z.string(), quantity()).meta({ maxProperties: 8 })
+
+const resources = z
+  .object({
+    limits: amounts().optional(),
+    requests: amounts().optional(),
+  })
+  .describe(
+    'cpu, memory and ephemeral-storage, and nvidia.com/gpu in the main container. A bare 0.5 is refused: write "0.5" or 500m.',
+  )
+
+const userId = () => z.int().min(0).max(2_147_483_647)
+
+const seccompProfile = z.object({ type: z.enum(['RuntimeDefault']) })
+
+/** What a security context may say of a pod and of a container alike. */
+const identity = {
+  runAsUser: userId().optional(),
+  runAsGroup: userId().optional(),
+  runAsNonRoot: z.boolean().optional(),
+  seccompProfile: seccompProfile.optional(),
+}
+
+const containerSecurityContext = z
+  .object({
+    ...identity,
+    readOnlyRootFilesystem: z.boolean().optional(),
+    privileged: z.literal(false).optional(),
+    allowPrivilegeEscalation: z.literal(false).optional(),
+    capabilities: z
+      .object({
+        add: z.array(z.string().max(64)).max(0).meta(listAtomic).optional().describe('Must be empty.'),
+        drop: z.array(z.string().max(64)).max(64).meta(listAtomic).optional(),
+      })
+      .optional()
+      .describe('All capabilities are dropped whatever is written here.'),
+  })
+  .describe('May only tighten: escalation is off, all capabilities are dropped and seccomp is RuntimeDefault anyway.')
+
+export const podSecurityContextSchema = z
+  .object({
+    ...identity,
+    fsGroup: userId().optional(),
+    fsGroupChangePolicy: z.enum(['Always', 'OnRootMismatch']).optional(),
+    supplementalGroups: z.array(userId()).max(32).meta(listAtomic).optional(),
+  })
+  .describe('May only tighten.')
+
+const containerFields = {
+  name: dnsLabel(),
+  image: z
+    .string()
+    .min(1)
+    .max(512)
+    .regex(/^[^\s]+$/)
+    .describe('Pulled by the provider, so it must be reachable from there.'),
+  imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
+  command: z.array(z.string().max(32_768)).max(64).meta(listAtomic).optional(),
+  args: z.array(z.string().max(32_768)).max(256).meta(listAtomic).optional(),
+  workingDir: z.string().max(1024).optional(),
+  env: z.array(envVar).max(256).meta(listMap('name')).optional(),
+  envFrom: z.array(envFrom).max(32).meta(listAtomic).optional(),
+  ports: z.array(containerPort).max(32).meta(listMap('containerPort', 'protocol')).optional(),
+  resources: resources.optional(),
+  volumeMounts: z.array(volumeMountSchema).max(32).meta(listMap('mountPath')).optional(),
+  livenessProbe: probe.optional(),
+  readinessProbe: probe.optional(),
+  startupProbe: probe.optional(),
+  securityContext: containerSecurityContext.optional(),
+}
+
+export const containerSchema = z.object(containerFields)
+
+export const initContainerSchema = z.object({
+  ...containerFields,
+  restartPolicy: z
+    .enum(['Always'])
+    .optional()
+    .describe('Always makes it a native sidecar: it runs beside the main container.'),
+})

@@ -1,0 +1,55 @@
+// What of a pod template may travel to somebody else's cluster: only fields that cannot hurt its owner.
+import { z } from 'zod'
+import { labelMap, listAtomic, listMap, objectName } from './fields.ts'
+import type { DeepReadonly } from './meta.ts'
+import { containerSchema, initContainerSchema, podSecurityContextSchema } from './template-containers.ts'
+import { volumesSchema } from './template-volumes.ts'
+
+const toleration = z.object({
+  key: z.string().min(1).max(317).describe("nvidia.com/gpu, or a key that the provider's owner allows."),
+  operator: z.enum(['Exists', 'Equal']).optional(),
+  value: z.string().max(63).optional(),
+  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional(),
+  tolerationSeconds: z.int().min(0).max(86_400).optional(),
+})
+
+const podSpec = z.object({
+  containers: z.array(containerSchema).min(1).max(16).meta(listMap('name')),
+  initContainers: z.array(initContainerSchema).max(16).meta(listMap('name')).optional(),
+  volumes: volumesSchema.optional(),
+  imagePullSecrets: z
+    .array(z.object({ name: objectName() }))
+    .max(16)
+    .meta(listMap('name'))
+    .optional()
+    .describe('Do not travel yet: the job would wait with NotSupportedYet.'),
+  securityContext: podSecurityContextSchema.optional(),
+  terminationGracePeriodSeconds: z.int().min(0).max(3600).optional(),
+  tolerations: z.array(toleration).max(16).meta(listAtomic).optional(),
+  restartPolicy: z.enum(['Never']).optional().describe('A run that fails is repeated as a whole: see retry.'),
+  automountServiceAccountToken: z.literal(false).optional().describe('No token is mounted in any case.'),
+})
+
+export const podTemplateSchema = z.object({
+  metadata: z
+    .object({ labels: labelMap(32).optional() })
+    .optional()
+    .describe('Labels without a slash travel as tenant.gpucommons.io/<key>. Annotations do not travel.'),
+  spec: podSpec,
+})
+
+/** The container with an `nvidia.com/gpu` limit, else the first, gets the GPUs; its exit code decides. */
+export type PodTemplate = DeepReadonly<z.output<typeof podTemplateSchema>>
+export type PodSpec = PodTemplate['spec']
+export type Container = PodSpec['containers'][number]
+/** With `restartPolicy: Always` it is a native sidecar. */
+export type InitContainer = NonNullable<PodSpec['initContainers']>[number]
+export type Volume = NonNullable<PodSpec['volumes']>[number]
+export type VolumeMount = NonNullable<Container['volumeMounts']>[number]
+export type EnvVar = NonNullable<Container['env']>[number]
+export type EnvFromSource = NonNullable<Container['envFrom']>[number]
+export type Resources = NonNullable<Container['resources']>
+export type Probe = NonNullable<Container['livenessProbe']>
+export type Toleration = NonNullable<PodSpec['tolerations']>[number]
+export type SecurityContext = NonNullable<Container['securityContext']>
+export type PodSecurityContext = NonNullable<PodSpec['securityContext']>
