@@ -1,0 +1,183 @@
+import { describe, expect, test } from '@jest/globals'
+import { gpuNodeSpecSchema } from '../../api/gpunode.ts'
+import { nodeClaim, type ProviderNode, type ProviderPod } from './node-claim.ts'
+
+const h100 = { 'nvidia.com/gpu.product': 'NVIDIA-H100-80GB-HBM3', 'nvidia.com/gpu.memory': '81559' }
+const resources = { cpu: '128', memory: '1000Gi', 'ephemeral-storage': '900Gi' }
+const ready = [{ type: 'Ready', status: 'True' }]
+
+function node({
+  labels = h100,
+  spec = {},
+  gpus = { 'nvidia.com/gpu': '8' },
+  healthy = gpus,
+  conditions = ready,
+}: {
+  labels?: Record<string, string>
+  spec?: NonNullable<ProviderNode['spec']>
+  gpus?: Record<string, string>
+  healthy?: Record<string, string>
+  conditions?: { type: string; status: string }[]
+} = {}): ProviderNode {
+  return {
+    metadata: { name: 'gpu-1', labels },
+    spec,
+    status: { capacity: { ...resources, ...gpus }, allocatable: { ...resources, ...healthy }, conditions },
+  }
+}
+
+function pod(change: { labels?: Record<string, string>; phase?: string; on?: string } = {}): ProviderPod {
+  const requests = { cpu: '1500m', memory: '10Gi', 'nvidia.com/gpu': '2' }
+  return {
+    metadata: { labels: change.labels },
+    spec: { nodeName: change.on ?? 'gpu-1', containers: [{ resources: { requests } }] },
+    status: { phase: change.phase },
+  }
+}
+
+function isOurs({ metadata }: ProviderPod): boolean {
+  return metadata.labels?.['ours'] !== undefined
+}
+
+function claim(seen: ProviderNode, pods: readonly ProviderPod[] = []) {
+  return nodeClaim({ node: seen, pods, isOurs })
+}
+
+describe('the claim', () => {
+  test('of a healthy node says what it has, and keeps to the schema', () => {
+    const spec = claim(node())
+    expect(gpuNodeSpecSchema.parse(spec)).toEqual(spec)
+    expect(spec).toEqual({
+      node: 'gpu-1',
+      allocatable: { cpu: '128', memory: '1000Gi', ephemeralStorage: '900Gi' },
+      usedByOthers: { cpu: '0m', memory: '0Mi', gpus: 0 },
+      devices: [
+        {
+          source: 'DevicePlugin',
+          resource: 'nvidia.com/gpu',
+          model: 'H100',
+          product: 'NVIDIA-H100-80GB-HBM3',
+          memoryMiB: 81_920,
+          count: 8,
+          healthy: 8,
+        },
+      ],
+      labels: h100,
+      taints: [],
+      offer: 'Offered',
+    })
+  })
+
+  test('is not made of a node without GPUs', () => {
+    expect(claim(node({ labels: {}, gpus: {} }))).toBeUndefined()
+  })
+
+  const offers: { name: string; node: ProviderNode; says: string }[] = [
+    { name: 'a node with one sick GPU', node: node({ healthy: { 'nvidia.com/gpu': '7' } }), says: 'Offered' },
+    { name: 'a node with no healthy GPU', node: node({ healthy: { 'nvidia.com/gpu': '0' } }), says: 'Unhealthy' },
+    { name: 'a node whose device plugin is gone', node: node({ gpus: { 'nvidia.com/gpu': '0' } }), says: 'NoGpu' },
+    { name: 'a node that only says it has GPUs', node: node({ gpus: {} }), says: 'NoGpu' },
+    { name: 'a cordoned node', node: node({ spec: { unschedulable: true } }), says: 'Cordoned' },
+    { name: 'a node that says nothing of being ready', node: node({ conditions: [] }), says: 'NotReady' },
+    {
+      name: 'a node that is lost',
+      node: node({ conditions: [{ type: 'Ready', status: 'Unknown' }] }),
+      says: 'NotReady',
+    },
+    {
+      name: 'a node with shared GPUs',
+      node: node({ labels: { 'nvidia.com/gpu.product': 'NVIDIA-H100-PCIe-SHARED' } }),
+      says: 'TimeSlicing',
+    },
+    {
+      name: 'a node with replicas under the name of whole GPUs',
+      node: node({ labels: { ...h100, 'nvidia.com/gpu.replicas': '4' } }),
+      says: 'TimeSlicing',
+    },
+    {
+      name: 'a node with MPS',
+      node: node({ labels: { ...h100, 'nvidia.com/gpu.sharing-strategy': 'mps' } }),
+      says: 'TimeSlicing',
+    },
+    {
+      name: 'a node with slices as GPUs',
+      node: node({ labels: { 'nvidia.com/gpu.product': 'NVIDIA-H100-PCIe-MIG-1g.10gb' } }),
+      says: 'Mig',
+    },
+    {
+      name: 'a node with slices beside its GPUs',
+      node: node({ gpus: { 'nvidia.com/gpu': '6', 'nvidia.com/mig-1g.10gb': '14' } }),
+      says: 'Mig',
+    },
+    {
+      name: 'a node that could cut its GPUs and does not',
+      node: node({ labels: { ...h100, 'nvidia.com/mig.capable': 'true', 'nvidia.com/mig.strategy': 'single' } }),
+      says: 'Offered',
+    },
+    {
+      name: 'a cordoned node with slices: the lasting reason first',
+      node: node({ gpus: { 'nvidia.com/mig-1g.10gb': '14' }, spec: { unschedulable: true } }),
+      says: 'Mig',
+    },
+  ]
+  test.each(offers)('offers $name: $says', (row) => {
+    const spec = claim(row.node)
+    expect(spec?.withheldBecause ?? spec?.offer).toBe(row.says)
+    expect(gpuNodeSpecSchema.safeParse(spec).success).toBe(true)
+  })
+
+  test('says which slices there are', () => {
+    const spec = claim(node({ gpus: { 'nvidia.com/mig-1g.10gb': '14' } }))
+    expect(spec?.devices).toMatchObject([
+      { resource: 'nvidia.com/mig-1g.10gb', model: 'H100', memoryMiB: 10_240, count: 14 },
+    ])
+  })
+})
+
+describe('used by others', () => {
+  test.each([
+    { name: 'a running pod counts', pods: [pod({ phase: 'Running' })], gpus: 2 },
+    { name: 'a pod that is bound and not started counts', pods: [pod({ phase: 'Pending' })], gpus: 2 },
+    { name: 'pods add up', pods: [pod(), pod(), pod()], gpus: 6 },
+    { name: 'pods that are over do not count', pods: [pod({ phase: 'Succeeded' }), pod({ phase: 'Failed' })], gpus: 0 },
+    { name: 'our pods do not count', pods: [pod({ labels: { ours: 'yes' } })], gpus: 0 },
+    { name: 'pods of other nodes do not count', pods: [pod({ on: 'gpu-2' })], gpus: 0 },
+  ])('$name', ({ pods, gpus }) => {
+    expect(claim(node(), pods)?.usedByOthers.gpus).toBe(gpus)
+  })
+
+  test('CPU and memory are in units of the engine', () => {
+    expect(claim(node(), [pod(), pod()])?.usedByOthers).toEqual({ cpu: '3000m', memory: '20480Mi', gpus: 4 })
+  })
+})
+
+describe('labels and taints', () => {
+  test('keep what places jobs, and leave the noise', () => {
+    const kept = { 'topology.kubernetes.io/zone': 'a', 'example.com/team': 'x', 'nvidia.com/gpu.family': 'hopper' }
+    const noise = {
+      'feature.node.kubernetes.io/cpu-cpuid.AVX': 'true',
+      'nvidia.com/gpu.deploy.driver': 'true',
+      'kubernetes.io/hostname': 'gpu-1',
+    }
+    expect(claim(node({ labels: { ...h100, ...noise, ...kept } }))?.labels).toEqual({ ...h100, ...kept })
+  })
+
+  test('are sorted and bounded, the place and the GPUs first', () => {
+    const many = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`a.example/${i}`, 'x']))
+    const labels = claim(node({ labels: { ...many, ...h100, 'topology.kubernetes.io/zone': 'z' } }))?.labels ?? {}
+    expect(Object.keys(labels)).toHaveLength(64)
+    expect(Object.keys(labels)).toEqual(Object.keys(labels).toSorted())
+    expect(labels).toMatchObject({ ...h100, 'topology.kubernetes.io/zone': 'z' })
+  })
+
+  test('taints are sorted, and have no empty value', () => {
+    const taints = [
+      { key: 'b', value: '', effect: 'NoSchedule' },
+      { key: 'a', value: 'x', effect: 'NoExecute' },
+    ]
+    expect(claim(node({ spec: { taints } }))?.taints).toEqual([
+      { key: 'a', value: 'x', effect: 'NoExecute' },
+      { key: 'b', effect: 'NoSchedule' },
+    ])
+  })
+})

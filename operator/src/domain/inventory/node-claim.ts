@@ -1,0 +1,191 @@
+// What an agent claims of a node of its cluster: the spec of the GpuNode.
+import type { GpuDevice, GpuNodeSpec, Taint } from '../../api/gpunode.ts'
+import { wholeNumber } from '../../api/quantity.ts'
+import { identifyGpu } from './gpu-models.ts'
+import { gpuResource, type PodResources, podRequests, type Requests, sum } from './pod-requests.ts'
+
+type Labels = Readonly<Record<string, string>>
+type Quantities = Readonly<Record<string, string>>
+
+/** The part of a Node that the claim is made of. */
+export interface ProviderNode {
+  readonly metadata: { readonly name: string; readonly labels?: Labels | undefined }
+  readonly spec?:
+    | {
+        readonly unschedulable?: boolean | undefined
+        readonly taints?: readonly {
+          readonly key: string
+          readonly value?: string | undefined
+          readonly effect: string
+        }[]
+      }
+    | undefined
+  readonly status?:
+    | {
+        readonly capacity?: Quantities | undefined
+        readonly allocatable?: Quantities | undefined
+        readonly conditions?: readonly { readonly type: string; readonly status: string }[] | undefined
+      }
+    | undefined
+}
+
+/** The part of a Pod that tells how much of its node it takes. */
+export interface ProviderPod {
+  readonly metadata: { readonly labels?: Labels | undefined }
+  readonly spec: PodResources & { readonly nodeName?: string | undefined }
+  readonly status?: { readonly phase?: string | undefined } | undefined
+}
+
+export interface SeenNode {
+  readonly node: ProviderNode
+  /** Those bound to other nodes do not count. */
+  readonly pods: readonly ProviderPod[]
+  readonly isOurs: (pod: ProviderPod) => boolean
+}
+
+type Withheld = NonNullable<GpuNodeSpec['withheldBecause']>
+
+const maxLabels = 64
+const maxTaints = 32
+const maxDevices = 64
+const maxCount = 1024
+const productLabel = 'nvidia.com/gpu.product'
+
+/**
+ * Undefined for a node that has no GPU and never said that it had one.
+ * @throws RangeError where a pod or the node has a quantity that is none.
+ */
+export function nodeClaim(seen: SeenNode): GpuNodeSpec | undefined {
+  const { node } = seen
+  const labels = node.metadata.labels ?? {}
+  const devices = devicesOf(node)
+  if (devices.length === 0 && labels[productLabel] === undefined) return undefined
+
+  const allocatable = node.status?.allocatable ?? {}
+  const used = usedByOthers(seen)
+  const because = reasonsToWithhold.find(({ holds }) => holds(node, devices))
+  return {
+    node: node.metadata.name,
+    allocatable: {
+      cpu: allocatable['cpu'] ?? '0',
+      memory: allocatable['memory'] ?? '0',
+      ephemeralStorage: allocatable['ephemeral-storage'] ?? '0',
+    },
+    usedByOthers: { cpu: `${used.cpuMilli}m`, memory: `${used.memoryMiB}Mi`, gpus: Math.min(used.gpus, maxCount) },
+    devices,
+    labels: usefulLabels(labels),
+    taints: taintsOf(node),
+    ...(because
+      ? { offer: 'Withheld', withheldBecause: because.reason, message: because.message }
+      : { offer: 'Offered' }),
+  }
+}
+
+interface ReasonToWithhold {
+  readonly reason: Withheld
+  readonly message: string
+  readonly holds: (node: ProviderNode, devices: readonly GpuDevice[]) => boolean
+}
+
+/** Most lasting first: the first that holds is what the owner and the tenants read. */
+export const reasonsToWithhold: readonly ReasonToWithhold[] = [
+  {
+    reason: 'NoGpu',
+    message: 'The node advertises no nvidia.com/gpu, see the device plugin on it',
+    holds: (_, devices) => devices.every(({ count }) => count === 0),
+  },
+  {
+    reason: 'Mig',
+    message: 'The GPUs are cut by MIG, and only whole GPUs are offered',
+    holds: (node, devices) =>
+      cutOf(node) === 'Mig' ||
+      devices.some(({ resource, count }) => resource.startsWith('nvidia.com/mig-') && count > 0),
+  },
+  {
+    reason: 'TimeSlicing',
+    message: 'Pods share the GPUs, and only whole GPUs are offered',
+    holds: (node) => cutOf(node) === 'TimeSlicing' || isShared(node.metadata.labels ?? {}),
+  },
+  {
+    reason: 'Cordoned',
+    message: 'The node is cordoned',
+    holds: (node) => node.spec?.unschedulable === true,
+  },
+  {
+    reason: 'NotReady',
+    message: 'The node is not ready, see its conditions',
+    holds: (node) => !node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True'),
+  },
+  {
+    reason: 'Unhealthy',
+    message: 'None of the GPUs is healthy, see the device plugin on the node',
+    holds: (_, devices) => devices.every(({ healthy }) => healthy === 0),
+  },
+]
+
+function cutOf(node: ProviderNode) {
+  return identifyGpu(node.metadata.labels?.[productLabel] ?? '').cut
+}
+
+function isShared(labels: Labels): boolean {
+  const strategy = labels['nvidia.com/gpu.sharing-strategy'] ?? 'none'
+  return strategy !== 'none' || Number(labels['nvidia.com/gpu.replicas'] ?? 1) > 1
+}
+
+/** One entry for each resource of the device plugin: `nvidia.com/gpu`, and one for each MIG profile. */
+function devicesOf({ metadata: { labels = {} }, status }: ProviderNode): GpuDevice[] {
+  const product = labels[productLabel] ?? 'unknown'
+  const reported = Number(labels['nvidia.com/gpu.memory'] ?? Number.NaN)
+  return Object.entries(status?.capacity ?? {})
+    .filter(([resource]) => resource === gpuResource || resource.startsWith('nvidia.com/mig-'))
+    .map(([resource, capacity]) => {
+      const slice = resource === gpuResource ? '' : `-MIG-${resource.slice('nvidia.com/mig-'.length)}`
+      const { model, memoryMiB = 0 } = identifyGpu(`${product}${slice}`, reported > 0 ? reported : undefined)
+      const count = Math.min(wholeNumber(capacity), maxCount)
+      const healthy = Math.min(wholeNumber(status?.allocatable?.[resource] ?? 0), count)
+      return { source: 'DevicePlugin' as const, resource, model, product, memoryMiB, count, healthy }
+    })
+    .toSorted((a, b) => (a.resource < b.resource ? -1 : 1))
+    .slice(0, maxDevices)
+}
+
+function usedByOthers({ node, pods, isOurs }: SeenNode): Requests {
+  return pods
+    .filter((pod) => pod.spec.nodeName === node.metadata.name && !isOver(pod) && !isOurs(pod))
+    .map((pod) => podRequests(pod.spec))
+    .reduce(sum, { cpuMilli: 0, memoryMiB: 0, gpus: 0 })
+}
+
+function isOver({ status }: ProviderPod): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed'
+}
+
+/** PreferNoSchedule keeps nobody out, but it is the owner's word: the claim carries it. */
+function taintsOf({ spec }: ProviderNode): Taint[] {
+  return (spec?.taints ?? [])
+    .flatMap(({ key, value, effect }): Taint[] =>
+      effect === 'NoSchedule' || effect === 'PreferNoSchedule' || effect === 'NoExecute'
+        ? [{ key, ...(value ? { value } : {}), effect }]
+        : [],
+    )
+    .toSorted((a, b) => compare(`${a.key} ${a.effect}`, `${b.key} ${b.effect}`))
+    .slice(0, maxTaints)
+}
+
+/** Where the list is full the first classes win: the place of the node, its GPUs, then what the owner wrote. */
+const labelClasses: readonly RegExp[] = [
+  /^(?:topology\.kubernetes\.io\/|network\.topology\.nvidia\.com\/|node\.kubernetes\.io\/instance-type$|kubernetes\.io\/(?:arch|os)$)/,
+  /^nvidia\.com\/(?:gpu\.(?:product|memory|count|family|machine|replicas|sharing-strategy|compute\.(?:major|minor))|mig\.(?:capable|strategy)|cuda\.(?:driver|runtime).*)$/,
+  // Not the hundreds of node feature discovery, nor the switches of the GPU operator, nor the name once more.
+  /^(?!feature\.node\.kubernetes\.io\/|nvidia\.com\/|beta\.kubernetes\.io\/|kubernetes\.io\/hostname$)/,
+]
+
+function usefulLabels(labels: Labels): Record<string, string> {
+  const sorted = Object.keys(labels).toSorted()
+  const chosen = new Set(labelClasses.flatMap((named) => sorted.filter((key) => named.test(key))).slice(0, maxLabels))
+  return Object.fromEntries(sorted.filter((key) => chosen.has(key)).map((key) => [key, labels[key] ?? '']))
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b)
+}
