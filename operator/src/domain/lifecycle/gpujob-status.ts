@@ -1,13 +1,13 @@
 // How the status of a GpuJob is put together from claims.
 import type { GpuJob, GpuJobStatus } from '../../api/gpujob.ts'
-import type { GpuJobReasons } from '../../api/conditions.ts'
+import type { GpuJobConditionType, GpuJobReason } from '../../api/conditions.ts'
 import { condition, type Claim, withClaims } from './conditions.ts'
 
 /** A claim whose reason is one of those documented for its condition. */
-export type JobClaim = { [Type in keyof GpuJobReasons]: Claim<Type, GpuJobReasons[Type]> }[keyof GpuJobReasons]
+export type JobClaim = { [Type in GpuJobConditionType]: Claim<Type, GpuJobReason<Type>> }[GpuJobConditionType]
 
 /** Before the first write. */
-export const initialStatus: GpuJobStatus = { state: 'Waiting', lastRun: 0, failures: 0 }
+export const initialStatus: GpuJobStatus = { observedGeneration: 0, state: 'Waiting', lastRun: 0, failures: 0, conditions: [] }
 
 /** The sentences that stand in more than one step. */
 export const because = {
@@ -25,13 +25,13 @@ export function withJobClaims(
   claims: readonly JobClaim[],
   { now, change = {} }: { readonly now: number; readonly change?: Partial<GpuJobStatus> },
 ): GpuJobStatus {
-  const generation = job.metadata.generation
+  const generation = job.metadata.generation ?? 0
   const conditions = withClaims(job.status?.conditions, claims, { now, generation })
   return {
     ...initialStatus,
     ...job.status,
     ...change,
-    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    observedGeneration: generation,
     ...summary(conditions),
     conditions,
   }

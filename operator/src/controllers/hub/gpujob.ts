@@ -1,0 +1,35 @@
+// Carries a GpuJob through its life. What is decided stands in domain/lifecycle/gpujob-steps.ts.
+import { isDeepStrictEqual } from 'node:util'
+import type { GpuJob, GpuJobStatus } from '../../api/gpujob.ts'
+import { decide, type Effect, type Seen } from '../../domain/lifecycle/gpujob-steps.ts'
+import { type Reconcile, settled } from '../work-queue.ts'
+
+/** What this controller needs of the world. Adapters provide it; tests fake it. */
+export interface GpuJobPorts {
+  /** From the caches; `undefined` when there is no such job. */
+  readonly read: (key: string) => Omit<Seen, 'now'> | undefined
+  /** May be repeated: every target is named by the job's uid. */
+  readonly carryOut: (job: GpuJob, effect: Effect) => Promise<void>
+  /** Refused (without an error) where the job has changed meanwhile: the watch brings it back. */
+  readonly writeStatus: (job: GpuJob, status: GpuJobStatus) => Promise<void>
+  /** Wall clock, milliseconds. */
+  readonly now: () => number
+}
+
+/**
+ * Reads everything, decides once, acts once, writes status once.
+ *
+ * The act comes before the claim, so status never says what did not happen. Only a placement is the other way
+ * round: it is recorded in one pass and acted on in a later one, which the record itself brings about.
+ */
+export function gpuJobReconciler({ read, carryOut, writeStatus, now }: GpuJobPorts): Reconcile {
+  return async (key) => {
+    const found = read(key)
+    if (!found) return settled
+
+    const { effect, status, recheckMs } = decide({ ...found, now: now() })
+    if (effect) await carryOut(found.job, effect)
+    if (status && !isDeepStrictEqual(status, found.job.status)) await writeStatus(found.job, status)
+    return recheckMs === undefined ? settled : { recheckMs }
+  }
+}

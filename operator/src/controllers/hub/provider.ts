@@ -1,0 +1,37 @@
+// Makes the home of each Provider on the hub and says how its agent is.
+import { isDeepStrictEqual } from 'node:util'
+import type { Provider, ProviderStatus } from '../../api/provider.ts'
+import { decide, type Home, type Seen } from '../../domain/lifecycle/provider-steps.ts'
+import type { ProviderFact } from '../../domain/scheduling/facts.ts'
+import { type Reconcile, settled } from '../work-queue.ts'
+
+export interface ProviderPorts {
+  readonly read: (name: string) => Omit<Seen, 'home' | 'now' | 'suspectAfterMs'> | undefined
+  /** Makes what is missing of namespace, ServiceAccount, Role, RoleBinding and Lease, and watches the Lease from then on. */
+  readonly makeHome: (provider: Provider) => Promise<Home>
+  readonly writeStatus: (provider: Provider, status: ProviderStatus) => Promise<void>
+  readonly tellEngine: (fact: ProviderFact) => void
+  /** The Provider is gone: its home stays, since what runs there still needs it. */
+  readonly forget: (name: string) => void
+  /** Wall clock, milliseconds. */
+  readonly now: () => number
+  readonly suspectAfterMs: number
+}
+
+export function providerReconciler(ports: ProviderPorts): Reconcile {
+  return async (name) => {
+    const before = ports.read(name)
+    if (!before) {
+      ports.forget(name)
+      return settled
+    }
+    const home = await ports.makeHome(before.provider)
+    const found = ports.read(name)
+    if (!found) return { recheckMs: 0 }
+
+    const { status, fact, recheckMs } = decide({ ...found, home, now: ports.now(), suspectAfterMs: ports.suspectAfterMs })
+    ports.tellEngine(fact)
+    if (!isDeepStrictEqual(status, found.provider.status)) await ports.writeStatus(found.provider, status)
+    return recheckMs === undefined ? settled : { recheckMs }
+  }
+}

@@ -1,0 +1,30 @@
+// A claimed node as the engine reckons with it.
+import type { GpuNodeSpec } from '../../api/gpunode.ts'
+import { cpuMilli, memoryMiB } from '../../api/quantity.ts'
+import type { NodeFact } from '../scheduling/facts.ts'
+
+/**
+ * The provider's name comes from the namespace in which the claim lies, never from the claim.
+ * A node with several kinds of devices is offered by its first kind.
+ * @throws RangeError for a quantity that is none; the schema of GpuNode lets none through.
+ */
+export function nodeFact(provider: string, spec: GpuNodeSpec): NodeFact {
+  const device = spec.devices[0]
+  return {
+    provider,
+    name: spec.node,
+    model: device?.model ?? '',
+    gpuMemoryMiB: device?.memoryMiB ?? 0,
+    gpus: device?.healthy ?? 0,
+    cpuMilli: cpuMilli(spec.allocatable.cpu),
+    memoryMiB: memoryMiB(spec.allocatable.memory),
+    usedByOthers: {
+      gpus: spec.usedByOthers.gpus,
+      cpuMilli: cpuMilli(spec.usedByOthers.cpu),
+      memoryMiB: memoryMiB(spec.usedByOthers.memory),
+    },
+    labels: spec.labels ?? {},
+    taints: spec.taints ?? [],
+    withheld: spec.offer === 'Withheld' ? (spec.withheldBecause ?? 'Withheld') : undefined,
+  }
+}

@@ -1,0 +1,68 @@
+// How a run ended, told from its pods and from the Job's own condition.
+import type { GpuRunStatus } from '../../api/gpurun.ts'
+import type { ProviderJob, Seen } from './gpurun-steps.ts'
+import type { WorkerRecord } from './worker-records.ts'
+
+export interface Ending {
+  readonly state: NonNullable<GpuRunStatus['state']>
+  readonly reason: string
+  readonly message: string
+  readonly exitCode?: number
+}
+
+const waitingReasons: ReadonlySet<string> = new Set(['CreateContainerConfigError', 'InvalidImageName', 'ErrImageNeverPull'])
+
+/** Reasons that are written down before the run is ended because of them; a container that waits for one never starts. */
+export function waitingForEver(reason: string | undefined): boolean {
+  return reason !== undefined && (waitingReasons.has(reason) || reason === 'NoRoom')
+}
+
+/**
+ * What to say of a run whose workers are all over; `undefined` while more of them may come.
+ * Earlier causes win: what the hub ordered, what was already written down, the Job's condition, the pods.
+ */
+export function ending({ run, workers }: Seen, job: ProviderJob | undefined): Ending | undefined {
+  const byIndex = new Map(workers.map((record) => [record.pod.index, record]))
+  const succeeded = byIndex.size === run.spec.workers && [...byIndex.values()].every(({ pod }) => pod.phase === 'Succeeded')
+  if (succeeded) return { state: 'Succeeded', reason: 'Completed', message: 'all workers ended with exit code 0', exitCode: 0 }
+
+  const jobGone = job === undefined || job.deleting
+  if (waitingForEver(run.status?.reason)) return jobGone ? intended(run.status?.reason ?? '', run.status?.message ?? '') : undefined
+  if (run.spec.stop) return jobGone ? { state: 'Stopped', reason: 'Stopped', message: `stopped: ${run.spec.stop.reason}` } : undefined
+  if (job?.failed?.reason === 'DeadlineExceeded') {
+    return { state: 'Failed', reason: 'DeadlineExceeded', message: job.failed.message }
+  }
+  const failed = firstFailure(workers)
+  if (failed) return failed
+  if (job?.failed) return { state: 'Failed', reason: 'NonZeroExit', message: job.failed.message }
+  if (jobGone) return { state: 'Reclaimed', reason: 'JobRemoved', message: 'the Job was removed on the provider' }
+  return undefined
+}
+
+function intended(reason: string, message: string): Ending {
+  return { state: reason === 'NoRoom' ? 'Rejected' : 'Failed', reason, message }
+}
+
+/** The failure that came first; those after it are usually the gang being taken down. */
+function firstFailure(workers: readonly WorkerRecord[]): Ending | undefined {
+  const failures = workers.filter(({ pod }) => pod.phase === 'Failed').toSorted((a, b) => endedAt(a).localeCompare(endedAt(b)))
+  const disrupted = failures.find(({ pod }) => pod.disruption !== undefined)
+  const first = failures.find(({ pod }) => pod.disruption === undefined) ?? disrupted
+  if (!first) return undefined
+
+  const { pod } = disrupted && endedAt(disrupted) <= endedAt(first) ? disrupted : first
+  if (pod.disruption !== undefined && pod.disruption !== 'TerminationByKubelet') {
+    return { state: 'Reclaimed', reason: 'Reclaimed', message: `worker ${pod.index} was taken off by the provider: ${pod.disruption}` }
+  }
+  const container = pod.containers.find(({ exitCode }) => exitCode !== undefined && exitCode !== 0)
+  const exitCode = container?.exitCode
+  const reason = container?.reason === 'OOMKilled' ? 'OOMKilled' : pod.reason === 'Evicted' ? 'Evicted' : 'NonZeroExit'
+  const message = container
+    ? `worker ${pod.index}: container ${container.name} ended with exit code ${exitCode}`
+    : `worker ${pod.index}: ${pod.message ?? pod.reason ?? 'the pod failed'}`
+  return { state: 'Failed', reason, message, ...(exitCode === undefined ? {} : { exitCode }) }
+}
+
+function endedAt({ pod }: WorkerRecord): string {
+  return pod.containers.flatMap(({ finishedAt }) => finishedAt ?? []).toSorted().at(-1) ?? ''
+}

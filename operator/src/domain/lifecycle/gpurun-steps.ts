@@ -1,0 +1,238 @@
+// The life of a GpuRun on its provider, decided from one look at the world: docs in crds/gpurun.md.
+import type { GpuRun, GpuRunStatus } from '../../api/gpurun.ts'
+import { toMillis, toTime } from '../../api/time.ts'
+import { outcomeOf } from './gpurun.ts'
+import { ending, type Ending, waitingForEver } from './gpurun-ending.ts'
+import { hasEnded, type NodeSeen, overIn, type WorkerRecord } from './worker-records.ts'
+
+/** The Job of a run, cut down to what is used. */
+export interface ProviderJob {
+  readonly uid: string
+  /** The run it was made for; `undefined`: not one of ours. */
+  readonly runUid: string | undefined
+  readonly createdMs: number
+  readonly deleting: boolean
+  /** Reason and message of the condition Failed or FailureTarget, where it is true. */
+  readonly failed: { readonly reason: string; readonly message: string } | undefined
+}
+
+/** All that one pass knows. */
+export interface Seen {
+  readonly run: GpuRun
+  /** The object that has the run's name in the tenant's namespace, whoever made it. */
+  readonly job: ProviderJob | undefined
+  /** Whether the gang's headless Service is there and ours. */
+  readonly service: 'Ours' | 'Foreign' | 'Absent'
+  readonly workers: readonly WorkerRecord[]
+  readonly node: (name: string) => NodeSeen | undefined
+  /** Wall clock, milliseconds. */
+  readonly now: number
+  /** Boot clock, milliseconds. */
+  readonly boot: number
+}
+
+export type Effect =
+  | { readonly do: 'createJob' }
+  | { readonly do: 'createService'; readonly job: ProviderJob }
+  | { readonly do: 'deleteJob'; readonly job: ProviderJob }
+
+export interface Decision {
+  readonly effect?: Effect
+  readonly status?: GpuRunStatus
+  readonly recheckMs?: number
+}
+
+type Step = (seen: Seen) => Decision | undefined
+
+/** The life of a run, in order. */
+export const steps: readonly Step[] = [
+  rest, // Cleaned: nothing of it is left, nothing is to be done.
+  clean, // Over, and its job is gone: what is left of it goes too.
+  linger, // Over: the Job stays for its logs and leaves by its own clock.
+  yieldToNamesake, // What only has our name is not ours.
+  finish, // Every worker is over: say how it ended.
+  end, // It has been decided that it must end: by the hub, or because it cannot go on.
+  begin,
+  meet, // A gang's workers find each other by a Service.
+  giveUp, // Workers that wait for ever, or found no room in time.
+  run,
+]
+
+export function decide(seen: Seen): Decision {
+  for (const step of steps) {
+    const decision = step(seen)
+    if (decision) return decision
+  }
+  return {}
+}
+
+function rest({ run }: Seen): Decision | undefined {
+  return run.status?.cleanedAt === undefined ? undefined : {}
+}
+
+function clean(seen: Seen): Decision | undefined {
+  const { run, job } = seen
+  if (outcomeOf(run) === undefined || !run.spec.stop) return undefined
+
+  const ours = ourJob(seen)
+  if (ours) return ours.deleting ? {} : { effect: { do: 'deleteJob', job: ours } }
+  const presentPods = seen.workers.filter(({ goneSince }) => goneSince === undefined)
+  if (presentPods.length > 0 && job === undefined) return {}
+  return { status: { ...run.status, ...observed(seen), cleanedAt: toTime(seen.now) } }
+}
+
+function linger({ run }: Seen): Decision | undefined {
+  return outcomeOf(run) === undefined ? undefined : {}
+}
+
+function yieldToNamesake(seen: Seen): Decision | undefined {
+  const { run, job, service } = seen
+  const taken = job && job.runUid !== run.metadata.uid ? 'Job' : service === 'Foreign' ? 'Service' : undefined
+  if (!taken || seen.workers.length > 0) return undefined
+  return over(seen, {
+    state: 'Rejected',
+    reason: 'NameTaken',
+    message: `a ${taken} of this run's name is on the provider and was not made for it; the owner of the cluster can remove it`,
+  })
+}
+
+function finish(seen: Seen): Decision | undefined {
+  const { run, workers } = seen
+  const job = ourJob(seen)
+  const begun = workers.length > 0 || job !== undefined
+  if (!begun) return run.spec.stop ? over(seen, { state: 'Stopped', reason: 'Stopped', message: 'stopped before it began' }) : undefined
+
+  const waits = workers.map((record) => overIn(record, record.pod.node === undefined ? undefined : seen.node(record.pod.node), seen.boot))
+  if (waits.includes(undefined)) return undefined
+  const longest = Math.max(0, ...waits.map((ms) => ms ?? 0))
+
+  const how = ending(seen, job)
+  if (!how) return undefined
+  return longest > 0 ? { recheckMs: longest } : over(seen, how)
+}
+
+function end(seen: Seen): Decision | undefined {
+  const { run, workers } = seen
+  const job = ourJob(seen)
+  const mustEnd = run.spec.stop !== undefined || waitingForEver(run.status?.reason)
+  if (!mustEnd) return undefined
+  if (job && !job.deleting) return { effect: { do: 'deleteJob', job } }
+  return lost(seen, workers) ?? {}
+}
+
+function begin(seen: Seen): Decision | undefined {
+  return ourJob(seen) || seen.workers.length > 0 || seen.run.status?.state ? undefined : { effect: { do: 'createJob' } }
+}
+
+function meet(seen: Seen): Decision | undefined {
+  const job = ourJob(seen)
+  if (!job || job.deleting || seen.run.spec.workers === 1 || seen.service === 'Ours') return undefined
+  return { effect: { do: 'createService', job } }
+}
+
+function giveUp(seen: Seen): Decision | undefined {
+  const { run, workers, now } = seen
+  const job = ourJob(seen)
+  if (!job || run.status?.state === 'Running') return undefined
+
+  const stuck = workers.flatMap(({ pod }) => pod.containers).find(({ state, reason }) => state === 'Waiting' && waitingForEver(reason))
+  if (stuck) return intend(seen, stuck.reason ?? '', stuck.message ?? `container ${stuck.name} waits for ever`)
+
+  const bound = workers.filter(({ pod, goneSince }) => pod.node !== undefined && goneSince === undefined).length
+  if (bound >= run.spec.workers) return undefined
+  const remaining = job.createdMs + run.spec.bindTimeoutSeconds * 1000 - now
+  if (remaining > 0) return bound > 0 || workers.length > 0 ? { recheckMs: remaining } : { recheckMs: Math.min(remaining, 5000) }
+  return intend(seen, 'NoRoom', `the provider's scheduler found no room for all workers within ${run.spec.bindTimeoutSeconds} s`)
+}
+
+function run(seen: Seen): Decision | undefined {
+  const { workers, run: { spec, status } } = seen
+  const missing = lost(seen, workers)
+  if (missing) return missing
+  if (status?.state === 'Running' && status.reason !== 'NodeLost') return {}
+
+  const main = workers.map(({ pod }) => pod.containers[0])
+  if (workers.length < spec.workers || !main.every((container) => container && container.state !== 'Waiting')) return {}
+  return {
+    status: {
+      ...statusWithout(status, 'reason', 'message'),
+      ...observed(seen),
+      state: 'Running',
+      workers: placesOf(workers),
+      startedAt: latest(main.map((container) => container?.startedAt)) ?? toTime(seen.now),
+    },
+  }
+}
+
+/** Says that a worker vanished without a last word, or sits on a node that does not answer; the run is not over. */
+function lost(seen: Seen, workers: readonly WorkerRecord[]): Decision | undefined {
+  const gone = workers.find(({ pod, goneSince }) => goneSince !== undefined && pod.node !== undefined && !hasEnded(pod))
+  if (!gone || seen.run.status?.state !== 'Running') return undefined
+  const remaining = overIn(gone, seen.node(gone.pod.node ?? ''), seen.boot)
+  const recheck = remaining === undefined ? {} : { recheckMs: remaining }
+  if (seen.run.status.reason === 'NodeLost') return recheck
+  return {
+    status: {
+      ...seen.run.status,
+      ...observed(seen),
+      reason: 'NodeLost',
+      message: `worker ${gone.pod.index} vanished from node ${gone.pod.node} without a last word of its kubelet; the run is over once that node is Ready`,
+    },
+    ...recheck,
+  }
+}
+
+/** The intent to end comes before the act: after a crash the next pass still knows why. */
+function intend(seen: Seen, reason: string, message: string): Decision {
+  return { status: { ...seen.run.status, ...observed(seen), reason, message: cut(message) } }
+}
+
+function over(seen: Seen, { state, reason, message, exitCode }: Ending): Decision {
+  const { run, workers } = seen
+  const cleaned = run.spec.stop && !ourJob(seen) ? { cleanedAt: toTime(seen.now) } : {}
+  return {
+    status: {
+      ...run.status,
+      ...observed(seen),
+      ...(workers.length > 0 ? { workers: placesOf(workers) } : {}),
+      ...(exitCode === undefined ? {} : { exitCode }),
+      state,
+      reason,
+      message: cut(message),
+      finishedAt: latest(workers.flatMap(({ pod }) => pod.containers.map(({ finishedAt }) => finishedAt))) ?? toTime(seen.now),
+      ...cleaned,
+    },
+  }
+}
+
+function ourJob({ job, run }: Seen): ProviderJob | undefined {
+  return job?.runUid === run.metadata.uid ? job : undefined
+}
+
+/** Where each worker really is, by its index; of several pods of one index the last one counts. */
+function placesOf(workers: readonly WorkerRecord[]): NonNullable<GpuRunStatus['workers']> {
+  const places = workers
+    .filter(({ pod }) => pod.node !== undefined)
+    .map(({ pod }) => {
+      const code = pod.containers[0]?.exitCode
+      return { index: pod.index, node: pod.node ?? '', ...(code === undefined ? {} : { exitCode: code }) }
+    })
+  return [...new Map(places.map((place) => [place.index, place])).values()].toSorted((a, b) => a.index - b.index)
+}
+
+function observed({ run }: Seen): Pick<GpuRunStatus, 'observedGeneration'> {
+  return { observedGeneration: run.metadata.generation ?? 0 }
+}
+
+function statusWithout<Key extends keyof GpuRunStatus>(status: GpuRunStatus | undefined, ...keys: Key[]): Omit<GpuRunStatus, Key> {
+  const entries = Object.entries(status ?? {}).filter(([key]) => !keys.includes(key as Key))
+  return Object.fromEntries(entries) as Omit<GpuRunStatus, Key>
+}
+
+function latest(times: readonly (string | undefined)[]): string | undefined {
+  return times.filter((time) => time !== undefined).toSorted((a, b) => toMillis(a) - toMillis(b)).at(-1)
+}
+
+function cut(message: string): string {
+  return message.length <= 1024 ? message : `${message.slice(0, 1023)}…`
+}

@@ -1,0 +1,124 @@
+// What is said of a Provider, decided from one look: is its home made, is its agent there, what does it offer.
+import type { GpuNode } from '../../api/gpunode.ts'
+import type { ProviderConditionType, ProviderReason } from '../../api/conditions.ts'
+import type { Provider, ProviderStatus } from '../../api/provider.ts'
+import type { ProviderReportSpec } from '../../api/providerreport.ts'
+import type { ProviderFact } from '../scheduling/facts.ts'
+import { type Claim, isTrue, withClaims } from './conditions.ts'
+
+/** Namespace, ServiceAccount, Role, RoleBinding and Lease of a provider on the hub. */
+export type Home =
+  | { readonly state: 'Made'; readonly namespaceUid: string }
+  /** `what` exists and is not ours. */
+  | { readonly state: 'Taken'; readonly what: string }
+
+export interface Seen {
+  readonly provider: Provider
+  readonly home: Home
+  /** Milliseconds since this hub saw the Lease renewed, by its boot clock; `undefined`: not since it started. */
+  readonly silentMs: number | undefined
+  /** Milliseconds since this hub began to watch the Lease. */
+  readonly watchedMs: number
+  readonly nodes: readonly GpuNode[]
+  readonly report: ProviderReportSpec | undefined
+  /** Wall clock, milliseconds. */
+  readonly now: number
+  readonly suspectAfterMs: number
+}
+
+export interface Decision {
+  readonly status: ProviderStatus
+  /** What the engine is told. */
+  readonly fact: ProviderFact
+  readonly recheckMs?: number
+}
+
+type ProviderClaim = { [Type in ProviderConditionType]: Claim<Type, ProviderReason<Type>> }[ProviderConditionType]
+
+export function decide(seen: Seen): Decision {
+  const { provider, home, now } = seen
+  const connected = connection(seen)
+  const ready = readiness(seen, connected)
+  const generation = provider.metadata.generation ?? 0
+  const claims: ProviderClaim[] = [
+    connected.claim,
+    ready,
+    { type: 'Verified', status: 'Unknown', reason: 'NotYet', message: 'this version believes what the provider claims' },
+  ]
+  return {
+    status: {
+      ...provider.status,
+      observedGeneration: generation,
+      conditions: withClaims(provider.status?.conditions, claims, { now, generation }),
+      inventory: inventory(seen.nodes),
+      ...(seen.report ? { agent: agentOf(seen.report) } : {}),
+      ...(home.state === 'Made' ? { namespaceUid: home.namespaceUid } : {}),
+    },
+    fact: {
+      name: provider.metadata.name,
+      labels: provider.metadata.labels ?? {},
+      state: factState(connected.claim, ready),
+    },
+    ...(connected.recheckMs === undefined ? {} : { recheckMs: connected.recheckMs }),
+  }
+}
+
+type ConnectedClaim = Extract<ProviderClaim, { type: 'Connected' }>
+type ReadyClaim = Extract<ProviderClaim, { type: 'Ready' }>
+
+function connection(seen: Seen): { readonly claim: ConnectedClaim; readonly recheckMs?: number } {
+  const { silentMs, watchedMs, suspectAfterMs, provider } = seen
+  const heartbeat: ConnectedClaim = { type: 'Connected', status: 'True', reason: 'Heartbeat', message: 'the agent renews its Lease' }
+  if (silentMs !== undefined && silentMs < suspectAfterMs) return { claim: heartbeat, recheckMs: suspectAfterMs - silentMs }
+
+  // A hub that has just started has seen nothing yet: what was known before holds until the usual time is over.
+  const wasConnected = isTrue(provider.status?.conditions, 'Connected')
+  if (silentMs === undefined && wasConnected && watchedMs < suspectAfterMs) {
+    return { claim: heartbeat, recheckMs: suspectAfterMs - watchedMs }
+  }
+  const seenBefore = silentMs !== undefined || provider.status?.conditions.some(({ reason }) => reason === 'Heartbeat' || reason === 'Silent')
+  return {
+    claim: seenBefore
+      ? { type: 'Connected', status: 'Unknown', reason: 'Silent', message: 'the agent does not renew its Lease; its cluster or its network may be down' }
+      : { type: 'Connected', status: 'Unknown', reason: 'NeverSeen', message: 'no agent of this provider has reported yet' },
+  }
+}
+
+function readiness({ provider, home }: Seen, { claim }: { readonly claim: ConnectedClaim }): ReadyClaim {
+  if (home.state === 'Taken') {
+    return {
+      type: 'Ready',
+      status: 'False',
+      reason: 'NameTaken',
+      message: `${home.what} exists and was not made for this Provider; remove it, or name the Provider otherwise`,
+    }
+  }
+  if (provider.spec.intake === 'Cordoned') {
+    return { type: 'Ready', status: 'False', reason: 'Cordoned', message: 'spec.intake is Cordoned' }
+  }
+  if (claim.status !== 'True') return { type: 'Ready', status: 'False', reason: 'NotConnected', message: claim.message }
+  return { type: 'Ready', status: 'True', reason: 'Ready', message: 'new work may go there' }
+}
+
+function factState(connected: ConnectedClaim, ready: ReadyClaim): ProviderFact['state'] {
+  if (ready.reason === 'NameTaken') return 'NotReady'
+  if (ready.reason === 'Cordoned') return 'Cordoned'
+  return connected.status === 'True' ? 'Connected' : 'Disconnected'
+}
+
+const modelsMax = 64
+
+/** What is offered, whether it is in use or not: a sum that moves with every job would be a write with every job. */
+function inventory(nodes: readonly GpuNode[]): NonNullable<ProviderStatus['inventory']> {
+  const offered = nodes.filter(({ spec }) => spec.offer === 'Offered')
+  const byModel = new Map<string, number>()
+  for (const { model, healthy } of offered.flatMap(({ spec }) => spec.devices)) {
+    byModel.set(model, (byModel.get(model) ?? 0) + healthy)
+  }
+  const models = [...byModel].map(([model, gpus]) => ({ model, gpus })).toSorted((a, b) => a.model.localeCompare(b.model))
+  return { nodes: offered.length, gpus: models.reduce((sum, { gpus }) => sum + gpus, 0), models: models.slice(0, modelsMax) }
+}
+
+function agentOf({ agentVersion, kubernetesVersion }: ProviderReportSpec): NonNullable<ProviderStatus['agent']> {
+  return { version: agentVersion, ...(kubernetesVersion === undefined ? {} : { kubernetesVersion }) }
+}

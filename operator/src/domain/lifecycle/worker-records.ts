@@ -1,0 +1,99 @@
+// What became of each pod of a run, kept beyond the pod itself: a vanished pod proves nothing.
+
+/** A pod of ours as the watch delivers it, cut down to what is used. */
+export interface WorkerPod {
+  readonly uid: string
+  readonly name: string
+  readonly runUid: string
+  /** The completion index of the Indexed Job. */
+  readonly index: number
+  /** `undefined` until the scheduler bound it. */
+  readonly node: string | undefined
+  readonly phase: string
+  readonly deleting: boolean
+  /** `status.reason`, e.g. `Evicted`. */
+  readonly reason: string | undefined
+  readonly message: string | undefined
+  /** Reason of the condition DisruptionTarget where it is true, e.g. `PreemptionByScheduler`. */
+  readonly disruption: string | undefined
+  /** All containers, init and sidecars too; the main one first. */
+  readonly containers: readonly ContainerSeen[]
+}
+
+export interface ContainerSeen {
+  readonly name: string
+  readonly state: 'Waiting' | 'Running' | 'Terminated'
+  /** Why it waits or ended. */
+  readonly reason: string | undefined
+  readonly message: string | undefined
+  readonly exitCode: number | undefined
+  readonly startedAt: string | undefined
+  readonly finishedAt: string | undefined
+}
+
+/** The last that was known of a pod, and since when it is gone. */
+export interface WorkerRecord {
+  readonly pod: WorkerPod
+  /** Boot clock, milliseconds: when the pod disappeared from the API; absent while it is there. */
+  readonly goneSince?: number
+}
+
+/**
+ * How long a node must be Ready after a pod of it vanished without a last word, in milliseconds, before its
+ * containers count as ended: a kubelet that reports Ready is in step with its API server and kills pods that
+ * the API no longer knows (operator/decisions/0003).
+ */
+export const vanishedSettleMs = 60_000
+
+/** All that the agent has seen of the pods of the runs; fed by the pod watch, in its order. */
+export class WorkerRecords {
+  readonly #byRun = new Map<string, Map<string, WorkerRecord>>()
+
+  seen(pod: WorkerPod): void {
+    const ofRun = this.#byRun.get(pod.runUid) ?? new Map<string, WorkerRecord>()
+    this.#byRun.set(pod.runUid, ofRun.set(pod.uid, { pod }))
+  }
+
+  gone(pod: WorkerPod, bootMs: number): void {
+    this.seen(pod)
+    this.#byRun.get(pod.runUid)?.set(pod.uid, { pod, goneSince: bootMs })
+  }
+
+  of(runUid: string): readonly WorkerRecord[] {
+    return [...(this.#byRun.get(runUid)?.values() ?? [])]
+  }
+
+  /** Once the run's end is written down, nothing more is asked about it. */
+  forget(runUid: string): void {
+    this.#byRun.delete(runUid)
+  }
+}
+
+/** Whether the kubelet said that every container of the pod has ended, or that none was ever started. */
+export function hasEnded(pod: WorkerPod): boolean {
+  if (pod.phase !== 'Succeeded' && pod.phase !== 'Failed') return false
+  if (pod.containers.some(({ state }) => state === 'Running')) return false
+  // PodGC writes "Failed" for nodes that do not answer: that is an opinion of the control plane, not of the kubelet.
+  return pod.disruption !== 'DeletionByPodGC' || pod.containers.some(({ state }) => state === 'Terminated')
+}
+
+export interface NodeSeen {
+  readonly ready: boolean
+  /** Boot clock, milliseconds, of the moment since when it is Ready without a break, as far as we saw. */
+  readonly readySince: number
+}
+
+/** Whether no container of this pod can be running any more. */
+export function isOver(record: WorkerRecord, node: NodeSeen | undefined, bootMs: number): boolean {
+  return overIn(record, node, bootMs) === 0
+}
+
+/** Milliseconds until the pod counts as over by what is known now; `undefined` while that cannot be foreseen. */
+export function overIn(record: WorkerRecord, node: NodeSeen | undefined, bootMs: number): number | undefined {
+  const { pod, goneSince } = record
+  if (hasEnded(pod)) return 0
+  if (goneSince === undefined) return undefined
+  if (pod.node === undefined) return 0
+  if (!node?.ready) return undefined
+  return Math.max(0, Math.max(goneSince, node.readySince) + vanishedSettleMs - bootMs)
+}

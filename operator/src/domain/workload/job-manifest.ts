@@ -1,0 +1,92 @@
+// A GpuRun as what the provider's Kubernetes runs: one Indexed Job, and for a gang one headless Service.
+// Why the Job has this shape: design §5 and operator/decisions/0002.
+import type { GpuRun } from '../../api/gpurun.ts'
+import { RUN_UID_LABEL, TENANT_LABEL_PREFIX } from '../../api/labels.ts'
+import { runLabels } from './labels.ts'
+import { type PodManifestSpec, podSpec } from './pod-manifest.ts'
+
+export interface ProviderContext {
+  /** The tenant's namespace on the provider. */
+  readonly namespace: string
+  readonly hubUid: string
+  readonly provider: string
+}
+
+export interface JobManifest {
+  readonly apiVersion: 'batch/v1'
+  readonly kind: 'Job'
+  readonly metadata: { readonly name: string; readonly namespace: string; readonly labels: Readonly<Record<string, string>> }
+  readonly spec: {
+    readonly completionMode: 'Indexed'
+    readonly parallelism: number
+    readonly completions: number
+    readonly backoffLimit: 0
+    readonly podReplacementPolicy: 'Failed'
+    readonly podFailurePolicy: unknown
+    readonly activeDeadlineSeconds?: number
+    readonly ttlSecondsAfterFinished: number
+    readonly template: { readonly metadata: { readonly labels: Readonly<Record<string, string>> }; readonly spec: PodManifestSpec }
+  }
+}
+
+/** No pod of it is ever replaced: a second try is another run, ordered by the hub. */
+export function jobManifest(run: GpuRun, context: ProviderContext): JobManifest {
+  const { workers, maxRuntimeSeconds, bindTimeoutSeconds, ttlSecondsAfterFinished, template } = run.spec
+  const labels = runLabels(run, context.hubUid)
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: run.metadata.name, namespace: context.namespace, labels },
+    spec: {
+      completionMode: 'Indexed',
+      parallelism: workers,
+      completions: workers,
+      backoffLimit: 0,
+      podReplacementPolicy: 'Failed',
+      podFailurePolicy: {
+        rules: [
+          { action: 'FailJob', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
+          { action: 'FailJob', onExitCodes: { operator: 'NotIn', values: [0] } },
+        ],
+      },
+      // Kept by the provider's own controllers, so that it holds while the hub is away.
+      ...(maxRuntimeSeconds === undefined ? {} : { activeDeadlineSeconds: maxRuntimeSeconds + bindTimeoutSeconds }),
+      ttlSecondsAfterFinished,
+      template: { metadata: { labels: { ...tenantLabels(template.metadata?.labels), ...labels } }, spec: podSpec(run, context) },
+    },
+  }
+}
+
+export interface ServiceManifest {
+  readonly apiVersion: 'v1'
+  readonly kind: 'Service'
+  readonly metadata: {
+    readonly name: string
+    readonly namespace: string
+    readonly labels: Readonly<Record<string, string>>
+    readonly ownerReferences: readonly { readonly apiVersion: string; readonly kind: string; readonly name: string; readonly uid: string }[]
+  }
+  readonly spec: unknown
+}
+
+/** The gang's rendezvous; it leaves with the Job, which owns it. */
+export function serviceManifest(run: GpuRun, jobUid: string, context: ProviderContext): ServiceManifest {
+  const { name } = run.metadata
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: {
+      name,
+      namespace: context.namespace,
+      labels: runLabels(run, context.hubUid),
+      ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name, uid: jobUid }],
+    },
+    spec: { clusterIP: 'None', publishNotReadyAddresses: true, selector: { [RUN_UID_LABEL]: run.metadata.uid } },
+  }
+}
+
+/** A key with a slash belongs to somebody's domain and does not travel. */
+function tenantLabels(labels: Readonly<Record<string, string>> | undefined): Record<string, string> {
+  const own = Object.entries(labels ?? {}).filter(([key]) => !key.includes('/'))
+  return Object.fromEntries(own.map(([key, value]) => [TENANT_LABEL_PREFIX + key, value]))
+}
