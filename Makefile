@@ -1,0 +1,27 @@
+SHELL := bash
+# The Node of package.json lies in node_modules/.bin: every command here uses it, whatever the machine has.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+.PHONY: help
+help: ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+.PHONY: setup
+setup: ## fetch what package-lock.json names; all others do this first
+	@tools/setup.sh
+
+.PHONY: verify
+verify: setup ## generated files, format, types, lint, direction, dead code, unit tests: about a minute
+	@node tools/verify.ts
+
+.PHONY: test
+test: setup ## verify, and every suite on real control planes: about ten minutes
+	@node tools/test-all.ts
+
+.PHONY: demo
+demo: setup ## a hub and three provider clusters run the jobs of crds/examples; ONCE=1 ends when they are done
+	@node test/demo.ts
+
+.PHONY: clean
+clean: ## remove what was made in this folder; the tools in the cache stay
+	rm -rf node_modules dist .federation .results
