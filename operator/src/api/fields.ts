@@ -13,6 +13,11 @@ export function rules(...list: readonly Rule[]): { 'x-kubernetes-validations': r
   return { 'x-kubernetes-validations': list }
 }
 
+/** CEL, in a rule of the object that has the field: it is as it was. */
+export function unchanged(field: string): string {
+  return `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`
+}
+
 /** `x-kubernetes-list-type: map`: at most one item for each value of the keys. */
 export function listMap(...keys: readonly string[]): Record<string, unknown> {
   return { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': keys }
@@ -45,6 +50,14 @@ export function dnsLabel(max = 63) {
     .min(1)
     .max(max)
     .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/)
+}
+
+/** For the root of a kind: its objects' names are DNS labels that leave room for what is made of them. */
+export function nameRule(max: number) {
+  return rules({
+    rule: `size(self.metadata.name) <= ${max} && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')`,
+    message: `metadata.name must be a DNS label (a-z, 0-9 and dashes) of at most ${max} characters`,
+  })
 }
 
 /** The name of a Kubernetes object such as a node or a Secret: labels joined by dots. */
@@ -82,20 +95,39 @@ export function intOrString(maxLength: number) {
 }
 
 const QUANTITY = '^[0-9]{1,15}([.][0-9]{1,9})?([numkMGTPE]|[KMGTPE]i|[eE][0-9]{1,2})?$'
+const NO_QUANTITY = 'must be a quantity such as 500m, 2 or 16Gi'
 
-/** An amount such as `500m`, `2` or `16Gi`, never negative. */
+/** Above this, sums in bytes would no longer be whole numbers in JavaScript. */
+const MOST_BYTES = '1Pi'
+
+/** An amount such as `500m`, `2` or `16Gi`: never negative, never more than 1Pi. */
 export function quantity() {
   return intOrString(32).meta(
-    rules({
-      rule: `type(self) == int ? self >= 0 : string(self).matches('${QUANTITY}')`,
-      message: 'must be a quantity such as 500m, 2 or 16Gi',
-    }),
+    rules(
+      { rule: `type(self) == int ? self >= 0 : self.matches('${QUANTITY}')`, message: NO_QUANTITY },
+      {
+        rule: `type(self) == int || !isQuantity(self) || quantity(self).compareTo(quantity('${MOST_BYTES}')) <= 0`,
+        message: `must not be more than ${MOST_BYTES}`,
+      },
+    ),
   )
 }
 
-/** A quantity that the code wrote: always a string. */
-export function writtenQuantity() {
-  return z.string().min(1).max(32).regex(new RegExp(QUANTITY))
+/** A quantity that a program wrote: always a string. */
+export function writtenQuantity(most = MOST_BYTES) {
+  return z
+    .string()
+    .min(1)
+    .max(32)
+    .meta(
+      rules(
+        { rule: `self.matches('${QUANTITY}')`, message: NO_QUANTITY },
+        {
+          rule: `!isQuantity(self) || quantity(self).compareTo(quantity('${most}')) <= 0`,
+          message: `must not be more than ${most}`,
+        },
+      ),
+    )
 }
 
 /** Labels or a selector. Keys are bounded by the rule, for a schema cannot say it of a map. */

@@ -7,15 +7,19 @@ import {
   listAtomic,
   listMap,
   listSet,
+  nameRule,
   objectName,
   price,
   quantity,
+  type Rule,
   reason,
   rules,
+  unchanged,
 } from './fields.ts'
 import { AGE, type Kind } from './kind.ts'
 import { conditionsSchema, type DeepReadonly, type KubeObject } from './meta.ts'
 import { podTemplateSchema } from './template.ts'
+import { GPU_RESOURCE } from './template-containers.ts'
 
 /** The name of a job becomes part of the names of its runs and pods, so it is shorter than Kubernetes allows. */
 export const MAX_JOB_NAME = 40
@@ -72,35 +76,55 @@ const retry = z
   })
   .prefault({})
 
-export const gpuJobSpecSchema = z.object({
-  queue: dnsLabel().optional().describe('Kept for later: this version has no queues.'),
-  priority: z
-    .int()
-    .min(-1000)
-    .max(1000)
-    .default(0)
-    .describe('Higher is placed first. It takes nothing away from a job that runs.'),
-  workers: z.int().min(1).max(1024).default(1).describe('A gang: all of them or none, on one provider.'),
-  gpus,
-  topology: z
-    .object({ within: z.enum(['Node', 'Rack', 'Zone']), rule: z.enum(['Required', 'Preferred']) })
-    .optional()
-    .describe('Kept for later: this version does not look at it.'),
-  placement: z
-    .object({
-      providerSelector: labelMap(16).optional().describe('Labels that the Provider must have.'),
-      nodeSelector: labelMap(16).optional().describe('Labels that the nodes must have.'),
-      maxPricePerGpuHour: price().optional().describe('Kept for later: this version does not look at prices.'),
-    })
-    .optional(),
-  template: podTemplateSchema,
-  retry,
-  failover: failoverSchema,
-  bindTimeoutSeconds: bindTimeoutSeconds(),
-  maxRuntimeSeconds: maxRuntimeSeconds(),
-  ttlSecondsAfterFinished: ttlSecondsAfterFinished(),
-  suspend: z.boolean().default(false).describe('true: the job gives its GPUs back and waits.'),
-})
+const FIXED = 'is fixed once the job is created: delete the job and make a new one'
+
+/** A CEL rule that holds a field of the spec as it was at creation. */
+function fixed(field: string): Rule {
+  return { rule: unchanged(field), message: FIXED, fieldPath: `.${field}` }
+}
+
+const LIMIT = `container.resources.limits['${GPU_RESOURCE}']`
+
+export const gpuJobSpecSchema = z
+  .object({
+    queue: dnsLabel().optional().describe('Kept for later: this version has no queues.'),
+    priority: z
+      .int()
+      .min(-1000)
+      .max(1000)
+      .default(0)
+      .describe('Higher is placed first. It takes nothing away from a job that runs.'),
+    workers: z.int().min(1).max(1024).default(1).describe('A gang: all of them or none, on one provider.'),
+    gpus,
+    topology: z
+      .object({ within: z.enum(['Node', 'Rack', 'Zone']), rule: z.enum(['Required', 'Preferred']) })
+      .optional()
+      .describe('Kept for later: this version does not look at it.'),
+    placement: z
+      .object({
+        providerSelector: labelMap(16).optional().describe('Labels that the Provider must have.'),
+        nodeSelector: labelMap(16).optional().describe('Labels that the nodes must have.'),
+        maxPricePerGpuHour: price().optional().describe('Kept for later: this version does not look at prices.'),
+      })
+      .optional(),
+    template: podTemplateSchema,
+    retry,
+    failover: failoverSchema,
+    bindTimeoutSeconds: bindTimeoutSeconds(),
+    maxRuntimeSeconds: maxRuntimeSeconds(),
+    ttlSecondsAfterFinished: ttlSecondsAfterFinished(),
+    suspend: z.boolean().default(false).describe('true: the job gives its GPUs back and waits.'),
+  })
+  .meta(
+    rules(
+      {
+        rule: `self.template.spec.containers.all(container, !has(container.resources) || !has(container.resources.limits) || !('${GPU_RESOURCE}' in container.resources.limits) || ${LIMIT} == self.gpus.count || ${LIMIT} == string(self.gpus.count))`,
+        message: `must have the same limit of ${GPU_RESOURCE} as spec.gpus.count says, or none`,
+        fieldPath: '.template.spec.containers',
+      },
+      ...['workers', 'gpus', 'template', 'retry', 'failover', 'bindTimeoutSeconds', 'topology', 'placement'].map(fixed),
+    ),
+  )
 
 /** Where the workers of a run are: all nodes of it, with how many workers each. */
 export const nodeShareSchema = z.object({ name: objectName(), workers: z.int().min(1).max(1024) })
@@ -151,6 +175,7 @@ export const gpuJobStatusSchema = z.object({
 export const gpuJobSchema = z
   .object({ spec: gpuJobSpecSchema, status: gpuJobStatusSchema.optional() })
   .describe('A job that runs on GPUs of one of the providers.')
+  .meta(nameRule(MAX_JOB_NAME))
 
 export type GpuJobSpec = DeepReadonly<z.output<typeof gpuJobSpecSchema>>
 export type GpuJobStatus = DeepReadonly<z.output<typeof gpuJobStatusSchema>>

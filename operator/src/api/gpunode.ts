@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { gpuModel, labelMap, listAtomic, objectName, writtenQuantity } from './fields.ts'
+import { gpuModel, labelMap, listAtomic, objectName, rules, writtenQuantity } from './fields.ts'
 import { AGE, type Kind } from './kind.ts'
 import { conditionsSchema, type DeepReadonly, type KubeObject } from './meta.ts'
 
@@ -14,6 +14,7 @@ const device = z
     healthy: z.int().min(0).max(1024).describe('Those that can be used.'),
   })
   .describe('GPUs of one kind in this node.')
+  .meta(rules({ rule: 'self.healthy <= self.count', message: 'must not have more healthy devices than devices' }))
 
 const taint = z.object({
   key: z.string().min(1).max(317),

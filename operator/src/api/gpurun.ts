@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { dnsLabel, instant, listMap, objectName, reason, uid } from './fields.ts'
+import { dnsLabel, instant, listMap, objectName, reason, rules, uid, unchanged } from './fields.ts'
 import {
   bindTimeoutSeconds,
   failoverSchema,
@@ -11,68 +11,128 @@ import { AGE, type Kind } from './kind.ts'
 import type { DeepReadonly, KubeObject } from './meta.ts'
 import { podTemplateSchema } from './template.ts'
 
-export const gpuRunSpecSchema = z.object({
-  job: z
-    .object({ namespace: dnsLabel(), name: dnsLabel(), uid: uid() })
-    .describe('The GpuJob on the hub. Its uid counts, for a job made again under the same name is another job.'),
-  run: z
-    .int()
-    .min(1)
-    .max(2_147_483_647)
-    .describe('1, 2, 3 …: the fencing number. What carries an older one is refused.'),
-  workers: z.int().min(1).max(1024),
-  gpus: z.object({ count: z.int().min(1).max(64) }),
-  nodes: z.array(nodeShareSchema).min(1).max(1024).meta(listMap('name')),
-  failover: failoverSchema,
-  bindTimeoutSeconds: bindTimeoutSeconds(),
-  maxRuntimeSeconds: maxRuntimeSeconds(),
-  ttlSecondsAfterFinished: ttlSecondsAfterFinished(),
-  template: podTemplateSchema,
-  stop: z
-    .object({ reason: z.enum(['JobDeleted', 'Suspended', 'DeadlineExceeded', 'Superseded']), requestedAt: instant() })
-    .optional()
-    .describe('The order to stop and clean up. Once given it stays.'),
-  fenced: z
-    .object({ recordedAt: instant() })
-    .optional()
-    .describe('The hub has moved the job away: no status of this run is taken any more. Once marked it stays.'),
-})
+/** What the hub orders, once. */
+const ORDER = [
+  'job',
+  'run',
+  'workers',
+  'gpus',
+  'nodes',
+  'failover',
+  'bindTimeoutSeconds',
+  'maxRuntimeSeconds',
+  'ttlSecondsAfterFinished',
+  'template',
+]
 
-export const gpuRunStatusSchema = z.object({
-  observedGeneration: z.int().min(0),
-  state: z
-    .enum(['Running', 'Succeeded', 'Failed', 'Rejected', 'Lapsed', 'Reclaimed', 'Stopped'])
-    .optional()
-    .describe('Absent: not begun. All but Running are final.'),
-  reason: reason().optional(),
-  message: z.string().max(1024).optional(),
-  exitCode: z
-    .int()
-    .min(-1)
-    .max(2_147_483_647)
-    .optional()
-    .describe('Of the main container of the first worker that failed.'),
-  workers: z
-    .array(
-      z.object({
-        index: z.int().min(0).max(1023),
-        node: objectName(),
-        exitCode: z.int().min(-1).max(2_147_483_647).optional(),
-        reason: reason().optional(),
-      }),
-    )
-    .max(1024)
-    .meta(listMap('index'))
-    .optional()
-    .describe('Where each worker really is.'),
-  startedAt: instant().optional(),
-  finishedAt: instant().optional(),
-  cleanedAt: instant().optional().describe('Nothing of this run is left on the provider.'),
-})
+export const gpuRunSpecSchema = z
+  .object({
+    job: z
+      .object({ namespace: dnsLabel(), name: dnsLabel(), uid: uid() })
+      .describe('The GpuJob on the hub. Its uid counts, for a job made again under the same name is another job.'),
+    run: z
+      .int()
+      .min(1)
+      .max(2_147_483_647)
+      .describe('1, 2, 3 …: the fencing number. What carries an older one is refused.'),
+    workers: z.int().min(1).max(1024),
+    gpus: z.object({ count: z.int().min(1).max(64) }),
+    nodes: z.array(nodeShareSchema).min(1).max(1024).meta(listMap('name')),
+    failover: failoverSchema,
+    bindTimeoutSeconds: bindTimeoutSeconds(),
+    maxRuntimeSeconds: maxRuntimeSeconds(),
+    ttlSecondsAfterFinished: ttlSecondsAfterFinished(),
+    template: podTemplateSchema,
+    stop: z
+      .object({ reason: z.enum(['JobDeleted', 'Suspended', 'DeadlineExceeded', 'Superseded']), requestedAt: instant() })
+      .optional()
+      .describe('The order to stop and clean up. Once given it stays.'),
+    fenced: z
+      .object({ recordedAt: instant() })
+      .optional()
+      .describe('The hub has moved the job away: no status of this run is taken any more. Once marked it stays.'),
+  })
+  .meta(
+    rules(
+      {
+        rule: ORDER.map(unchanged).join(' && '),
+        message: 'is an order: nothing of it changes but stop and fenced',
+      },
+      {
+        rule: '!has(oldSelf.stop) || (has(self.stop) && self.stop == oldSelf.stop)',
+        message: 'stays once it is given',
+        fieldPath: '.stop',
+      },
+      {
+        rule: '!has(oldSelf.fenced) || (has(self.fenced) && self.fenced == oldSelf.fenced)',
+        message: 'stays once it is marked',
+        fieldPath: '.fenced',
+      },
+    ),
+  )
+
+/** What of a status is final once its state is. */
+const OUTCOME = ['state', 'reason', 'message', 'exitCode', 'finishedAt']
+
+function begun(run: 'self' | 'oldSelf'): string {
+  return `(has(${run}.status) && has(${run}.status.state))`
+}
+
+export const gpuRunStatusSchema = z
+  .object({
+    observedGeneration: z.int().min(0),
+    state: z
+      .enum(['Running', 'Succeeded', 'Failed', 'Rejected', 'Lapsed', 'Reclaimed', 'Stopped'])
+      .optional()
+      .describe('Absent: not begun. All but Running are final.'),
+    reason: reason().optional(),
+    message: z.string().max(1024).optional(),
+    exitCode: z
+      .int()
+      .min(-1)
+      .max(2_147_483_647)
+      .optional()
+      .describe('Of the main container of the first worker that failed.'),
+    workers: z
+      .array(
+        z.object({
+          index: z.int().min(0).max(1023),
+          node: objectName(),
+          exitCode: z.int().min(-1).max(2_147_483_647).optional(),
+          reason: reason().optional(),
+        }),
+      )
+      .max(1024)
+      .meta(listMap('index'))
+      .optional()
+      .describe('Where each worker really is.'),
+    startedAt: instant().optional(),
+    finishedAt: instant().optional(),
+    cleanedAt: instant().optional().describe('Nothing of this run is left on the provider.'),
+  })
+  .meta(
+    rules(
+      {
+        rule: `!has(oldSelf.state) || oldSelf.state == 'Running' || (${OUTCOME.map(unchanged).join(' && ')})`,
+        message: 'is final: of a run that is over only cleanedAt may still come',
+      },
+      { rule: '!has(oldSelf.state) || has(self.state)', message: 'must not go back to not begun' },
+    ),
+  )
 
 export const gpuRunSchema = z
   .object({ spec: gpuRunSpecSchema, status: gpuRunStatusSchema.optional() })
   .describe('The order to run a job once on one provider. Written by the hub, followed by the agent.')
+  .meta(
+    rules(
+      { rule: '!has(oldSelf.status) || has(self.status)', message: 'stays once it is written', fieldPath: '.status' },
+      {
+        rule: `!has(oldSelf.spec.fenced) || (${begun('self')} == ${begun('oldSelf')} && (!${begun('self')} || self.status.state == oldSelf.status.state))`,
+        message: 'is final: the hub has moved the job away',
+        fieldPath: '.status',
+      },
+    ),
+  )
 
 export type GpuRunSpec = DeepReadonly<z.output<typeof gpuRunSpecSchema>>
 export type GpuRunStatus = DeepReadonly<z.output<typeof gpuRunStatusSchema>>

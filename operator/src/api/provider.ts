@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { gpuModel, listMap, price, uid } from './fields.ts'
+import { gpuModel, listMap, nameRule, price, uid } from './fields.ts'
 import { AGE, type Kind } from './kind.ts'
 import { conditionsSchema, type DeepReadonly, type KubeObject } from './meta.ts'
 
@@ -47,6 +47,7 @@ export const providerStatusSchema = z.object({
 export const providerSchema = z
   .object({ spec: providerSpecSchema.prefault({}), status: providerStatusSchema.optional() })
   .describe('One member cluster of the federation.')
+  .meta(nameRule(MAX_PROVIDER_NAME))
 
 export type ProviderSpec = DeepReadonly<z.output<typeof providerSpecSchema>>
 export type ProviderStatus = DeepReadonly<z.output<typeof providerStatusSchema>>

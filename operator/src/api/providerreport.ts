@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { rules } from './fields.ts'
 import { AGE, type Kind } from './kind.ts'
 import type { DeepReadonly, KubeObject } from './meta.ts'
 
@@ -21,6 +22,12 @@ export const providerReportSpecSchema = z.object({
 export const providerReportSchema = z
   .object({ spec: providerReportSpecSchema })
   .describe('What an agent says of itself and of its cluster.')
+  .meta(
+    rules({
+      rule: `self.metadata.name == '${REPORT_NAME}'`,
+      message: `metadata.name must be ${REPORT_NAME}`,
+    }),
+  )
 
 export type ProviderReportSpec = DeepReadonly<z.output<typeof providerReportSpecSchema>>
 export type ProviderReport = KubeObject<'ProviderReport', ProviderReportSpec, never>

@@ -67,47 +67,71 @@ const containerPort = z.object({
 
 const portNumberOrName = () => intOrString(15).describe('The number or the name of a port.')
 
-const probe = z
+const probeFields = {
+  exec: z.object({ command: z.array(z.string().max(4096)).min(1).max(32).meta(listAtomic) }).optional(),
+  httpGet: z
+    .object({
+      path: z.string().max(1024).optional(),
+      port: portNumberOrName(),
+      scheme: z.enum(['HTTP', 'HTTPS']).optional(),
+      httpHeaders: z
+        .array(
+          z.object({
+            name: z
+              .string()
+              .max(128)
+              .regex(/^[-A-Za-z0-9]+$/),
+            value: z.string().max(1024),
+          }),
+        )
+        .max(16)
+        .meta(listAtomic)
+        .optional(),
+    })
+    .optional(),
+  tcpSocket: z.object({ port: portNumberOrName() }).optional(),
+  grpc: z.object({ port: z.int().min(1).max(65_535), service: z.string().max(253).optional() }).optional(),
+  initialDelaySeconds: z.int().min(0).max(86_400).optional(),
+  timeoutSeconds: z.int().min(1).max(3600).optional(),
+  periodSeconds: z.int().min(1).max(86_400).optional(),
+  failureThreshold: z.int().min(1).max(100_000).optional(),
+}
+
+const oneKindOfProbe = rules({
+  rule: '[has(self.exec), has(self.httpGet), has(self.tcpSocket), has(self.grpc)].filter(given, given).size() == 1',
+  message: 'must have exactly one of exec, httpGet, tcpSocket, grpc',
+})
+
+/** As in a Pod, without `host`: a probe goes to the pod itself. */
+const readinessProbe = z
+  .object({ ...probeFields, successThreshold: z.int().min(1).max(1000).optional() })
+  .meta(oneKindOfProbe)
+
+const livenessProbe = z
   .object({
-    exec: z.object({ command: z.array(z.string().max(4096)).min(1).max(32).meta(listAtomic) }).optional(),
-    httpGet: z
-      .object({
-        path: z.string().max(1024).optional(),
-        port: portNumberOrName(),
-        scheme: z.enum(['HTTP', 'HTTPS']).optional(),
-        httpHeaders: z
-          .array(
-            z.object({
-              name: z
-                .string()
-                .max(128)
-                .regex(/^[-A-Za-z0-9]+$/),
-              value: z.string().max(1024),
-            }),
-          )
-          .max(16)
-          .meta(listAtomic)
-          .optional(),
-      })
-      .optional(),
-    tcpSocket: z.object({ port: portNumberOrName() }).optional(),
-    grpc: z.object({ port: z.int().min(1).max(65_535), service: z.string().max(253).optional() }).optional(),
-    initialDelaySeconds: z.int().min(0).max(86_400).optional(),
-    timeoutSeconds: z.int().min(1).max(3600).optional(),
-    periodSeconds: z.int().min(1).max(86_400).optional(),
-    successThreshold: z.int().min(1).max(1000).optional(),
-    failureThreshold: z.int().min(1).max(100_000).optional(),
+    ...probeFields,
+    successThreshold: z.int().min(1).max(1).optional(),
     terminationGracePeriodSeconds: z.int().min(1).max(3600).optional(),
   })
-  .describe('As in a Pod, without host: a probe goes to the pod itself.')
-  .meta(
-    rules({
-      rule: '[has(self.exec), has(self.httpGet), has(self.tcpSocket), has(self.grpc)].filter(given, given).size() == 1',
-      message: 'must have exactly one of exec, httpGet, tcpSocket, grpc',
-    }),
-  )
+  .meta(oneKindOfProbe)
 
-const amounts = () => z.record(z.string(), quantity()).meta({ maxProperties: 8 })
+/** The largest amount of CPU that can be asked for: a thousand times it is still a whole number in JavaScript. */
+const MOST_CPU = '10k'
+
+const amounts = () =>
+  z.record(z.string(), quantity()).meta({
+    maxProperties: 8,
+    ...rules(
+      {
+        rule: `self.all(resource, resource in ['cpu', 'memory', 'ephemeral-storage', '${GPU_RESOURCE}'])`,
+        message: `may only name cpu, memory, ephemeral-storage and ${GPU_RESOURCE}`,
+      },
+      {
+        rule: `!('cpu' in self) || (type(self['cpu']) == int ? self['cpu'] <= 10000 : !isQuantity(self['cpu']) || quantity(self['cpu']).compareTo(quantity('${MOST_CPU}')) <= 0)`,
+        message: `may ask for ${MOST_CPU} cpu at most`,
+      },
+    ),
+  })
 
 const resources = z
   .object({
@@ -115,7 +139,19 @@ const resources = z
     requests: amounts().optional(),
   })
   .describe(
-    'cpu, memory and ephemeral-storage, and nvidia.com/gpu in the main container. A bare 0.5 is refused: write "0.5" or 500m.',
+    `cpu, memory and ephemeral-storage, and ${GPU_RESOURCE} in the main container. A bare 0.5 is refused: write "0.5" or 500m.`,
+  )
+  .meta(
+    rules(
+      {
+        rule: "!has(self.limits) || !has(self.requests) || ['cpu', 'memory', 'ephemeral-storage'].all(resource, !(resource in self.limits) || !(resource in self.requests) || !isQuantity(string(self.limits[resource])) || !isQuantity(string(self.requests[resource])) || quantity(string(self.requests[resource])).compareTo(quantity(string(self.limits[resource]))) <= 0)",
+        message: 'must not request more than the limit',
+      },
+      {
+        rule: `!has(self.requests) || !('${GPU_RESOURCE}' in self.requests) || (has(self.limits) && '${GPU_RESOURCE}' in self.limits && self.limits['${GPU_RESOURCE}'] == self.requests['${GPU_RESOURCE}'])`,
+        message: `must request as many ${GPU_RESOURCE} as its limit says, or leave the request out`,
+      },
+    ),
   )
 
 const userId = () => z.int().min(0).max(2_147_483_647)
@@ -172,18 +208,25 @@ const containerFields = {
   ports: z.array(containerPort).max(32).meta(listMap('containerPort', 'protocol')).optional(),
   resources: resources.optional(),
   volumeMounts: z.array(volumeMountSchema).max(32).meta(listMap('mountPath')).optional(),
-  livenessProbe: probe.optional(),
-  readinessProbe: probe.optional(),
-  startupProbe: probe.optional(),
+  livenessProbe: livenessProbe.optional(),
+  readinessProbe: readinessProbe.optional(),
+  startupProbe: livenessProbe.optional(),
   securityContext: containerSecurityContext.optional(),
 }
 
 export const containerSchema = z.object(containerFields)
 
-export const initContainerSchema = z.object({
-  ...containerFields,
-  restartPolicy: z
-    .enum(['Always'])
-    .optional()
-    .describe('Always makes it a native sidecar: it runs beside the main container.'),
-})
+export const initContainerSchema = z
+  .object({
+    ...containerFields,
+    restartPolicy: z
+      .enum(['Always'])
+      .optional()
+      .describe('Always makes it a native sidecar: it runs beside the main container.'),
+  })
+  .meta(
+    rules({
+      rule: 'has(self.restartPolicy) || !(has(self.livenessProbe) || has(self.readinessProbe) || has(self.startupProbe))',
+      message: 'may have probes only with restartPolicy: Always',
+    }),
+  )

@@ -1,34 +1,90 @@
 // What of a pod template may travel to somebody else's cluster: only fields that cannot hurt its owner.
 import { z } from 'zod'
-import { labelMap, listAtomic, listMap, objectName } from './fields.ts'
+import { labelMap, listAtomic, listMap, objectName, rules } from './fields.ts'
 import type { DeepReadonly } from './meta.ts'
-import { containerSchema, initContainerSchema, podSecurityContextSchema } from './template-containers.ts'
+import { containerSchema, GPU_RESOURCE, initContainerSchema, podSecurityContextSchema } from './template-containers.ts'
 import { volumesSchema } from './template-volumes.ts'
 
-const toleration = z.object({
-  key: z.string().min(1).max(317).describe("nvidia.com/gpu, or a key that the provider's owner allows."),
-  operator: z.enum(['Exists', 'Equal']).optional(),
-  value: z.string().max(63).optional(),
-  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional(),
-  tolerationSeconds: z.int().min(0).max(86_400).optional(),
-})
+const toleration = z
+  .object({
+    key: z.string().min(1).max(317).describe("nvidia.com/gpu, or a key that the provider's owner allows."),
+    operator: z.enum(['Exists', 'Equal']).optional(),
+    value: z.string().max(63).optional(),
+    effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional(),
+    tolerationSeconds: z.int().min(0).max(86_400).optional(),
+  })
+  .meta(
+    rules(
+      {
+        rule: "!has(self.value) || !has(self.operator) || self.operator == 'Equal'",
+        message: 'must have no value with operator: Exists',
+      },
+      {
+        rule: "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+        message: 'may have tolerationSeconds only with effect: NoExecute',
+      },
+    ),
+  )
 
-const podSpec = z.object({
-  containers: z.array(containerSchema).min(1).max(16).meta(listMap('name')),
-  initContainers: z.array(initContainerSchema).max(16).meta(listMap('name')).optional(),
-  volumes: volumesSchema.optional(),
-  imagePullSecrets: z
-    .array(z.object({ name: objectName() }))
-    .max(16)
-    .meta(listMap('name'))
-    .optional()
-    .describe('Do not travel yet: the job would wait with NotSupportedYet.'),
-  securityContext: podSecurityContextSchema.optional(),
-  terminationGracePeriodSeconds: z.int().min(0).max(3600).optional(),
-  tolerations: z.array(toleration).max(16).meta(listAtomic).optional(),
-  restartPolicy: z.enum(['Never']).optional().describe('A run that fails is repeated as a whole: see retry.'),
-  automountServiceAccountToken: z.literal(false).optional().describe('No token is mounted in any case.'),
-})
+const MAX_TEXT_BYTES = 65_536
+
+/** Rules that look at several parts of a pod at once. */
+const podRules = rules(
+  {
+    rule: `self.containers.filter(container, container.?resources.?limits[?'${GPU_RESOURCE}'].hasValue()).size() <= 1`,
+    message: `may have a limit of ${GPU_RESOURCE} in one container only: that one gets the GPUs`,
+    fieldPath: '.containers',
+  },
+  {
+    rule: `!has(self.initContainers) || !self.initContainers.exists(container, container.?resources.?limits[?'${GPU_RESOURCE}'].hasValue())`,
+    message: `must not have ${GPU_RESOURCE}: the main container gets the GPUs`,
+    fieldPath: '.initContainers',
+  },
+  {
+    rule: '!has(self.initContainers) || !self.initContainers.exists(first, self.containers.exists(second, first.name == second.name))',
+    message: 'must not have the name of one of the containers',
+    fieldPath: '.initContainers',
+  },
+  ...['containers', 'initContainers'].flatMap((list) => [
+    {
+      rule: `!has(self.${list}) || self.${list}.all(container, !has(container.volumeMounts) || container.volumeMounts.all(mount, has(self.volumes) && self.volumes.exists(volume, volume.name == mount.name)))`,
+      message: 'has a volumeMount of a name that is not among the volumes',
+      fieldPath: `.${list}`,
+    },
+    {
+      rule: `!has(self.${list}) || self.${list}.map(container, has(container.env) ? container.env.map(variable, has(variable.value) ? size(variable.value) : 0).sum() : 0).sum() <= ${MAX_TEXT_BYTES}`,
+      message: 'must not have more than 64 KiB of env values: put large texts into a volume or an image',
+      fieldPath: `.${list}`,
+    },
+    {
+      rule: `!has(self.${list}) || self.${list}.map(container, (has(container.command) ? container.command.map(text, size(text)).sum() : 0) + (has(container.args) ? container.args.map(text, size(text)).sum() : 0)).sum() <= ${MAX_TEXT_BYTES}`,
+      message: 'must not have more than 64 KiB of command and args: put large texts into a volume or an image',
+      fieldPath: `.${list}`,
+    },
+  ]),
+)
+
+const podSpec = z
+  .object({
+    containers: z.array(containerSchema).min(1).max(16).meta(listMap('name')),
+    initContainers: z.array(initContainerSchema).max(16).meta(listMap('name')).optional(),
+    volumes: volumesSchema.optional(),
+    imagePullSecrets: z
+      .array(z.object({ name: objectName() }))
+      .max(16)
+      .meta(listMap('name'))
+      .optional()
+      .describe('Do not travel yet: the job would wait with NotSupportedYet.'),
+    securityContext: podSecurityContextSchema.optional(),
+    terminationGracePeriodSeconds: z.int().min(0).max(3600).optional(),
+    tolerations: z.array(toleration).max(16).meta(listAtomic).optional(),
+    restartPolicy: z.enum(['Never']).optional().describe('A run that fails is repeated as a whole: see retry.'),
+    automountServiceAccountToken: z.literal(false).optional().describe('No token is mounted in any case.'),
+    hostNetwork: z.literal(false).optional(),
+    hostPID: z.literal(false).optional(),
+    hostIPC: z.literal(false).optional(),
+  })
+  .meta(podRules)
 
 export const podTemplateSchema = z.object({
   metadata: z

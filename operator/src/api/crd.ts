@@ -1,0 +1,55 @@
+import { z } from 'zod'
+import { GROUP, VERSION } from './group.ts'
+import type { Kind } from './kind.ts'
+
+type Schema = Record<string, unknown>
+
+/** The CustomResourceDefinition of a kind, as `kubectl apply` takes it. */
+export function customResourceDefinition(kind: Kind): Schema {
+  const { plural, singular, shortNames, scope, schema, columns } = kind
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${plural}.${GROUP}` },
+    spec: {
+      group: GROUP,
+      scope,
+      names: { kind: kind.kind, listKind: `${kind.kind}List`, plural, singular, shortNames, categories: ['gpu'] },
+      versions: [
+        {
+          name: VERSION,
+          served: true,
+          storage: true,
+          ...('status' in schema.shape ? { subresources: { status: {} } } : {}),
+          additionalPrinterColumns: columns,
+          schema: { openAPIV3Schema: structural(schema) },
+        },
+      ],
+    },
+  }
+}
+
+/** The schema as Kubernetes wants it: structural, and with the fields that every object has. */
+function structural(schema: z.ZodObject): Schema {
+  const { type, description, properties, required, ...rest } = z.toJSONSchema(schema, {
+    target: 'openapi-3.0',
+    io: 'input',
+    reused: 'inline',
+    override: ({ jsonSchema }) => {
+      // Kubernetes wants exactly these two branches, and all limits beside them.
+      if ('x-kubernetes-int-or-string' in jsonSchema) jsonSchema.anyOf = [{ type: 'integer' }, { type: 'string' }]
+    },
+  })
+  return {
+    type,
+    description,
+    required,
+    properties: {
+      apiVersion: { type: 'string' },
+      kind: { type: 'string' },
+      metadata: { type: 'object' },
+      ...properties,
+    },
+    ...rest,
+  }
+}
