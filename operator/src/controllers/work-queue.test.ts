@@ -3,7 +3,7 @@ import { fakeTime } from '../../../test/fakes/time.ts'
 import { type Outcome, type Pass, settled, workQueue } from './work-queue.ts'
 
 /** A queue whose passes are written down and end only when the test says how. */
-function bench({ concurrency = 1, random = () => 1 } = {}) {
+function bench({ concurrency = 1, random = (): number => 1 } = {}) {
   const time = fakeTime()
   const stop = new AbortController()
   const log: string[] = []

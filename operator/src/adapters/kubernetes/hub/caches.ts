@@ -1,0 +1,45 @@
+// What the hub knows of its own API server, kept by one watch a kind.
+import type { GpuJob } from '../../../api/gpujob.ts'
+import type { GpuNode } from '../../../api/gpunode.ts'
+import type { GpuRun } from '../../../api/gpurun.ts'
+import type { Provider } from '../../../api/provider.ts'
+import type { ProviderReport } from '../../../api/providerreport.ts'
+import { gpuJobs, gpuNodes, gpuRuns, providerReports, providers } from '../kinds.ts'
+import { withoutBallast } from '../projection.ts'
+import { reflect, type ReflectorContext } from '../reflector.ts'
+import type { Store } from '../store.ts'
+
+export interface HubCaches {
+  /** Index `uid`. */
+  readonly jobs: Store<GpuJob>
+  /** Index `job`: the uid of the GpuJob. */
+  readonly runs: Store<GpuRun>
+  readonly providers: Store<Provider>
+  /** Index `namespace`. */
+  readonly nodes: Store<GpuNode>
+  readonly reports: Store<ProviderReport>
+  /** All of them are filled. Rejects only when stopped before that. */
+  readonly synced: Promise<void>
+}
+
+export function hubCaches(context: ReflectorContext): HubCaches {
+  const jobs = reflect({ ...context, resource: gpuJobs, project: withoutBallast, indexes: { uid: (job: GpuJob) => [job.metadata.uid] } })
+  const runs = reflect({ ...context, resource: gpuRuns, project: withoutBallast, indexes: { job: (run: GpuRun) => [run.spec.job.uid] } })
+  const provider = reflect({ ...context, resource: providers, project: withoutBallast })
+  const nodes = reflect({
+    ...context,
+    resource: gpuNodes,
+    project: withoutBallast,
+    indexes: { namespace: (node: GpuNode) => [node.metadata.namespace ?? ''] },
+  })
+  const reports = reflect({ ...context, resource: providerReports, project: withoutBallast })
+  const all = [jobs, runs, provider, nodes, reports]
+  return {
+    jobs: jobs.store,
+    runs: runs.store,
+    providers: provider.store,
+    nodes: nodes.store,
+    reports: reports.store,
+    synced: Promise.all(all.map(({ synced }) => synced)).then(() => undefined),
+  }
+}

@@ -1,0 +1,28 @@
+// Our own kinds, and those of Kubernetes that only a few places use.
+import type { GpuJob } from '../../api/gpujob.ts'
+import type { GpuNode } from '../../api/gpunode.ts'
+import type { GpuRun } from '../../api/gpurun.ts'
+import type { Provider } from '../../api/provider.ts'
+import type { ProviderReport } from '../../api/providerreport.ts'
+import type { KubeObject, Resource } from './client.ts'
+import { gpu } from './resources.ts'
+
+export const gpuJobs: Resource<GpuJob> = gpu('GpuJob', { plural: 'gpujobs', namespaced: true })
+export const gpuRuns: Resource<GpuRun> = gpu('GpuRun', { plural: 'gpuruns', namespaced: true })
+export const gpuNodes: Resource<GpuNode> = gpu('GpuNode', { plural: 'gpunodes', namespaced: true })
+export const providers: Resource<Provider> = gpu('Provider', { plural: 'providers', namespaced: false })
+export const providerReports: Resource<ProviderReport> = gpu('ProviderReport', { plural: 'providerreports', namespaced: true })
+
+export interface PriorityClass extends KubeObject {
+  readonly value: number
+  readonly preemptionPolicy: 'Never' | 'PreemptLowerPriority'
+  readonly globalDefault: boolean
+  readonly description: string
+}
+
+export const priorityClasses: Resource<PriorityClass> = {
+  apiVersion: 'scheduling.k8s.io/v1',
+  kind: 'PriorityClass',
+  plural: 'priorityclasses',
+  namespaced: false,
+}

@@ -1,0 +1,147 @@
+// What a reflector knows: the projected objects of one kind by key, with indexes, and whoever wants to hear of changes.
+
+/** What every projection keeps: it is how the store tells objects and their versions apart. */
+export interface Projected {
+  readonly metadata: {
+    readonly namespace?: string | undefined
+    readonly name: string
+    readonly uid: string
+    readonly resourceVersion: string
+  }
+}
+
+export interface StoreEvent<P> {
+  readonly type: 'added' | 'modified' | 'deleted'
+  readonly key: string
+  /** When deleted: as it was last seen. */
+  readonly object: P
+  /** When modified: as it was before. */
+  readonly previous?: P
+}
+
+export type Listener<P> = (event: StoreEvent<P>) => void
+
+/** Under which values an object is found in an index. */
+export type Indexes<P> = Readonly<Record<string, (object: P) => readonly string[]>>
+
+/** The reader's side. Everything returned is shared: nobody changes it. */
+export interface Store<P> {
+  readonly get: (key: string) => P | undefined
+  readonly keys: () => IterableIterator<string>
+  readonly values: () => IterableIterator<P>
+  readonly size: number
+  /** Empty when there is none; throws for an index that does not exist. */
+  readonly by: (index: string, value: string) => readonly P[]
+  /** Calls the listener for each change from now on, after the store has it; returns how to stop that. */
+  readonly subscribe: (listener: Listener<P>) => () => void
+}
+
+/** The reflector's side. */
+export interface WritableStore<P> extends Store<P> {
+  readonly put: (object: P) => void
+  readonly remove: (key: string) => void
+  /** Makes the store hold exactly these; tells only of what differs. */
+  readonly replaceAll: (objects: ReadonlyMap<string, P>) => void
+}
+
+/** `namespace/name`, or `name` of what has no namespace. */
+export function keyOf({ namespace, name }: { readonly namespace?: string | undefined; readonly name: string }): string {
+  return namespace ? `${namespace}/${name}` : name
+}
+
+export function createStore<P extends Projected>(indexes: Indexes<P> = {}): WritableStore<P> {
+  const objects = new Map<string, P>()
+  const tables = new Map(Object.entries(indexes).map(([name, of]) => [name, createIndex(of)]))
+  const listeners = new Set<Listener<P>>()
+
+  /** Every listener hears of it; the first that failed fails the caller, who knows where to report it. */
+  function tell(event: StoreEvent<P>): void {
+    const failed: unknown[] = []
+    for (const listener of listeners) {
+      try {
+        listener(event)
+      } catch (error) {
+        failed.push(error)
+      }
+    }
+    if (failed.length > 0) throw new Error(`telling that ${event.key} was ${event.type}`, { cause: failed[0] })
+  }
+
+  function put(object: P): void {
+    const key = keyOf(object.metadata)
+    const previous = objects.get(key)
+    if (previous?.metadata.uid === object.metadata.uid) {
+      if (previous.metadata.resourceVersion === object.metadata.resourceVersion) return // Seen before: a stream was resumed.
+      set(key, object, previous)
+      tell({ type: 'modified', key, object, previous })
+      return
+    }
+    if (previous) remove(key) // Same name, another object: the end of the first was missed.
+    set(key, object, undefined)
+    tell({ type: 'added', key, object })
+  }
+
+  function set(key: string, object: P, previous: P | undefined): void {
+    objects.set(key, object)
+    for (const table of tables.values()) {
+      if (previous) table.drop(key, previous)
+      table.add(key, object)
+    }
+  }
+
+  function remove(key: string): void {
+    const object = objects.get(key)
+    if (!object) return
+    objects.delete(key)
+    for (const table of tables.values()) table.drop(key, object)
+    tell({ type: 'deleted', key, object })
+  }
+
+  function replaceAll(wanted: ReadonlyMap<string, P>): void {
+    for (const key of [...objects.keys()]) if (!wanted.has(key)) remove(key)
+    for (const object of wanted.values()) put(object)
+  }
+
+  return {
+    get: (key) => objects.get(key),
+    keys: () => objects.keys(),
+    values: () => objects.values(),
+    get size() {
+      return objects.size
+    },
+    by: (name, value) => {
+      const table = tables.get(name)
+      if (!table) throw new Error(`no index is named ${name}`)
+      return table.find(value)
+    },
+    subscribe: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    put,
+    remove,
+    replaceAll,
+  }
+}
+
+function createIndex<P>(valuesOf: (object: P) => readonly string[]) {
+  const byValue = new Map<string, Map<string, P>>()
+
+  function add(key: string, object: P): void {
+    for (const value of valuesOf(object)) {
+      const found = byValue.get(value)
+      if (found) found.set(key, object)
+      else byValue.set(value, new Map([[key, object]]))
+    }
+  }
+
+  function drop(key: string, object: P): void {
+    for (const value of valuesOf(object)) {
+      const found = byValue.get(value)
+      found?.delete(key)
+      if (found?.size === 0) byValue.delete(value)
+    }
+  }
+
+  return { add, drop, find: (value: string): readonly P[] => [...(byValue.get(value)?.values() ?? [])] }
+}
