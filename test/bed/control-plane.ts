@@ -1,0 +1,251 @@
+/** A real Kubernetes control plane: etcd, kube-apiserver and, if wanted, kube-controller-manager and kube-scheduler. */
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { dump } from 'js-yaml'
+import { type Binaries, resolveBinaries, type Tool, tools } from '../../tools/resolve-binaries.ts'
+import { type ApiRequests, type Ask, apiRequests } from './api-requests.ts'
+import { type Child, startChild, waitUntil } from './child.ts'
+import {
+  apiServerArgs,
+  controllerManagerArgs,
+  etcdArgs,
+  type Files,
+  filesIn,
+  garbageRarely,
+  kubeconfigOf,
+  schedulerArgs,
+  schedulerConfig,
+  type User,
+  users,
+} from './control-plane-parts.ts'
+import { writeKubeconfig } from './kubeconfig.ts'
+import { type Kubectl, kubectlAs } from './kubectl.ts'
+import { onFreePorts } from './ports.ts'
+
+export interface ControlPlaneOptions {
+  /** Of the cluster in kubeconfigs and messages. */
+  readonly name: string
+  /** For its logs, keys, kubeconfigs and data; what an earlier one left there goes. */
+  readonly dir: string
+  /** Makes ServiceAccounts, collects garbage, runs Jobs, empties namespaces. */
+  readonly controllerManager: boolean
+  readonly scheduler: boolean
+  /** Keeps an audit log at level Metadata: the way to count who wrote what. It costs throughput. */
+  readonly audit?: boolean
+  /** After this long without a sign of life a node is Unknown. */
+  readonly nodeGraceSeconds?: number
+  /** Further flags of kube-apiserver. */
+  readonly apiServerArgs?: readonly string[]
+  /** Default: found by `resolveBinaries`. */
+  readonly binaries?: Binaries
+  /** Hears what takes long, and which part ended by itself. Default: stderr. */
+  readonly report?: (line: string) => void
+}
+
+export interface ControlPlane extends AsyncDisposable {
+  readonly name: string
+  readonly url: string
+  readonly port: number
+  readonly dir: string
+  /** File: the admin's. */
+  readonly kubeconfig: string
+  /** Files: those of the simulated kubelets and so on, each with a name of its own in the audit log. */
+  readonly kubeconfigOf: (user: User) => string
+  /** File (PEM): what clients must trust. */
+  readonly caFile: string
+  /** The admin's. */
+  readonly token: string
+  readonly auditLog: string
+  readonly binaries: Binaries
+  /** As admin. */
+  readonly kubectl: Kubectl
+  /** As admin. */
+  readonly ask: Ask
+  /** SIGTERM, and soon SIGKILL: open watches break off. */
+  readonly stopApiServer: () => Promise<void>
+  /** At the same address with the same certificates; resolves when it is ready. */
+  readonly startApiServer: () => Promise<void>
+  readonly restartApiServer: () => Promise<void>
+}
+
+/** Starts one and waits until it can be used: the API answers, and pods can be made if there is a controller manager. */
+export async function startControlPlane(options: ControlPlaneOptions, signal?: AbortSignal): Promise<ControlPlane> {
+  const report = options.report ?? ((line: string) => console.error(line))
+  const binaries = options.binaries ?? (await resolveBinaries(tools, { report }))
+  const files = filesIn(resolve(options.dir), options.name)
+  const site: Site = { options, binaries, files, report, signal, tokens: await prepare(files) }
+
+  await using parts = new AsyncDisposableStack()
+  const etcdPort = await startEtcd(site, parts)
+  const apiServer = parts.use(await startApiServer(site, etcdPort))
+  await writeKubeconfigs(site, apiServer.url)
+  await startControllers(site, apiServer.requests.ask, parts)
+
+  const held = parts.move()
+  const { kubeconfig, caFile, auditLog, dir } = files
+  return {
+    name: options.name,
+    url: apiServer.url,
+    port: apiServer.port,
+    dir,
+    kubeconfig,
+    kubeconfigOf: (user) => kubeconfigOf(files, user),
+    caFile,
+    token: site.tokens.admin,
+    auditLog,
+    binaries,
+    kubectl: kubectlAs({ binary: binaries.kubectl, kubeconfig, cacheDir: join(dir, 'kubectl-cache') }),
+    ask: apiServer.requests.ask,
+    stopApiServer: apiServer.stop,
+    startApiServer: apiServer.start,
+    restartApiServer: async () => {
+      await apiServer.stop()
+      await apiServer.start()
+    },
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  }
+}
+
+interface Site {
+  readonly options: ControlPlaneOptions
+  readonly binaries: Binaries
+  readonly files: Files
+  readonly report: (line: string) => void
+  readonly signal: AbortSignal | undefined
+  readonly tokens: Readonly<Record<User, string>>
+}
+
+/** Makes the folder, the keys and the files that the programs read, and gives each user a token. */
+async function prepare(files: Files): Promise<Site['tokens']> {
+  for (const old of [join(files.dir, 'etcd'), join(files.dir, 'kubectl-cache'), files.certificates, files.auditLog]) {
+    await rm(old, { recursive: true, force: true })
+  }
+  await mkdir(files.certificates, { recursive: true })
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  await writeFile(files.signingKey, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 })
+  await writeFile(files.verifyingKey, publicKey.export({ type: 'spki', format: 'pem' }))
+  await writeFile(files.auditPolicy, dump(auditPolicy))
+  await writeFile(files.schedulerConfig, dump(schedulerConfig(files)))
+  const tokens = Object.fromEntries(users.map((user) => [user, randomBytes(24).toString('hex')])) as Record<
+    User,
+    string
+  >
+  const lines = users.map((user) => `${tokens[user]},${user},${user},system:masters`)
+  await writeFile(files.tokens, `${lines.join('\n')}\n`, { mode: 0o600 })
+  return tokens
+}
+
+const auditPolicy = {
+  apiVersion: 'audit.k8s.io/v1',
+  kind: 'Policy',
+  omitStages: ['RequestReceived'],
+  rules: [{ level: 'Metadata' }],
+}
+
+async function writeKubeconfigs({ options, files, tokens }: Site, url: string): Promise<void> {
+  const ca = await readFile(files.caFile, 'utf8')
+  for (const user of users) {
+    await writeKubeconfig(kubeconfigOf(files, user), { cluster: options.name, url, ca, user, token: tokens[user] })
+  }
+}
+
+function launch(site: Site, tool: Tool, args: readonly string[]): Promise<Child> {
+  const { options, binaries, files, report } = site
+  return startChild({
+    name: `${options.name} ${tool}`,
+    command: binaries[tool],
+    args,
+    log: join(files.dir, `${tool}.log`),
+    env: garbageRarely,
+    onUnexpectedEnd: (how) =>
+      report(`${options.name}: ${tool} ended by itself with ${how}, see ${tool}.log in ${files.dir}`),
+  })
+}
+
+/** Gives its port. */
+function startEtcd(site: Site, parts: AsyncDisposableStack): Promise<number> {
+  return onFreePorts(async (port, peerPort) => {
+    const child = parts.use(await launch(site, 'etcd', etcdArgs(site.files, port, peerPort)))
+    // Its own word, not a connection: a stranger who took the port would answer that too.
+    const isReady = async () => (await child.output()).includes('ready to serve client requests') || undefined
+    await waitUntil(isReady, { what: 'etcd serves', seconds: 30, signal: site.signal, child })
+    return port
+  })
+}
+
+interface ApiServer extends AsyncDisposable {
+  readonly port: number
+  readonly url: string
+  readonly requests: ApiRequests
+  readonly stop: () => Promise<void>
+  readonly start: () => Promise<void>
+}
+
+async function startApiServer(site: Site, etcdPort: number): Promise<ApiServer> {
+  const flags = (port: number) => [
+    ...apiServerArgs(site.files, { ...site.options, port, etcdPort }),
+    ...(site.options.apiServerArgs ?? []),
+  ]
+  const first = await onFreePorts(async (port) => {
+    await using starting = new AsyncDisposableStack()
+    const child = starting.use(await launch(site, 'kube-apiserver', flags(port)))
+    const requests = starting.use(await requestsTo(site, { child, port }))
+    await untilReady(site, { child, requests })
+    starting.move()
+    return { port, child, requests }
+  })
+  const { port, requests } = first
+  let { child } = first
+  return {
+    port,
+    url: urlOf(port),
+    requests,
+    // Told politely, it waits a minute for its watchers to leave; with a load balancer before it nobody would notice.
+    stop: () => child.stop(2),
+    start: async () => {
+      if (child.ended() === undefined) return
+      child = await launch(site, 'kube-apiserver', flags(port))
+      await untilReady(site, { child, requests })
+    },
+    [Symbol.asyncDispose]: async () => {
+      await child.kill()
+      await requests[Symbol.asyncDispose]()
+    },
+  }
+}
+
+function urlOf(port: number): string {
+  return `https://127.0.0.1:${port}`
+}
+
+/** The server makes its certificate when it starts; a file with both certificates is complete. */
+async function requestsTo(site: Site, { child, port }: { child: Child; port: number }): Promise<ApiRequests> {
+  const certificates = async () => {
+    const text = await readFile(site.files.caFile, 'utf8').catch(() => '')
+    return text.split('END CERTIFICATE').length > 2 ? text : undefined
+  }
+  const ca = await waitUntil(certificates, { what: 'its certificate', seconds: 30, signal: site.signal, child })
+  return apiRequests(urlOf(port), { ca, token: site.tokens.admin })
+}
+
+async function untilReady(site: Site, { child, requests }: { child: Child; requests: ApiRequests }): Promise<void> {
+  const isReady = async () => {
+    const answer = await requests.ask('/readyz').catch(() => undefined)
+    return answer?.status === 200 || undefined
+  }
+  await waitUntil(isReady, { what: 'its /readyz', seconds: 60, signal: site.signal, child })
+}
+
+async function startControllers(site: Site, ask: Ask, parts: AsyncDisposableStack): Promise<void> {
+  const { options, files, signal } = site
+  if (options.scheduler) parts.use(await launch(site, 'kube-scheduler', schedulerArgs(files)))
+  if (!options.controllerManager) return
+  const args = controllerManagerArgs(files, options.nodeGraceSeconds ?? 300)
+  const child = parts.use(await launch(site, 'kube-controller-manager', args))
+  const canMakePods = async () => {
+    const { status } = await ask('/api/v1/namespaces/default/serviceaccounts/default')
+    return status === 200 || undefined
+  }
+  await waitUntil(canMakePods, { what: 'the first ServiceAccount', seconds: 60, signal, child })
+}

@@ -1,0 +1,31 @@
+import { writeFile } from 'node:fs/promises'
+import { dump } from 'js-yaml'
+
+export interface Access {
+  /** Name of the cluster, of the context and in prompts. */
+  readonly cluster: string
+  readonly url: string
+  /** PEM. */
+  readonly ca: string
+  readonly user: string
+  readonly token: string
+  readonly namespace?: string
+}
+
+/** Writes a kubeconfig that needs no other file, readable by its owner only. */
+export async function writeKubeconfig(
+  file: string,
+  { cluster, url, ca, user, token, namespace }: Access,
+): Promise<void> {
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [
+      { name: cluster, cluster: { server: url, 'certificate-authority-data': Buffer.from(ca).toString('base64') } },
+    ],
+    users: [{ name: user, user: { token } }],
+    contexts: [{ name: cluster, context: { cluster, user, ...(namespace === undefined ? {} : { namespace }) } }],
+    'current-context': cluster,
+  }
+  await writeFile(file, dump(config), { mode: 0o600 })
+}
