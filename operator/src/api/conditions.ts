@@ -20,7 +20,7 @@ export const gpuJobReasons = {
     NotStarted: 'No run has begun yet.',
     Starting: 'The order is given; the provider is starting the workers.',
     Stopping: 'The run was told to stop and has not ended yet.',
-    RunLost: 'The GpuRun is gone although nobody here deleted it.',
+    RunLost: 'Nobody knows whether it runs: a node with a worker on it does not answer.',
     Over: 'The job has finished or rests: nothing of it runs.',
   },
   Finished: {

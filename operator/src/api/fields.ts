@@ -43,7 +43,7 @@ export function reason() {
     .regex(/^[A-Z][A-Za-z0-9]*$/)
 }
 
-/** The name of a container, a volume, a job: letters, digits and dashes. */
+/** A name of lower-case letters, digits and dashes. */
 export function dnsLabel(max = 63) {
   return z
     .string()
@@ -52,11 +52,21 @@ export function dnsLabel(max = 63) {
     .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/)
 }
 
-/** For the root of a kind: its objects' names are DNS labels that leave room for what is made of them. */
+/** The name of a container or a volume in a tenant's template. Those of the agent's own begin with `gpu-commons-`. */
+export function partName() {
+  return dnsLabel().meta(
+    rules({
+      rule: "!self.startsWith('gpu-commons-')",
+      message: 'must not begin with gpu-commons-, which is kept for our own',
+    }),
+  )
+}
+
+/** For the root of a kind. A letter comes first because Services get names made of it. */
 export function nameRule(max: number) {
   return rules({
-    rule: `size(self.metadata.name) <= ${max} && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')`,
-    message: `metadata.name must be a DNS label (a-z, 0-9 and dashes) of at most ${max} characters`,
+    rule: `size(self.metadata.name) <= ${max} && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')`,
+    message: `metadata.name must be a letter, then letters, digits and dashes (all lower case), of at most ${max} characters in all`,
   })
 }
 
@@ -143,7 +153,7 @@ export function labelMap(max: number) {
     .meta({
       maxProperties: max,
       ...rules({
-        rule: "self.all(key, size(key) <= 317 && key.matches('^([a-z0-9][-a-z0-9.]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$'))",
+        rule: "self.all(key, key.matches('^([a-z0-9][-a-z0-9.]{0,252}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
         message: 'has a key that is not a label key',
       }),
     })

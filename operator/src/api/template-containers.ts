@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { dnsLabel, intOrString, listAtomic, listMap, objectName, quantity, rules } from './fields.ts'
+import { intOrString, listAtomic, listMap, objectName, partName, quantity, rules } from './fields.ts'
 import { fieldRefSchema, volumeMountSchema } from './template-volumes.ts'
 
 /** The only resource that is a GPU. */
@@ -192,7 +192,7 @@ export const podSecurityContextSchema = z
   .describe('May only tighten.')
 
 const containerFields = {
-  name: dnsLabel(),
+  name: partName(),
   image: z
     .string()
     .min(1)

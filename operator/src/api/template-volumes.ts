@@ -1,6 +1,6 @@
 // Volumes that a job may bring along: only kinds that need nothing of the provider's own.
 import { z } from 'zod'
-import { dnsLabel, listAtomic, listMap, objectName, quantity, rules } from './fields.ts'
+import { dnsLabel, listAtomic, listMap, objectName, partName, quantity, rules } from './fields.ts'
 
 const mode = () => z.int().min(0).max(0o777).describe('Permission bits, such as 0400 (octal) or 256 (decimal).')
 
@@ -107,7 +107,7 @@ const projectedSource = z
 
 export const volumeSchema = z
   .object({
-    name: dnsLabel(),
+    name: partName(),
     emptyDir: emptyDir.optional(),
     configMap: configMap.optional().describe('Does not travel yet: the job would wait with NotSupportedYet.'),
     secret: secret.optional().describe('Does not travel yet: the job would wait with NotSupportedYet.'),
