@@ -16,3 +16,17 @@ export interface Timers {
 
 /** A number from 0 (included) to 1 (excluded), as Math.random gives it. */
 export type Random = () => number
+
+/** Resolves after this time, or as soon as the signal aborts. */
+export function pause(ms: number, { timers, signal }: { timers: Timers; signal: AbortSignal }): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise((resolve) => {
+    const wake = () => {
+      timers.clear(timer)
+      signal.removeEventListener('abort', wake)
+      resolve()
+    }
+    const timer = timers.set(wake, ms)
+    signal.addEventListener('abort', wake, { once: true })
+  })
+}

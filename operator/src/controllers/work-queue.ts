@@ -46,88 +46,100 @@ const firstRetryMs = 5
 const lastRetryMs = 60_000
 
 export function workQueue(options: WorkQueueOptions): WorkQueue {
-  const { name, reconcile, concurrency, clock, timers, random, onError, observe } = options
-  const waiting = new Set<string>() // A Set keeps the order of insertion: first in, first out.
-  const underWay = new Set<string>()
-  const later = new Map<string, TimerHandle>()
-  const failures = new Map<string, number>()
-  let working = false
-  let drained: (() => void) | undefined
+  const queue = new Queue(options)
+  return {
+    name: options.name,
+    add: (key) => queue.add(key),
+    run: (signal) => queue.run(signal),
+    depth: () => queue.waiting.size,
+  }
+}
 
-  function add(key: string): void {
-    cancelLater(key)
-    waiting.add(key)
-    start()
+class Queue {
+  readonly waiting = new Set<string>() // A Set keeps the order of insertion: first in, first out.
+  readonly #underWay = new Set<string>()
+  readonly #later = new Map<string, TimerHandle>()
+  readonly #failures = new Map<string, number>()
+  readonly #drained = Promise.withResolvers<void>()
+  readonly #options: WorkQueueOptions
+  #working = false
+
+  constructor(options: WorkQueueOptions) {
+    this.#options = options
   }
 
-  function addLater(key: string, ms: number): void {
-    if (waiting.has(key) || !working) return // It was added during its pass: that look comes sooner.
-    const fire = () => {
-      later.delete(key)
-      add(key)
+  add(key: string): void {
+    this.#cancelLater(key)
+    this.waiting.add(key)
+    this.#start()
+  }
+
+  run(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.resolve()
+    signal.addEventListener('abort', () => this.#stop(), { once: true })
+    this.#working = true
+    this.#start()
+    return this.#drained.promise
+  }
+
+  #stop(): void {
+    this.#working = false
+    for (const handle of this.#later.values()) this.#options.timers.clear(handle)
+    this.#later.clear()
+    this.waiting.clear()
+    if (this.#underWay.size === 0) this.#drained.resolve()
+  }
+
+  #start(): void {
+    if (!this.#working) return
+    for (const key of this.waiting) {
+      if (this.#underWay.size >= this.#options.concurrency) return
+      if (this.#underWay.has(key)) continue // Never two at once: its next turn comes when this one ends.
+      this.waiting.delete(key)
+      this.#underWay.add(key)
+      void this.#pass(key)
     }
-    later.set(key, timers.set(fire, ms))
   }
 
-  function cancelLater(key: string): void {
-    if (!later.has(key)) return
-    timers.clear(later.get(key))
-    later.delete(key)
-  }
-
-  function start(): void {
-    if (!working) return
-    for (const key of waiting) {
-      if (underWay.size >= concurrency) return
-      if (underWay.has(key)) continue // Never two at once: its next turn comes when this one ends.
-      waiting.delete(key)
-      underWay.add(key)
-      void pass(key)
-    }
-  }
-
-  async function pass(key: string): Promise<void> {
+  async #pass(key: string): Promise<void> {
+    const { name, reconcile, clock, onError, observe } = this.#options
     const began = clock.boot()
     let outcome: Pass['outcome']
     try {
       const { recheckMs } = await reconcile(key)
-      failures.delete(key)
+      this.#failures.delete(key)
       outcome = recheckMs === undefined ? 'settled' : 'recheck'
-      if (recheckMs !== undefined) addLater(key, recheckMs)
+      if (recheckMs !== undefined) this.#addLater(key, recheckMs)
     } catch (error) {
       outcome = 'failed'
-      addLater(key, retryMs(key))
+      this.#addLater(key, this.#retryMs(key))
       onError(error, key)
     }
-    underWay.delete(key)
+    this.#underWay.delete(key)
     observe?.({ name, seconds: (clock.boot() - began) / 1000, outcome })
-    start()
-    if (!working && underWay.size === 0) drained?.()
+    this.#start()
+    if (!this.#working && this.#underWay.size === 0) this.#drained.resolve()
+  }
+
+  #addLater(key: string, ms: number): void {
+    if (this.waiting.has(key) || !this.#working) return // It was added during its pass: that look comes sooner.
+    const fire = () => {
+      this.#later.delete(key)
+      this.add(key)
+    }
+    this.#later.set(key, this.#options.timers.set(fire, ms))
+  }
+
+  #cancelLater(key: string): void {
+    if (!this.#later.has(key)) return
+    this.#options.timers.clear(this.#later.get(key))
+    this.#later.delete(key)
   }
 
   /** Doubles with each failure in a row; jitter keeps keys that failed together from coming back together. */
-  function retryMs(key: string): number {
-    const failed = failures.get(key) ?? 0
-    failures.set(key, failed + 1)
-    return Math.min(lastRetryMs, firstRetryMs * 2 ** failed) * (0.5 + random() / 2)
+  #retryMs(key: string): number {
+    const failed = this.#failures.get(key) ?? 0
+    this.#failures.set(key, failed + 1)
+    return Math.min(lastRetryMs, firstRetryMs * 2 ** failed) * (0.5 + this.#options.random() / 2)
   }
-
-  function run(signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return Promise.resolve()
-    working = true
-    start()
-    return new Promise((resolve) => {
-      drained = resolve
-      const stop = () => {
-        working = false
-        for (const handle of later.values()) timers.clear(handle)
-        later.clear()
-        waiting.clear()
-        if (underWay.size === 0) resolve()
-      }
-      signal.addEventListener('abort', stop, { once: true })
-    })
-  }
-
-  return { name, add, run, depth: () => waiting.size }
 }

@@ -151,7 +151,11 @@ function verbs(send: Send): Pick<KubeClient, 'get' | 'list' | 'create' | 'replac
     { signal }: RequestOptions = {},
   ): Promise<T | undefined> {
     try {
-      return await send<T>(`GET ${resource.plural} ${keyOf(ref)}`, { method: 'GET', path: pathOf(resource, ref), signal })
+      return await send<T>(`GET ${resource.plural} ${keyOf(ref)}`, {
+        method: 'GET',
+        path: pathOf(resource, ref),
+        signal,
+      })
     } catch (error) {
       if (isNotFound(error)) return undefined
       throw error
@@ -160,7 +164,8 @@ function verbs(send: Send): Pick<KubeClient, 'get' | 'list' | 'create' | 'replac
 
   async function list<T extends KubeObject>(resource: Resource<T>, options: ListOptions = {}): Promise<Page<T>> {
     const { namespace, labelSelector, fieldSelector, limit, signal } = options
-    const path = pathOf(resource, { namespace }) + query({ labelSelector, fieldSelector, limit, continue: options.continue })
+    const path =
+      pathOf(resource, { namespace }) + query({ labelSelector, fieldSelector, limit, continue: options.continue })
     const page = await send<{ items: T[]; metadata: { resourceVersion: string; continue?: string } }>(
       `LIST ${resource.plural}${namespace ? ` ${namespace}` : ''}`,
       { method: 'GET', path, signal },
@@ -180,7 +185,12 @@ function verbs(send: Send): Pick<KubeClient, 'get' | 'list' | 'create' | 'replac
     const { apiVersion, kind } = resource
     const path = pathOf(resource, { ...refOf(object), subresource: options.subresource })
     const body = { ...object, apiVersion, kind } // Items of a list come without them.
-    return send<T>(`PUT ${resource.plural} ${keyOf(object.metadata)}`, { method: 'PUT', path, body, signal: options.signal })
+    return send<T>(`PUT ${resource.plural} ${keyOf(object.metadata)}`, {
+      method: 'PUT',
+      path,
+      body,
+      signal: options.signal,
+    })
   }
 
   function mergePatch<T extends KubeObject>(
@@ -231,7 +241,13 @@ function parse<R>(what: string, body: string): R {
   }
 }
 
-function watchQuery({ labelSelector, fieldSelector, resourceVersion, initialEvents, timeoutSeconds }: WatchOptions): string {
+function watchQuery({
+  labelSelector,
+  fieldSelector,
+  resourceVersion,
+  initialEvents,
+  timeoutSeconds,
+}: WatchOptions): string {
   return query({
     watch: 1,
     allowWatchBookmarks: 'true',
@@ -244,6 +260,8 @@ function watchQuery({ labelSelector, fieldSelector, resourceVersion, initialEven
 }
 
 function query(parameters: Readonly<Record<string, string | number | undefined>>): string {
-  const set = Object.entries(parameters).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]))
+  const set = Object.entries(parameters).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, String(value)]],
+  )
   return set.length === 0 ? '' : `?${new URLSearchParams(set as [string, string][])}`
 }

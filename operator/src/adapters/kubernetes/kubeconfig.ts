@@ -106,7 +106,8 @@ function parseKubeconfig(text: string, context: string | undefined) {
 
 function entry(list: readonly Record<string, unknown>[], kind: string, name: string): unknown {
   const found = list.find((one) => one['name'] === name)
-  if (!found) throw new Error(`it has no ${kind} named ${name} (there are: ${list.map((one) => one['name']).join(', ')})`)
+  if (!found)
+    throw new Error(`it has no ${kind} named ${name} (there are: ${list.map((one) => one['name']).join(', ')})`)
   return found[kind]
 }
 
@@ -118,7 +119,10 @@ function check<T>(what: string, schema: z.ZodType<T>, value: unknown): T {
 }
 
 function tlsOfCluster(cluster: z.infer<typeof clusterSchema>, directory: string): Tls {
-  const ca = content({ inline: cluster['certificate-authority-data'], path: cluster['certificate-authority'] }, directory)
+  const ca = content(
+    { inline: cluster['certificate-authority-data'], path: cluster['certificate-authority'] },
+    directory,
+  )
   const servername = cluster['tls-server-name']
   return {
     ...(ca ? { ca } : {}),
@@ -136,7 +140,10 @@ function certificateOf(user: User, directory: string): Tls {
 }
 
 /** Inline content wins over a file, as in kubectl. */
-function content(source: { inline: string | undefined; path: string | undefined }, directory: string): Buffer | undefined {
+function content(
+  source: { inline: string | undefined; path: string | undefined },
+  directory: string,
+): Buffer | undefined {
   if (source.inline) return Buffer.from(source.inline, 'base64')
   return source.path ? readFileSync(resolve(directory, source.path)) : undefined
 }

@@ -1,21 +1,25 @@
 // Keeps a store equal to what the API server has, through cuts, restarts and forgotten history, until it is told to stop.
-import type { Clock, Random, Timers } from '../../controllers/clock.ts'
+import { type Clock, pause, type Random, type Timers } from '../../controllers/clock.ts'
 import type { KubeClient, KubeObject, Resource, Selection, WatchEvent } from './client.ts'
 import { ApiError, isGone, isInvalid } from './errors.ts'
-import { createStore, type Indexes, keyOf, type Projected, type Store } from './store.ts'
+import { createStore, type Indexes, keyOf, type Projected, type Store, type WritableStore } from './store.ts'
 
-export interface ReflectOptions<T extends KubeObject, P extends Projected> extends Selection {
+/** What all reflectors of one API server share. */
+export interface ReflectorContext {
   readonly client: Pick<KubeClient, 'list' | 'watch'>
-  readonly resource: Resource<T>
-  /** What is kept of an object; the rest is dropped on arrival. An object on which it throws is reported and left as it was. */
-  readonly project: (object: T) => P
-  readonly indexes?: Indexes<P>
   readonly clock: Pick<Clock, 'boot'>
   readonly timers: Timers
   readonly random: Random
   readonly signal: AbortSignal
   /** Each failed try. The reflector goes on by itself. */
   readonly onError: (error: Error) => void
+}
+
+export interface ReflectOptions<T extends KubeObject, P extends Projected> extends ReflectorContext, Selection {
+  readonly resource: Resource<T>
+  /** What is kept of an object; the rest is dropped on arrival. An object on which it throws is reported and left as it was. */
+  readonly project: (object: T) => P
+  readonly indexes?: Indexes<P>
 }
 
 export interface Reflection<P> {
@@ -41,184 +45,178 @@ const overdueMs = 30_000
 const shortStreamMs = 1_000
 
 export function reflect<T extends KubeObject, P extends Projected>(options: ReflectOptions<T, P>): Reflection<P> {
-  const { client, resource, clock, timers, random, signal, onError } = options
-  const store = createStore<P>(options.indexes)
-  const selection: Selection = {
-    namespace: options.namespace,
-    labelSelector: options.labelSelector,
-    fieldSelector: options.fieldSelector,
-  }
-  const synced = Promise.withResolvers<void>()
-  synced.promise.catch(() => {}) // Whoever waits for it hears of it; nobody has to.
+  const reflector = new Reflector(options)
+  const done = reflector.run()
+  return { store: reflector.store, synced: reflector.synced.promise, done }
+}
 
+class Reflector<T extends KubeObject, P extends Projected> {
+  readonly store: WritableStore<P>
+  readonly synced = Promise.withResolvers<void>()
+  readonly #options: ReflectOptions<T, P>
+  readonly #selection: Selection
   /** Up to where the store has followed; absent: it must be filled anew. */
-  let resourceVersion: string | undefined
-  let listNext = false
-  let neverStream = false
+  #version: string | undefined
+  #listNext = false
+  #neverStream = false
   /** Failed tries in a row. */
-  let failures = 0
+  #failures = 0
+  #goneAt = Number.NEGATIVE_INFINITY
 
-  async function run(): Promise<void> {
+  constructor(options: ReflectOptions<T, P>) {
+    const { namespace, labelSelector, fieldSelector } = options
+    this.#options = options
+    this.#selection = { namespace, labelSelector, fieldSelector }
+    this.store = createStore<P>({ indexes: options.indexes, onError: options.onError })
+    this.synced.promise.catch(() => {}) // Whoever waits for it hears of it; nobody has to.
+  }
+
+  async run(): Promise<void> {
+    const { signal } = this.#options
     while (!signal.aborted) {
       try {
-        await follow()
+        if (this.#version === undefined && (this.#neverStream || this.#listNext)) await this.#fillFromPages()
+        await this.#followStream()
       } catch (error) {
-        if (signal.aborted) break
-        await recover(error as Error)
+        if (!signal.aborted) await this.#recover(error as Error)
       }
     }
-    synced.reject(signal.reason)
+    this.synced.reject(signal.reason)
   }
 
-  async function follow(): Promise<void> {
-    if (resourceVersion === undefined && (neverStream || listNext)) {
-      resourceVersion = await fillFromPages()
-      listNext = false
-      synced.resolve()
-    }
-    await followStream()
-  }
-
-  async function recover(error: Error): Promise<void> {
-    failures++
+  async #recover(error: Error): Promise<void> {
+    const { clock, timers, random, signal, onError } = this.#options
+    this.#failures++
     if (isGone(error)) {
-      resourceVersion = undefined
-      if (failures === 1) return // History is finite: that is no fault, unless it happens again at once.
-    } else if (resourceVersion === undefined && isInvalid(error) && !neverStream) {
-      neverStream = true // An API server without WatchList.
+      this.#version = undefined
+      const now = clock.boot()
+      const again = now - this.#goneAt < lastRetryMs
+      this.#goneAt = now
+      if (!again) return // History is finite: that is no fault, unless it happens again at once.
+    } else if (this.#version === undefined && isInvalid(error) && !this.#neverStream) {
+      this.#neverStream = true // An API server without WatchList.
       return
     }
     onError(error)
     const asked = error instanceof ApiError ? (error.retryAfterSeconds ?? 0) * 1000 : 0
-    await pause(Math.max(asked, backoffMs()))
+    const doubled = Math.min(lastRetryMs, firstRetryMs * 2 ** (this.#failures - 1))
+    await pause(Math.max(asked, doubled * (0.5 + random() / 2)), { timers, signal })
   }
 
-  function backoffMs(): number {
-    return Math.min(lastRetryMs, firstRetryMs * 2 ** (failures - 1)) * (0.5 + random() / 2)
-  }
-
-  function pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        timers.clear(timer)
-        signal.removeEventListener('abort', wake)
-        resolve()
-      }
-      const timer = timers.set(wake, ms)
-      signal.addEventListener('abort', wake, { once: true })
-      if (signal.aborted) wake()
-    })
-  }
-
-  /** A quorum read; its pages are one consistent whole, of the version that is returned. */
-  async function fillFromPages(): Promise<string> {
+  /** A quorum read; its pages are one consistent whole, of the version of the first. */
+  async #fillFromPages(): Promise<void> {
+    const { client, resource, signal } = this.#options
     const fresh = new Map<string, P>()
     let version: string | undefined
     let next: string | undefined
     do {
-      const page = await client.list(resource, { ...selection, limit: pageSize, continue: next, signal })
+      const page = await client.list(resource, { ...this.#selection, limit: pageSize, continue: next, signal })
       version ??= page.resourceVersion
-      for (const object of page.items) collect(fresh, object)
+      for (const object of page.items) this.#collect(fresh, object)
       next = page.continue
     } while (next !== undefined)
-    store.replaceAll(fresh)
-    return version
+    this.#listNext = false
+    this.#filled(fresh, version)
   }
 
-  /** One watch from its start to its end: fills the store first when that is still to be done. */
-  async function followStream(): Promise<void> {
-    const fill = resourceVersion === undefined ? new Map<string, P>() : undefined
+  /** One watch from its start to its end; fills the store first when that is still to be done. */
+  async #followStream(): Promise<void> {
+    const { client, resource, clock, random } = this.#options
     const timeoutSeconds = shortestWatchSeconds + Math.floor(random() * watchSpreadSeconds)
-    const watch = guarded(timeoutSeconds * 1000 + overdueMs)
+    const fill = this.#version === undefined ? new Map<string, P>() : undefined
+    const asked = fill ? { initialEvents: true } : { resourceVersion: this.#version }
+    const guard = this.#guard(timeoutSeconds * 1000 + overdueMs)
     const began = clock.boot()
     let heard = false
     try {
-      const asked = fill ? { initialEvents: true } : { resourceVersion }
-      for await (const batch of client.watch(resource, { ...selection, ...asked, timeoutSeconds, signal: watch.signal })) {
-        if (signal.aborted) return
-        if (!heard) failures = 0
+      const options = { ...this.#selection, ...asked, timeoutSeconds, signal: guard.signal }
+      for await (const batch of client.watch(resource, options)) {
+        if (guard.signal.aborted) break
         heard = true
-        for (const event of batch) take(event, fill)
+        for (const event of batch) this.#take(event, fill)
+        if (this.#version !== undefined) this.#failures = 0
       }
     } catch (error) {
       // A stream that broke before it was complete may break there again: take the other way once.
-      if (resourceVersion === undefined && !(error instanceof ApiError)) listNext = true
-      throw watch.overdue() ? new Error(`WATCH ${resource.plural}: silent for longer than was asked`, { cause: error }) : error
+      if (this.#version === undefined && !(error instanceof ApiError)) this.#listNext = true
+      if (!guard.overdue()) throw error
     } finally {
-      watch.end()
+      guard.end()
     }
-    if (signal.aborted) return
-    if (resourceVersion === undefined) {
-      listNext = true
-      throw new Error(`WATCH ${resource.plural}: the stream ended before all objects were sent`)
+    const fault = this.#faultOf({ overdue: guard.overdue(), sudden: !heard && clock.boot() - began < shortStreamMs })
+    if (fault) throw new Error(`WATCH ${resource.plural}: ${fault}`)
+  }
+
+  /** What is wrong with a stream that ended without an error; ending in time is right. */
+  #faultOf({ overdue, sudden }: { overdue: boolean; sudden: boolean }): string | undefined {
+    if (overdue) return 'the stream was open for longer than was asked, the server must be gone'
+    if (this.#version === undefined) {
+      this.#listNext = true
+      return 'the stream ended before all objects were sent'
     }
-    if (!heard && clock.boot() - began < shortStreamMs) {
-      throw new Error(`WATCH ${resource.plural}: the stream ended at once`)
-    }
+    return sudden ? 'the stream ended at once' : undefined
   }
 
   /** Aborts when we are told to stop, or when the peer must be dead. */
-  function guarded(ms: number) {
+  #guard(ms: number) {
+    const { signal, timers } = this.#options
     const controller = new AbortController()
     let overdue = false
-    const forward = () => controller.abort(signal.reason)
+    const stop = () => controller.abort(signal.reason)
     const timer = timers.set(() => {
       overdue = true
-      controller.abort(new Error('no end of the stream'))
+      stop()
     }, ms)
-    signal.addEventListener('abort', forward, { once: true })
-    if (signal.aborted) forward()
+    signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted) stop()
     const end = () => {
       timers.clear(timer)
-      signal.removeEventListener('abort', forward)
+      signal.removeEventListener('abort', stop)
     }
     return { signal: controller.signal, overdue: () => overdue, end }
   }
 
-  /** The version moves before anybody hears of the event: a listener that fails must not hear the same again and again. */
-  function take(event: WatchEvent<T>, fill: Map<string, P> | undefined): void {
-    if (event.type === 'BOOKMARK') {
-      if (fill && resourceVersion === undefined) {
-        if (!event.initialEventsEnd) return
-        resourceVersion = event.resourceVersion
-        store.replaceAll(fill)
-        fill.clear()
-        synced.resolve()
-        return
-      }
-      resourceVersion = event.resourceVersion
+  #take(event: WatchEvent<T>, fill: Map<string, P> | undefined): void {
+    if (fill && this.#version === undefined) this.#takeInitial(event, fill)
+    else if (event.type === 'BOOKMARK') this.#version = event.resourceVersion
+    else this.#takeChange(event)
+  }
+
+  #takeInitial(event: WatchEvent<T>, fill: Map<string, P>): void {
+    if (event.type !== 'BOOKMARK') this.#collect(fill, event.object)
+    else if (event.initialEventsEnd) this.#filled(fill, event.resourceVersion)
+  }
+
+  #filled(fresh: ReadonlyMap<string, P>, version: string): void {
+    this.#version = version
+    this.synced.resolve()
+    this.store.replaceAll(fresh)
+  }
+
+  #takeChange({ type, object }: Exclude<WatchEvent<T>, { type: 'BOOKMARK' }>): void {
+    this.#version = object.metadata.resourceVersion
+    if (type === 'DELETED') {
+      this.store.remove(keyOf(object.metadata))
       return
     }
-    const { object } = event
-    if (resourceVersion === undefined && fill) {
-      if (event.type === 'DELETED') fill.delete(keyOf(object.metadata))
-      else collect(fill, object)
-      return
-    }
-    resourceVersion = object.metadata.resourceVersion
-    if (event.type === 'DELETED') {
-      store.remove(keyOf(object.metadata))
-      return
-    }
-    const projected = projectionOf(object)
-    if (projected) store.put(projected)
+    const projected = this.#projectionOf(object)
+    if (projected) this.store.put(projected)
   }
 
   /** An object that cannot be read stays as it was last read: its absence would be taken for its end. */
-  function collect(into: Map<string, P>, object: T): void {
+  #collect(into: Map<string, P>, object: T): void {
     const key = keyOf(object.metadata)
-    const projected = projectionOf(object) ?? store.get(key)
+    const projected = this.#projectionOf(object) ?? this.store.get(key)
     if (projected) into.set(key, projected)
   }
 
-  function projectionOf(object: T): P | undefined {
+  #projectionOf(object: T): P | undefined {
     try {
-      return options.project(object)
+      return this.#options.project(object)
     } catch (error) {
-      onError(new Error(`reading ${resource.plural} ${keyOf(object.metadata)}`, { cause: error }))
+      const what = `reading ${this.#options.resource.plural} ${keyOf(object.metadata)}`
+      this.#options.onError(new Error(what, { cause: error }))
       return undefined
     }
   }
-
-  return { store, synced: synced.promise, done: run() }
 }

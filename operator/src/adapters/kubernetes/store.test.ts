@@ -2,20 +2,32 @@ import { describe, expect, test } from '@jest/globals'
 import { createStore, keyOf } from './store.ts'
 
 interface Thing {
-  readonly metadata: { readonly namespace: string; readonly name: string; readonly uid: string; readonly resourceVersion: string }
+  readonly metadata: {
+    readonly namespace: string
+    readonly name: string
+    readonly uid: string
+    readonly resourceVersion: string
+  }
   readonly nodes: readonly string[]
 }
 
 /** `a:1@n1,n2`: name a, version 1, on two nodes; `a#2:7`: another object of the same name. */
 function thing(text: string): Thing {
-  const [, name = '', uid = '1', resourceVersion = '', nodes = ''] = /^(\w+)(?:#(\w+))?:(\d+)(?:@(.*))?$/.exec(text) ?? []
-  return { metadata: { namespace: 'ns', name, uid: `${name}-${uid}`, resourceVersion }, nodes: nodes ? nodes.split(',') : [] }
+  const [, name = '', uid = '1', resourceVersion = '', nodes = ''] =
+    /^(\w+)(?:#(\w+))?:(\d+)(?:@(.*))?$/.exec(text) ?? []
+  return {
+    metadata: { namespace: 'ns', name, uid: `${name}-${uid}`, resourceVersion },
+    nodes: nodes ? nodes.split(',') : [],
+  }
 }
 
 function watched(...texts: readonly string[]) {
-  const store = createStore<Thing>({ node: ({ nodes }) => nodes })
-  for (const text of texts) store.put(thing(text))
   const log: string[] = []
+  const store = createStore<Thing>({
+    indexes: { node: ({ nodes }) => nodes },
+    onError: (error) => log.push(error.message),
+  })
+  for (const text of texts) store.put(thing(text))
   const stop = store.subscribe(({ type, key, object, previous }) => {
     const versions = [previous?.metadata.resourceVersion, object.metadata.resourceVersion].filter(Boolean)
     log.push(`${type} ${key} ${versions.join('→')}`)
@@ -42,7 +54,13 @@ describe('a store tells', () => {
   test('only what a new list changes', () => {
     const { store, log, replaceAll } = watched('gone:1', 'same:2', 'changed:3', 'other#1:4')
     replaceAll('same:2', 'changed:5', 'other#2:6', 'new:7')
-    expect(log).toEqual(['deleted ns/gone 1', 'modified ns/changed 3→5', 'deleted ns/other 4', 'added ns/other 6', 'added ns/new 7'])
+    expect(log).toEqual([
+      'deleted ns/gone 1',
+      'modified ns/changed 3→5',
+      'deleted ns/other 4',
+      'added ns/other 6',
+      'added ns/new 7',
+    ])
     expect([...store.keys()].sort()).toEqual(['ns/changed', 'ns/new', 'ns/other', 'ns/same'])
     expect(store.size).toBe(4)
   })
@@ -60,16 +78,16 @@ describe('a store tells', () => {
     expect(log).toEqual([])
   })
 
-  test('everybody, although one of them fails, and says so afterwards', () => {
-    const store = createStore<Thing>()
-    const heard: string[] = []
+  test('everybody, although one of them fails, which is reported', () => {
+    const { store, log } = watched()
     store.subscribe(() => {
       throw new Error('deaf')
     })
+    const heard: string[] = []
     store.subscribe(({ key }) => heard.push(key))
-    expect(() => store.put(thing('a:1'))).toThrow('telling that ns/a was added')
+    store.put(thing('a:1'))
     expect(heard).toEqual(['ns/a'])
-    expect(store.get('ns/a')).toEqual(thing('a:1'))
+    expect(log).toEqual(['added ns/a 1', 'telling that ns/a was added'])
   })
 })
 
@@ -89,6 +107,6 @@ describe('an index', () => {
   })
 
   test('that nobody declared is an error', () => {
-    expect(() => createStore<Thing>().by('colour', 'red')).toThrow('no index is named colour')
+    expect(() => watched().store.by('colour', 'red')).toThrow('no index is named colour')
   })
 })

@@ -49,44 +49,40 @@ export function keyOf({ namespace, name }: { readonly namespace?: string | undef
   return namespace ? `${namespace}/${name}` : name
 }
 
-export function createStore<P extends Projected>(indexes: Indexes<P> = {}): WritableStore<P> {
+export function createStore<P extends Projected>({
+  indexes = {},
+  onError,
+}: {
+  readonly indexes?: Indexes<P> | undefined
+  /** A listener that threw: a bug, and no reason to keep anything from the others. */
+  readonly onError: (error: Error) => void
+}): WritableStore<P> {
   const objects = new Map<string, P>()
   const tables = new Map(Object.entries(indexes).map(([name, of]) => [name, createIndex(of)]))
   const listeners = new Set<Listener<P>>()
 
-  /** Every listener hears of it; the first that failed fails the caller, who knows where to report it. */
   function tell(event: StoreEvent<P>): void {
-    const failed: unknown[] = []
     for (const listener of listeners) {
       try {
         listener(event)
       } catch (error) {
-        failed.push(error)
+        onError(new Error(`telling that ${event.key} was ${event.type}`, { cause: error }))
       }
     }
-    if (failed.length > 0) throw new Error(`telling that ${event.key} was ${event.type}`, { cause: failed[0] })
   }
 
   function put(object: P): void {
     const key = keyOf(object.metadata)
+    const known = objects.get(key)
+    if (known && known.metadata.uid !== object.metadata.uid) remove(key) // The end of the first of that name was missed.
     const previous = objects.get(key)
-    if (previous?.metadata.uid === object.metadata.uid) {
-      if (previous.metadata.resourceVersion === object.metadata.resourceVersion) return // Seen before: a stream was resumed.
-      set(key, object, previous)
-      tell({ type: 'modified', key, object, previous })
-      return
-    }
-    if (previous) remove(key) // Same name, another object: the end of the first was missed.
-    set(key, object, undefined)
-    tell({ type: 'added', key, object })
-  }
-
-  function set(key: string, object: P, previous: P | undefined): void {
+    if (previous?.metadata.resourceVersion === object.metadata.resourceVersion) return // A stream was resumed.
     objects.set(key, object)
     for (const table of tables.values()) {
       if (previous) table.drop(key, previous)
       table.add(key, object)
     }
+    tell(previous ? { type: 'modified', key, object, previous } : { type: 'added', key, object })
   }
 
   function remove(key: string): void {

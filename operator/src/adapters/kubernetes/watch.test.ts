@@ -9,10 +9,17 @@ const end = {
   type: 'BOOKMARK',
   object: { metadata: { resourceVersion: '7', annotations: { 'k8s.io/initial-events-end': 'true' } } },
 }
-const expired = { type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' } }
-const broken = { type: 'ERROR', object: { code: 500, reason: 'InternalError', message: 'etcd', details: { retryAfterSeconds: 3 } } }
+const expired = {
+  type: 'ERROR',
+  object: { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' },
+}
+const broken = {
+  type: 'ERROR',
+  object: { code: 500, reason: 'InternalError', message: 'etcd', details: { retryAfterSeconds: 3 } },
+}
 
-const stream = (...events: readonly object[]) => Buffer.from(events.map((event) => `${JSON.stringify(event)}\n`).join(''))
+const stream = (...events: readonly object[]) =>
+  Buffer.from(events.map((event) => `${JSON.stringify(event)}\n`).join(''))
 
 async function* pieces(bytes: Buffer, size: number) {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
@@ -73,7 +80,11 @@ describe('the stream of a watch', () => {
   })
 
   test.each([
-    { name: 'an unknown type', bytes: stream({ type: 'SURPRISE', object: {} }), says: 'an event of type "SURPRISE" is not known' },
+    {
+      name: 'an unknown type',
+      bytes: stream({ type: 'SURPRISE', object: {} }),
+      says: 'an event of type "SURPRISE" is not known',
+    },
     { name: 'what is not JSON', bytes: Buffer.from('<html>\n'), says: 'Unexpected token' },
   ])('refuses $name', async ({ bytes, says }) => {
     expect((await read(pieces(bytes, 1000))).error?.message).toContain(says)
