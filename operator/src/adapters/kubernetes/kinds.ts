@@ -11,7 +11,10 @@ export const gpuJobs: Resource<GpuJob> = gpu('GpuJob', { plural: 'gpujobs', name
 export const gpuRuns: Resource<GpuRun> = gpu('GpuRun', { plural: 'gpuruns', namespaced: true })
 export const gpuNodes: Resource<GpuNode> = gpu('GpuNode', { plural: 'gpunodes', namespaced: true })
 export const providers: Resource<Provider> = gpu('Provider', { plural: 'providers', namespaced: false })
-export const providerReports: Resource<ProviderReport> = gpu('ProviderReport', { plural: 'providerreports', namespaced: true })
+export const providerReports: Resource<ProviderReport> = gpu('ProviderReport', {
+  plural: 'providerreports',
+  namespaced: true,
+})
 
 export interface PriorityClass extends KubeObject {
   readonly value: number

@@ -15,7 +15,7 @@ export function withoutBallast<T extends Whole<unknown, unknown>>(object: T): T 
   return { apiVersion, kind, metadata: keptMeta(metadata), spec, ...(status === undefined ? {} : { status }) } as T
 }
 
-export function keptMeta(meta: ObjectMeta): ObjectMeta {
+function keptMeta(meta: ObjectMeta): ObjectMeta {
   const { name, namespace, uid, resourceVersion, generation, creationTimestamp, deletionTimestamp, labels } = meta
   return {
     name,

@@ -18,6 +18,7 @@ export interface HeartbeatPorts {
   readonly beatMs: number
   readonly clock: Clock
   readonly timers: Timers
+  readonly onRenewed: () => void
   readonly onError: (error: unknown) => void
 }
 
@@ -50,7 +51,9 @@ export async function keepLease(ports: HeartbeatPorts, taken: LeaseSeen, signal:
   for (;;) {
     if (!(await pause(ports, signal, true))) return
     try {
-      lease = (await ports.write(lease)) ?? (await again(ports))
+      const renewed = await ports.write(lease)
+      if (renewed) ports.onRenewed()
+      lease = renewed ?? (await again(ports))
     } catch (error) {
       if (error instanceof LeaseTaken) throw error
       ports.onError(error)

@@ -2,7 +2,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { GpuRun, GpuRunStatus } from '../../api/gpurun.ts'
 import type { GpuRunReason } from '../../api/conditions.ts'
-import { toTime } from '../../api/time.ts'
 import { decide, type Effect, type Seen } from '../../domain/lifecycle/gpurun-steps.ts'
 import { type Reconcile, settled } from '../work-queue.ts'
 
@@ -31,19 +30,13 @@ export function runReconciler({ read, carryOut, writeStatus, now, boot }: RunPor
     const { run } = found
     const { effect, status, recheckMs } = decide({ ...found, now: now(), boot: boot() })
     const refusal = effect && (await carryOut(run, effect))
-    const next = refusal ? rejected(run, refusal, now()) : status
+    const next = refusal ? refused(run, refusal) : status
     if (next && !isDeepStrictEqual(next, run.status)) await writeStatus(run, next)
     return recheckMs === undefined ? settled : { recheckMs }
   }
 }
 
-function rejected(run: GpuRun, { reason, message }: Refusal, now: number): GpuRunStatus {
-  return {
-    ...run.status,
-    observedGeneration: run.metadata.generation ?? 0,
-    state: 'Rejected',
-    reason,
-    message: message.slice(0, 1024),
-    finishedAt: toTime(now),
-  }
+/** The intent to end; what was already made is taken down before the run says that it is over. */
+function refused(run: GpuRun, { reason, message }: Refusal): GpuRunStatus {
+  return { ...run.status, observedGeneration: run.metadata.generation ?? 0, reason, message: message.slice(0, 1024) }
 }

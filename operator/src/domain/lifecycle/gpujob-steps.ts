@@ -16,8 +16,8 @@ export interface Seen {
   readonly run: GpuRun | undefined
   /** What the engine chose for the next run; it is booked there, and not yet recorded. */
   readonly choice: EngineDecision | undefined
-  /** Why the engine has chosen nothing. */
-  readonly explanation: Explanation | undefined
+  /** Why the engine has chosen nothing; it costs the engine a look over the nodes. */
+  readonly explain: () => Explanation | undefined
   /** Wall clock, milliseconds. */
   readonly now: number
 }
@@ -185,7 +185,7 @@ function record(seen: Seen): Decision | undefined {
 }
 
 function wait(seen: Seen): Decision {
-  return { ...claim(seen, waitingClaim(seen.explanation)), recheckMs: explainAgainMs }
+  return { ...claim(seen, waitingClaim(seen.explain())), recheckMs: explainAgainMs }
 }
 
 function waitingClaim(explanation: Explanation | undefined): JobClaim {

@@ -1,5 +1,5 @@
 // How a run ended, told from its pods and from the Job's own condition.
-import type { GpuRunStatus } from '../../api/gpurun.ts'
+import type { GpuRun, GpuRunStatus } from '../../api/gpurun.ts'
 import type { ProviderJob, Seen } from './gpurun-steps.ts'
 import type { WorkerRecord } from './worker-records.ts'
 
@@ -12,9 +12,19 @@ export interface Ending {
 
 const waitingReasons: ReadonlySet<string> = new Set(['CreateContainerConfigError', 'InvalidImageName', 'ErrImageNeverPull'])
 
-/** Reasons that are written down before the run is ended because of them; a container that waits for one never starts. */
-export function waitingForEver(reason: string | undefined): boolean {
-  return reason !== undefined && (waitingReasons.has(reason) || reason === 'NoRoom')
+const rejections: ReadonlySet<string> = new Set(['NoRoom', 'NameTaken', 'Invalid'])
+
+/** A container that waits for one of these never starts by itself. */
+export function waitsForEver(reason: string | undefined): boolean {
+  return reason !== undefined && waitingReasons.has(reason)
+}
+
+/** Why a run that has no state yet must end: written down before anything is done about it, so that a crash forgets nothing. */
+export function intentOf({ status }: GpuRun): Ending | undefined {
+  const { state, reason, message = '' } = status ?? {}
+  if (reason === undefined || state !== undefined) return undefined
+  if (rejections.has(reason)) return { state: 'Rejected', reason, message }
+  return waitsForEver(reason) ? { state: 'Failed', reason, message } : undefined
 }
 
 /**
@@ -27,7 +37,8 @@ export function ending({ run, workers }: Seen, job: ProviderJob | undefined): En
   if (succeeded) return { state: 'Succeeded', reason: 'Completed', message: 'all workers ended with exit code 0', exitCode: 0 }
 
   const jobGone = job === undefined || job.deleting
-  if (waitingForEver(run.status?.reason)) return jobGone ? intended(run.status?.reason ?? '', run.status?.message ?? '') : undefined
+  const intent = intentOf(run)
+  if (intent) return jobGone ? intent : undefined
   if (run.spec.stop) return jobGone ? { state: 'Stopped', reason: 'Stopped', message: `stopped: ${run.spec.stop.reason}` } : undefined
   if (job?.failed?.reason === 'DeadlineExceeded') {
     return { state: 'Failed', reason: 'DeadlineExceeded', message: job.failed.message }
@@ -37,10 +48,6 @@ export function ending({ run, workers }: Seen, job: ProviderJob | undefined): En
   if (job?.failed) return { state: 'Failed', reason: 'NonZeroExit', message: job.failed.message }
   if (jobGone) return { state: 'Reclaimed', reason: 'JobRemoved', message: 'the Job was removed on the provider' }
   return undefined
-}
-
-function intended(reason: string, message: string): Ending {
-  return { state: reason === 'NoRoom' ? 'Rejected' : 'Failed', reason, message }
 }
 
 /** The failure that came first; those after it are usually the gang being taken down. */

@@ -2,7 +2,7 @@
 import type { GpuRun, GpuRunStatus } from '../../api/gpurun.ts'
 import { toMillis, toTime } from '../../api/time.ts'
 import { outcomeOf } from './gpurun.ts'
-import { ending, type Ending, waitingForEver } from './gpurun-ending.ts'
+import { ending, type Ending, intentOf, waitsForEver } from './gpurun-ending.ts'
 import { hasEnded, type NodeSeen, overIn, type WorkerRecord } from './worker-records.ts'
 
 /** The Job of a run, cut down to what is used. */
@@ -100,7 +100,10 @@ function finish(seen: Seen): Decision | undefined {
   const { run, workers } = seen
   const job = ourJob(seen)
   const begun = workers.length > 0 || job !== undefined
-  if (!begun) return run.spec.stop ? over(seen, { state: 'Stopped', reason: 'Stopped', message: 'stopped before it began' }) : undefined
+  if (!begun) {
+    const how = intentOf(run) ?? (run.spec.stop ? ({ state: 'Stopped', reason: 'Stopped', message: 'stopped before it began' } as const) : undefined)
+    return how && over(seen, how)
+  }
 
   const waits = workers.map((record) => overIn(record, record.pod.node === undefined ? undefined : seen.node(record.pod.node), seen.boot))
   if (waits.includes(undefined)) return undefined
@@ -114,7 +117,7 @@ function finish(seen: Seen): Decision | undefined {
 function end(seen: Seen): Decision | undefined {
   const { run, workers } = seen
   const job = ourJob(seen)
-  const mustEnd = run.spec.stop !== undefined || waitingForEver(run.status?.reason)
+  const mustEnd = run.spec.stop !== undefined || intentOf(run) !== undefined
   if (!mustEnd) return undefined
   if (job && !job.deleting) return { effect: { do: 'deleteJob', job } }
   return lost(seen, workers) ?? {}
@@ -135,7 +138,7 @@ function giveUp(seen: Seen): Decision | undefined {
   const job = ourJob(seen)
   if (!job || run.status?.state === 'Running') return undefined
 
-  const stuck = workers.flatMap(({ pod }) => pod.containers).find(({ state, reason }) => state === 'Waiting' && waitingForEver(reason))
+  const stuck = workers.flatMap(({ pod }) => pod.containers).find(({ state, reason }) => state === 'Waiting' && waitsForEver(reason))
   if (stuck) return intend(seen, stuck.reason ?? '', stuck.message ?? `container ${stuck.name} waits for ever`)
 
   const bound = workers.filter(({ pod, goneSince }) => pod.node !== undefined && goneSince === undefined).length

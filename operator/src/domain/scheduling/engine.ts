@@ -1,25 +1,112 @@
-import type { Booking, Decision, EngineSnapshot, Explanation, JobFact, NodeFact, ProviderFact } from './facts.ts'
+// Decides which waiting job starts where. Deterministic, in memory, no clock: the same facts in any order give the
+// same decisions. A fact costs its own size, not the size of the federation.
+import { bookingKey, createCapacity } from './capacity.ts'
+import { explainWait } from './explain.ts'
+import type { Booking, Decision, EngineSnapshot, Explanation, JobFact, NodeFact, ProviderFact, Room } from './facts.ts'
+import { createLine, first, type Shape } from './line.ts'
+import { acceptance, candidatesFor, placer } from './placement.ts'
+import { snapshotOf } from './snapshot.ts'
+import type { Spot, Stock } from './spot.ts'
 
-/**
- * Decides which waiting job starts where. Deterministic, in memory, no clock: the same facts in any
- * order give the same decisions. A fact costs its own size, not the size of the federation.
- */
 export interface Engine {
-  setProvider(fact: ProviderFact): void
+  readonly setProvider: (fact: ProviderFact) => void
   /** Its nodes stay known and are offered to nobody. */
-  removeProvider(name: string): void
-  setNode(fact: NodeFact): void
-  removeNode(provider: string, name: string): void
+  readonly removeProvider: (name: string) => void
+  readonly setNode: (fact: NodeFact) => void
+  readonly removeNode: (provider: string, name: string) => void
   /** Puts a job in line, or replaces what is known of it. A run that is booked already does not wait. */
-  wait(job: JobFact): void
-  withdraw(uid: string): void
+  readonly wait: (job: JobFact) => void
+  readonly withdraw: (uid: string) => void
   /** Replaces an earlier booking of the same uid and run, and takes that run out of the line. */
-  book(booking: Booking): void
+  readonly book: (booking: Booking) => void
   /** Frees the booking; the job is put in line again only by `wait`. */
-  release(uid: string, run: number): void
+  readonly release: (uid: string, run: number) => void
   /** Highest priority first, then oldest; each is booked before the next is tried, and leaves the line. */
-  decide(limit?: number): readonly Decision[]
+  readonly decide: (limit?: number) => readonly Decision[]
   /** Undefined for a job that does not wait. Costs a pass over the nodes. */
-  explain(uid: string): Explanation | undefined
-  snapshot(): EngineSnapshot
+  readonly explain: (uid: string) => Explanation | undefined
+  readonly snapshot: () => EngineSnapshot
+}
+
+/** @param known what an earlier engine knew. */
+export function createEngine(known?: EngineSnapshot): Engine {
+  const line = createLine()
+  const capacity = createCapacity(wakeThoseItMayHelp)
+  const place = placer(capacity.mostGpus)
+  let seenVersion = capacity.version()
+
+  function wakeThoseItMayHelp(spot: Spot, stock: Stock): void {
+    for (const shape of line.sleepersOn(stock)) if (mayTakeWorker(spot, shape)) line.wake(shape)
+  }
+
+  function wait(job: JobFact): void {
+    line.remove(job.uid)
+    if (!capacity.bookings.has(bookingKey(job.uid, job.run))) line.add(job)
+  }
+
+  function book(booking: Booking): void {
+    if (line.waiting.get(booking.uid)?.job.run === booking.run) line.remove(booking.uid)
+    capacity.book(booking)
+  }
+
+  function decide(limit = Infinity): readonly Decision[] {
+    if (seenVersion !== capacity.version()) line.wakeAll()
+    seenVersion = capacity.version()
+
+    const decisions: Decision[] = []
+    while (decisions.length < limit) {
+      const shape = line.next()
+      if (!shape) break
+      const decision = tryNext(shape)
+      if (decision) decisions.push(decision)
+      else line.sleep(shape)
+    }
+    return decisions
+  }
+
+  function tryNext(shape: Shape): Decision | undefined {
+    if (shape.version !== capacity.version()) {
+      shape.candidates = candidatesFor(shape.like, capacity)
+      shape.version = capacity.version()
+    }
+    const placement = place(shape.like, shape.candidates)
+    if (!placement) return undefined
+    const { uid, key, run, perWorker } = first(shape)
+    const decision: Decision = { uid, key, run, perWorker, ...placement }
+    book(decision)
+    return decision
+  }
+
+  function explain(uid: string): Explanation | undefined {
+    const job = line.waiting.get(uid)?.job
+    return job && explainWait(job, capacity)
+  }
+
+  known?.providers.forEach(capacity.setProvider)
+  known?.nodes.forEach(capacity.setNode)
+  known?.bookings.forEach(book)
+  known?.waiting.forEach(wait)
+  const { setProvider, removeProvider, setNode, removeNode, release } = capacity
+  return {
+    setProvider,
+    removeProvider,
+    setNode,
+    removeNode,
+    wait,
+    withdraw: line.remove,
+    book,
+    release,
+    decide,
+    explain,
+    snapshot: () => snapshotOf(capacity, line),
+  }
+}
+
+/** A node that cannot take one worker helps no gang either. */
+function mayTakeWorker(spot: Spot, { like }: Shape): boolean {
+  return hasRoomFor(spot, like.perWorker) && acceptance(like)?.(spot) !== false
+}
+
+function hasRoomFor({ freeGpus, freeCpuMilli, freeMemoryMiB }: Spot, { gpus, cpuMilli, memoryMiB }: Room): boolean {
+  return freeGpus >= gpus && freeCpuMilli >= cpuMilli && freeMemoryMiB >= memoryMiB
 }

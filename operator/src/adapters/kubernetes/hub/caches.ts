@@ -4,9 +4,11 @@ import type { GpuNode } from '../../../api/gpunode.ts'
 import type { GpuRun } from '../../../api/gpurun.ts'
 import type { Provider } from '../../../api/provider.ts'
 import type { ProviderReport } from '../../../api/providerreport.ts'
+import { providerOf } from '../../../domain/lifecycle/gpurun.ts'
 import { gpuJobs, gpuNodes, gpuRuns, providerReports, providers } from '../kinds.ts'
 import { withoutBallast } from '../projection.ts'
-import { reflect, type ReflectorContext } from '../reflector.ts'
+import { reflect } from '../reflector.ts'
+import type { ReflectorContext } from '../reflector-context.ts'
 import type { Store } from '../store.ts'
 
 export interface HubCaches {
@@ -42,4 +44,12 @@ export function hubCaches(context: ReflectorContext): HubCaches {
     reports: reports.store,
     synced: Promise.all(all.map(({ synced }) => synced)).then(() => undefined),
   }
+}
+
+/** All runs of a job that still exist, with the provider of each. */
+export function runsOf({ runs }: HubCaches, jobUid: string): { run: GpuRun; provider: string }[] {
+  return runs.by('job', jobUid).flatMap((run) => {
+    const provider = providerOf(run.metadata.namespace)
+    return provider === undefined ? [] : [{ run, provider }]
+  })
 }

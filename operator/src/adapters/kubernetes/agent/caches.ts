@@ -1,0 +1,125 @@
+// What the agent knows: its own namespace on the hub, and the nodes, pods and Jobs of its own cluster.
+import type { GpuNode } from '../../../api/gpunode.ts'
+import type { GpuRun } from '../../../api/gpurun.ts'
+import { HUB_UID_LABEL, RUN_UID_LABEL } from '../../../api/labels.ts'
+import { toMillis } from '../../../api/time.ts'
+import type { ProviderNode, ProviderPod } from '../../../domain/inventory/node-claim.ts'
+import type { ProviderJob } from '../../../domain/lifecycle/gpurun-steps.ts'
+import type { WorkerPod } from '../../../domain/lifecycle/worker-records.ts'
+import { gpuNodes, gpuRuns } from '../kinds.ts'
+import { withoutBallast } from '../projection.ts'
+import { reflect } from '../reflector.ts'
+import type { ReflectorContext } from '../reflector-context.ts'
+import { type Job, jobs, type Node, nodes, type Pod, pods } from '../resources.ts'
+import type { Projected, Store } from '../store.ts'
+import { workerPod } from './worker-pod.ts'
+
+/** A pod of this cluster: one of ours with all that its run needs, or somebody else's with what it takes of its node. */
+export interface PodKept extends Projected {
+  readonly node: string | undefined
+  readonly ours: WorkerPod | undefined
+  readonly takes: ProviderPod
+}
+
+export interface NodeKept extends Projected {
+  readonly ready: boolean
+  readonly node: ProviderNode
+}
+
+export interface JobKept extends Projected {
+  readonly job: ProviderJob
+}
+
+export interface AgentCaches {
+  /** Index `uid`. */
+  readonly runs: Store<GpuRun>
+  /** What the hub was told of our nodes; by `namespace/name`. */
+  readonly claims: Store<GpuNode>
+  readonly nodes: Store<NodeKept>
+  /** Index `node`. */
+  readonly pods: Store<PodKept>
+  readonly jobs: Store<JobKept>
+  readonly synced: Promise<void>
+}
+
+export interface AgentContexts {
+  readonly hub: ReflectorContext
+  readonly provider: ReflectorContext
+  readonly hubUid: string
+  /** The agent's namespace on the hub. */
+  readonly namespace: string
+}
+
+export function agentCaches({ hub, provider, hubUid, namespace }: AgentContexts): AgentCaches {
+  const run = reflect({
+    ...hub,
+    resource: gpuRuns,
+    namespace,
+    project: withoutBallast,
+    indexes: { uid: (one: GpuRun) => [one.metadata.uid] },
+  })
+  const claim = reflect({ ...hub, resource: gpuNodes, namespace, project: withoutBallast })
+  const node = reflect({ ...provider, resource: nodes, project: keptNode })
+  const pod = reflect({
+    ...provider,
+    resource: pods,
+    project: (one: Pod) => keptPod(one, hubUid),
+    indexes: { node: (one: PodKept) => (one.node === undefined ? [] : [one.node]) },
+  })
+  const job = reflect({ ...provider, resource: jobs, labelSelector: `${HUB_UID_LABEL}=${hubUid}`, project: keptJob })
+  return {
+    runs: run.store,
+    claims: claim.store,
+    nodes: node.store,
+    pods: pod.store,
+    jobs: job.store,
+    synced: Promise.all([run, claim, node, pod, job].map(({ synced }) => synced)).then(() => undefined),
+  }
+}
+
+function keptNode({ metadata, spec, status }: Node): NodeKept {
+  const { name, uid, resourceVersion, labels } = metadata
+  const { capacity, allocatable, conditions = [] } = status ?? {}
+  return {
+    metadata: { name, uid, resourceVersion },
+    ready: conditions.some(({ type, status: is }) => type === 'Ready' && is === 'True'),
+    node: { metadata: { name, labels }, spec, status: { capacity, allocatable, conditions } },
+  }
+}
+
+function keptPod(pod: Pod, hubUid: string): PodKept {
+  const { name, namespace, uid, resourceVersion, labels } = pod.metadata
+  const isOurs = labels?.[HUB_UID_LABEL] === hubUid && labels[RUN_UID_LABEL] !== undefined
+  const { nodeName, containers, initContainers, overhead } = pod.spec
+  const resourcesOf = (list: typeof containers) => list.map(({ name: one, resources, restartPolicy }) => ({ name: one, resources, restartPolicy }))
+  return {
+    metadata: { name, uid, resourceVersion, ...(namespace === undefined ? {} : { namespace }) },
+    node: nodeName,
+    ours: isOurs ? workerPod(pod) : undefined,
+    takes: {
+      metadata: { labels: isOurs ? { [RUN_UID_LABEL]: labels?.[RUN_UID_LABEL] ?? '' } : {} },
+      spec: {
+        nodeName,
+        containers: resourcesOf(containers),
+        ...(initContainers ? { initContainers: resourcesOf(initContainers) } : {}),
+        ...(overhead ? { overhead } : {}),
+      },
+      status: { phase: pod.status?.phase },
+    },
+  }
+}
+
+function keptJob({ metadata, status }: Job): JobKept {
+  const { name, uid, resourceVersion, namespace } = metadata
+  const failed = status?.conditions?.find(({ type, status: is }) => (type === 'FailureTarget' || type === 'Failed') && is === 'True')
+  return {
+    metadata: { name, uid, resourceVersion, ...(namespace === undefined ? {} : { namespace }) },
+    job: {
+      uid,
+      runUid: metadata.labels?.[RUN_UID_LABEL],
+      createdMs: toMillis(metadata.creationTimestamp),
+      deleting: metadata.deletionTimestamp !== undefined,
+      failed: failed && { reason: failed.reason ?? 'Failed', message: failed.message ?? 'the Job failed' },
+    },
+  }
+}

@@ -1,0 +1,35 @@
+import type { GpuNodeSpec } from '../../../api/gpunode.ts'
+import { RUN_UID_LABEL } from '../../../api/labels.ts'
+import type { NodeClaimPorts } from '../../../controllers/agent/node-claims.ts'
+import { nodeClaim } from '../../../domain/inventory/node-claim.ts'
+import type { KubeClient } from '../client.ts'
+import { gpuNodes } from '../kinds.ts'
+import type { AgentCaches } from './caches.ts'
+
+export interface NodeClaimWorld {
+  readonly hub: KubeClient
+  readonly caches: AgentCaches
+  /** The agent's namespace on the hub. */
+  readonly namespace: string
+}
+
+export function nodeClaimPorts({ hub, caches, namespace }: NodeClaimWorld): NodeClaimPorts {
+  return {
+    claim: (name): GpuNodeSpec | undefined => {
+      const kept = caches.nodes.get(name)
+      if (!kept) return undefined
+      const pods = caches.pods.by('node', name).map(({ takes }) => takes)
+      return nodeClaim({ node: kept.node, pods, isOurs: ({ metadata }) => metadata.labels?.[RUN_UID_LABEL] !== undefined })
+    },
+    told: (name) => caches.claims.get(`${namespace}/${name}`),
+    create: async (name, claim) => {
+      await hub.create(gpuNodes, { metadata: { name, namespace }, spec: claim })
+    },
+    replace: async (old, claim) => {
+      await hub.replace(gpuNodes, { ...old, spec: claim })
+    },
+    remove: async ({ metadata: { name, uid } }) => {
+      await hub.delete(gpuNodes, { name, namespace }, { uid })
+    },
+  }
+}

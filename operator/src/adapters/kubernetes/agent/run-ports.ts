@@ -1,0 +1,154 @@
+// How the agent carries out GpuRuns on its own cluster, and reports to the hub.
+import type { GpuRun } from '../../../api/gpurun.ts'
+import { RUN_UID_LABEL } from '../../../api/labels.ts'
+import type { Clock } from '../../../controllers/clock.ts'
+import type { Refusal, RunPorts } from '../../../controllers/agent/run.ts'
+import type { Effect, Seen } from '../../../domain/lifecycle/gpurun-steps.ts'
+import type { NodeSeen, WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
+import { jobManifest, type ProviderContext, serviceManifest } from '../../../domain/workload/job-manifest.ts'
+import { isTenantNamespaceOf, tenantNamespaceManifest } from '../../../domain/workload/tenant-namespace.ts'
+import type { KubeClient } from '../client.ts'
+import { isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound } from '../errors.ts'
+import { gpuRuns } from '../kinds.ts'
+import { mergePatchBetween } from '../merge-patch.ts'
+import { jobs, namespaces, services } from '../resources.ts'
+import type { AgentCaches } from './caches.ts'
+
+export interface RunWorld {
+  readonly hub: KubeClient
+  readonly provider: KubeClient
+  readonly caches: AgentCaches
+  readonly records: WorkerRecords
+  readonly node: (name: string) => NodeSeen | undefined
+  readonly hubUid: string
+  readonly providerName: string
+  readonly clock: Clock
+  /** The tenant's namespace on this provider. */
+  readonly namespaceOf: (run: GpuRun) => string
+}
+
+export function runPorts(world: RunWorld): RunPorts {
+  const { caches, records, clock, node, namespaceOf } = world
+  const servicesSeen = new Map<string, Seen['service']>()
+  const ownNamespaces = new Set<string>()
+
+  return {
+    now: clock.now,
+    boot: clock.boot,
+    read: (key) => {
+      const run = caches.runs.get(key)
+      if (!run) return undefined
+      const { uid, name } = run.metadata
+      if (run.status?.cleanedAt !== undefined) {
+        records.forget(uid)
+        servicesSeen.delete(uid)
+      }
+      return {
+        run,
+        job: caches.jobs.get(`${namespaceOf(run)}/${name}`)?.job,
+        service: servicesSeen.get(uid) ?? 'Absent',
+        workers: records.of(uid),
+        node,
+      }
+    },
+    carryOut: async (run, effect) => {
+      const context = { namespace: namespaceOf(run), hubUid: world.hubUid, provider: world.providerName }
+      switch (effect.do) {
+        case 'createJob':
+          return (await ownNamespace(world, { run, context, known: ownNamespaces })) ?? (await createJob(world, { run, context, known: ownNamespaces }))
+        case 'createService':
+          return createService(world, { run, context, effect, seen: servicesSeen })
+        case 'deleteJob':
+          await world.provider.delete(
+            jobs,
+            { namespace: context.namespace, name: run.metadata.name },
+            { uid: effect.job.uid, propagationPolicy: 'Background' },
+          )
+          return undefined
+      }
+    },
+    writeStatus: async (run, status) => {
+      const { name, namespace, resourceVersion } = run.metadata
+      const change = mergePatchBetween(run.status ?? {}, status)
+      try {
+        await world.hub.mergePatch(
+          gpuRuns,
+          { ref: { name, namespace }, patch: { metadata: { resourceVersion }, status: change as object } },
+          { subresource: 'status' },
+        )
+      } catch (error) {
+        // The run has changed, or is gone: the watch brings what it is now.
+        if (!isConflict(error) && !isNotFound(error)) throw error
+      }
+    },
+  }
+}
+
+interface Placing {
+  readonly run: GpuRun
+  readonly context: ProviderContext
+  /** Namespaces that this process has seen to be ours. */
+  readonly known: Set<string>
+}
+
+async function ownNamespace({ provider, hubUid }: RunWorld, { run, context, known }: Placing): Promise<Refusal | undefined> {
+  const name = context.namespace
+  if (known.has(name)) return undefined
+
+  const owner = { hubUid, namespace: run.spec.job.namespace }
+  const found = await provider.get(namespaces, { name })
+  const labels = found ? found.metadata.labels : await created(provider, tenantNamespaceManifest(name, owner))
+  if (!isTenantNamespaceOf(labels, owner)) {
+    return { reason: 'NameTaken', message: `namespace ${name} is on the provider and was not made for this tenant; the owner of the cluster can remove it` }
+  }
+  known.add(name)
+  return undefined
+}
+
+async function created(provider: KubeClient, manifest: ReturnType<typeof tenantNamespaceManifest>): Promise<Readonly<Record<string, string>> | undefined> {
+  const { metadata } = await provider.create(namespaces, { metadata: manifest.metadata })
+  return metadata.labels
+}
+
+async function createJob({ provider }: RunWorld, { run, context, known }: Placing): Promise<Refusal | undefined> {
+  const { metadata, spec } = jobManifest(run, context)
+  try {
+    await provider.create(jobs, { metadata, spec: spec as never })
+    return undefined
+  } catch (error) {
+    if (isAlreadyExists(error)) return nameTaken(provider, run, context)
+    if (isNotFound(error)) known.delete(context.namespace)
+    if (!isInvalid(error) && !isForbidden(error)) throw error
+    return { reason: 'Invalid', message: error.message }
+  }
+}
+
+/** Ours from an earlier try: the watch will show it. The watch shows only ours, so a namesake must be asked for. */
+async function nameTaken(provider: KubeClient, run: GpuRun, { namespace }: ProviderContext): Promise<Refusal | undefined> {
+  const found = await provider.get(jobs, { namespace, name: run.metadata.name })
+  if (!found || found.metadata.labels?.[RUN_UID_LABEL] === run.metadata.uid) return undefined
+  return { reason: 'NameTaken', message: `Job ${namespace}/${run.metadata.name} is on the provider and was not made for this run; the owner of the cluster can remove it` }
+}
+
+interface Meeting {
+  readonly run: GpuRun
+  readonly context: ProviderContext
+  readonly effect: Extract<Effect, { do: 'createService' }>
+  readonly seen: Map<string, Seen['service']>
+}
+
+async function createService({ provider }: RunWorld, { run, context, effect, seen }: Meeting): Promise<Refusal | undefined> {
+  const { uid, name } = run.metadata
+  const { metadata, spec } = serviceManifest(run, effect.job.uid, context)
+  try {
+    await provider.create(services, { metadata, spec: spec as never })
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error
+    const found = await provider.get(services, { namespace: context.namespace, name })
+    if (found?.metadata.labels?.[RUN_UID_LABEL] !== uid) {
+      return { reason: 'NameTaken', message: `Service ${context.namespace}/${name} is on the provider and was not made for this run` }
+    }
+  }
+  seen.set(uid, 'Ours')
+  return undefined
+}

@@ -1,0 +1,35 @@
+// What the agent writes once at its start: how its own cluster is prepared, and its report to the hub.
+import { REPORT_NAME } from '../../../api/providerreport.ts'
+import { priorityClassName } from '../../../domain/workload/pod-manifest.ts'
+import type { KubeClient } from '../client.ts'
+import { isAlreadyExists } from '../errors.ts'
+import { priorityClasses, providerReports } from '../kinds.ts'
+
+/** Lower than anything of the owner's, and never a reason to push somebody out. */
+export async function ensurePriorityClass(provider: KubeClient): Promise<void> {
+  try {
+    await provider.create(priorityClasses, {
+      metadata: { name: priorityClassName },
+      value: -1000,
+      preemptionPolicy: 'Never',
+      globalDefault: false,
+      description: 'Runs of the gpu-commons federation: the work of this cluster itself comes first',
+    })
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error
+  }
+}
+
+export async function report(hub: KubeClient, namespace: string, versions: { agentVersion: string; kubernetesVersion: string }): Promise<void> {
+  const old = await hub.get(providerReports, { name: REPORT_NAME, namespace })
+  const spec = { podSecurity: 'Baseline', networkIsolation: 'Unknown', ...old?.spec, ...versions } as const
+  if (old) await hub.replace(providerReports, { ...old, spec })
+  else await hub.create(providerReports, { metadata: { name: REPORT_NAME, namespace }, spec })
+}
+
+/** Such as `v1.34.4`. */
+export async function kubernetesVersion(provider: KubeClient): Promise<string> {
+  const version = await provider.request({ method: 'GET', path: '/version' })
+  const { gitVersion } = version as { gitVersion?: unknown }
+  return typeof gitVersion === 'string' ? gitVersion.slice(0, 64) : 'unknown'
+}

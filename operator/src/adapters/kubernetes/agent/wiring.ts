@@ -1,0 +1,54 @@
+// Which change wakes which controller of the agent.
+import type { WorkQueue } from '../../../controllers/work-queue.ts'
+import { RUN_UID_LABEL } from '../../../api/labels.ts'
+import type { WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
+import { keyOf } from '../store.ts'
+import type { AgentCaches } from './caches.ts'
+
+export interface AgentQueues {
+  readonly runs: WorkQueue
+  readonly nodes: WorkQueue
+}
+
+export interface AgentWiring {
+  readonly queues: AgentQueues
+  readonly records: WorkerRecords
+  /** Boot clock, milliseconds. */
+  readonly boot: () => number
+}
+
+/** Call when the caches are filled: what is there already is told first, in one go with what comes. */
+export function wireAgent({ runs, claims, nodes, pods, jobs }: AgentCaches, { queues, records, boot }: AgentWiring): void {
+  const wakeRun = (runUid: string | undefined) => {
+    const run = runUid === undefined ? undefined : runs.by('uid', runUid)[0]
+    if (run) queues.runs.add(keyOf(run.metadata))
+  }
+
+  runs.subscribe(({ key, type, object }) => {
+    if (type === 'deleted') records.forget(object.metadata.uid)
+    queues.runs.add(key)
+  })
+  jobs.subscribe(({ object }) => wakeRun(object.job.runUid))
+  pods.subscribe(({ type, object: { ours, takes, node }, previous }) => {
+    if (ours) {
+      if (type === 'deleted') records.gone(ours, boot())
+      else records.seen(ours)
+      wakeRun(ours.runUid)
+    }
+    // What our own pods take is the hub's arithmetic: only the others move a claim.
+    if (takes.metadata.labels?.[RUN_UID_LABEL] !== undefined) return
+    if (node !== undefined && (type !== 'modified' || previous?.node !== node || previous.takes.status?.phase !== takes.status?.phase)) queues.nodes.add(node)
+  })
+  nodes.subscribe(({ key, object, previous }) => {
+    queues.nodes.add(key)
+    if (object.ready === previous?.ready) return
+    for (const { ours } of pods.by('node', key)) wakeRun(ours?.runUid)
+  })
+  claims.subscribe(({ object }) => queues.nodes.add(object.metadata.name))
+
+  for (const { ours } of pods.values()) if (ours) records.seen(ours)
+  for (const key of runs.keys()) queues.runs.add(key)
+  for (const key of nodes.keys()) queues.nodes.add(key)
+  // A node that is gone since the last start left its claim behind.
+  for (const { metadata } of claims.values()) queues.nodes.add(metadata.name)
+}

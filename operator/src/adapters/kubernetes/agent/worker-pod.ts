@@ -1,0 +1,40 @@
+import { RUN_UID_LABEL } from '../../../api/labels.ts'
+import type { ContainerSeen, WorkerPod } from '../../../domain/lifecycle/worker-records.ts'
+import type { ContainerStatus, Pod } from '../resources.ts'
+import { GPU_RESOURCE } from '../../../api/template-containers.ts'
+
+const indexAnnotation = 'batch.kubernetes.io/job-completion-index'
+
+/** A pod of a run, as the run's life is decided from it. */
+export function workerPod({ metadata, spec, status }: Pod): WorkerPod {
+  const index = metadata.annotations?.[indexAnnotation] ?? metadata.labels?.[indexAnnotation]
+  const disruption = status?.conditions?.find(({ type, status: is }) => type === 'DisruptionTarget' && is === 'True')
+  const main = spec.containers.find(({ resources }) => resources?.limits?.[GPU_RESOURCE] !== undefined)?.name
+  const reported = [...(status?.containerStatuses ?? [])].toSorted((a, b) => Number(b.name === main) - Number(a.name === main))
+  return {
+    uid: metadata.uid,
+    name: metadata.name,
+    runUid: metadata.labels?.[RUN_UID_LABEL] ?? '',
+    index: Number(index ?? 0),
+    node: spec.nodeName,
+    phase: status?.phase ?? 'Pending',
+    deleting: metadata.deletionTimestamp !== undefined,
+    reason: status?.reason,
+    message: status?.message,
+    disruption: disruption?.reason ?? (disruption && 'Disrupted'),
+    containers: [...reported, ...(status?.initContainerStatuses ?? [])].map(containerSeen),
+  }
+}
+
+function containerSeen({ name, state }: ContainerStatus): ContainerSeen {
+  const { waiting, running, terminated } = state ?? {}
+  return {
+    name,
+    state: terminated ? 'Terminated' : running ? 'Running' : 'Waiting',
+    reason: terminated?.reason ?? waiting?.reason,
+    message: waiting?.message,
+    exitCode: terminated?.exitCode,
+    startedAt: running?.startedAt,
+    finishedAt: terminated?.finishedAt,
+  }
+}

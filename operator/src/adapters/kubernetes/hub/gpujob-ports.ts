@@ -1,0 +1,110 @@
+// How the hub reads and writes GpuJobs and gives orders as GpuRuns.
+import type { GpuJob, GpuJobStatus } from '../../../api/gpujob.ts'
+import type { GpuRun, GpuRunSpec, StopReason } from '../../../api/gpurun.ts'
+import { PROVIDER_LABEL, JOB_LABEL, JOB_UID_LABEL, RUN_NUMBER_LABEL } from '../../../api/labels.ts'
+import { toTime } from '../../../api/time.ts'
+import type { GpuJobPorts } from '../../../controllers/hub/gpujob.ts'
+import type { Scheduling } from '../../../controllers/hub/scheduling.ts'
+import type { Effect } from '../../../domain/lifecycle/gpujob-steps.ts'
+import { providerNamespace, runName } from '../../../domain/lifecycle/gpurun.ts'
+import type { KubeClient } from '../client.ts'
+import { isAlreadyExists } from '../errors.ts'
+import { gpuJobs, gpuRuns } from '../kinds.ts'
+import { type StatusWriter } from '../status-writer.ts'
+import type { HubCaches } from './caches.ts'
+
+export interface GpuJobWorld {
+  readonly client: KubeClient
+  readonly caches: HubCaches
+  readonly scheduling: Pick<Scheduling, 'choiceOf' | 'explain'>
+  readonly statuses: StatusWriter
+  /** Wall clock, milliseconds. */
+  readonly now: () => number
+}
+
+export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
+  const { client, caches, scheduling, statuses, now } = world
+  /** The versions in which this process recorded a placement: what it wrote itself it need not read again. */
+  const ownRecords = new Map<string, string>()
+
+  async function createRun(job: GpuJob, { placement, stop }: Extract<Effect, { do: 'createRun' }>): Promise<void> {
+    const { uid, resourceVersion } = job.metadata
+    if (ownRecords.get(uid) !== resourceVersion && !(await stillRecorded(job, placement.run))) return
+    const namespace = providerNamespace(placement.provider)
+    try {
+      await client.create(gpuRuns, {
+        metadata: { name: runName(job, placement.run), namespace, labels: labelsOf(job, placement) },
+        spec: runSpec(job, placement, stop && { reason: stop, requestedAt: toTime(now()) }),
+      })
+    } catch (error) {
+      // Made before, by us or by another hub: the watch shows whose it is.
+      if (!isAlreadyExists(error)) throw error
+    }
+    ownRecords.delete(uid)
+  }
+
+  async function stillRecorded(job: GpuJob, run: number): Promise<boolean> {
+    const current = await client.get(gpuJobs, refOf(job))
+    return current?.metadata.uid === job.metadata.uid && current.status?.placement?.run === run
+  }
+
+  return {
+    now,
+    read: (key) => {
+      const job = caches.jobs.get(key)
+      if (!job) return undefined
+      const { placement } = job.status ?? {}
+      return {
+        job,
+        run: placement && caches.runs.get(`${providerNamespace(placement.provider)}/${runName(job, placement.run)}`),
+        choice: scheduling.choiceOf(job.metadata.uid),
+        explain: () => scheduling.explain(job.metadata.uid),
+      }
+    },
+    carryOut: async (job, effect) => {
+      if (effect.do === 'createRun') await createRun(job, effect)
+      if (effect.do === 'stopRun') await orderStop(client, effect.run, { reason: effect.reason, requestedAt: toTime(now()) })
+      if (effect.do === 'deleteJob') await client.delete(gpuJobs, refOf(job), { uid: job.metadata.uid, propagationPolicy: 'Background' })
+    },
+    writeStatus: async (job: GpuJob, status: GpuJobStatus) => {
+      const written = await statuses.write(gpuJobs, job, status)
+      if (!written) return
+      const recorded = status.placement !== undefined && status.placement.run !== job.status?.placement?.run
+      if (recorded) ownRecords.set(job.metadata.uid, written.metadata.resourceVersion)
+    },
+  }
+}
+
+/** Repeating it changes nothing: the schema keeps the first order. A run that is gone needs none. */
+export async function orderStop(client: KubeClient, run: GpuRun, stop: { reason: StopReason; requestedAt: string }): Promise<void> {
+  const { name, namespace, uid } = run.metadata
+  await client.mergePatch(gpuRuns, { ref: { name, namespace }, patch: { metadata: { uid }, spec: { stop } } })
+}
+
+function refOf({ metadata }: GpuJob): { name: string; namespace: string | undefined } {
+  return { name: metadata.name, namespace: metadata.namespace }
+}
+
+type Recorded = NonNullable<GpuJobStatus['placement']>
+
+function labelsOf({ metadata }: GpuJob, { run, provider }: Recorded): Record<string, string> {
+  return { [PROVIDER_LABEL]: provider, [JOB_LABEL]: metadata.name, [JOB_UID_LABEL]: metadata.uid, [RUN_NUMBER_LABEL]: String(run) }
+}
+
+function runSpec(job: GpuJob, { run, nodes }: Recorded, stop: GpuRunSpec['stop']): GpuRunSpec {
+  const { workers, gpus, failover, bindTimeoutSeconds, maxRuntimeSeconds, ttlSecondsAfterFinished, template } = job.spec
+  const { name, uid, namespace = '' } = job.metadata
+  return {
+    job: { namespace, name, uid },
+    run,
+    workers,
+    gpus: { count: gpus.count },
+    nodes,
+    failover,
+    bindTimeoutSeconds,
+    ...(maxRuntimeSeconds === undefined ? {} : { maxRuntimeSeconds }),
+    ttlSecondsAfterFinished,
+    template,
+    ...(stop ? { stop } : {}),
+  }
+}

@@ -1,0 +1,50 @@
+// Which change wakes which controller of the hub.
+import type { WorkQueue } from '../../../controllers/work-queue.ts'
+import type { Scheduling } from '../../../controllers/hub/scheduling.ts'
+import { providerOf } from '../../../domain/lifecycle/gpurun.ts'
+import { nodeFact } from '../../../domain/inventory/node-fact.ts'
+import type { HubCaches } from './caches.ts'
+
+export interface HubQueues {
+  readonly jobs: WorkQueue
+  readonly providers: WorkQueue
+  readonly tombstones: WorkQueue
+}
+
+/** Call when the caches are filled: what is there already is told first, in one go with what comes. */
+export function wireHub({ jobs, runs, providers, nodes, reports }: HubCaches, queues: HubQueues, scheduling: Scheduling): void {
+  jobs.subscribe(({ type, object: { metadata } }) => {
+    scheduling.jobChanged(metadata.uid)
+    if (type === 'deleted') for (const run of runs.by('job', metadata.uid)) queues.tombstones.add(runKey(run.metadata))
+  })
+  runs.subscribe(({ key, object }) => {
+    scheduling.jobChanged(object.spec.job.uid)
+    queues.tombstones.add(key)
+  })
+  nodes.subscribe(({ type, object: { metadata, spec } }) => {
+    const provider = providerOf(metadata.namespace)
+    if (provider === undefined) return
+    if (type === 'deleted') scheduling.removeNode(provider, spec.node)
+    else scheduling.setNode(nodeFact(provider, spec))
+    queues.providers.add(provider)
+  })
+  reports.subscribe(({ object: { metadata } }) => {
+    const provider = providerOf(metadata.namespace)
+    if (provider !== undefined) queues.providers.add(provider)
+  })
+  providers.subscribe(({ key }) => queues.providers.add(key))
+
+  for (const { metadata, spec } of nodes.values()) {
+    const provider = providerOf(metadata.namespace)
+    if (provider !== undefined) scheduling.setNode(nodeFact(provider, spec))
+  }
+  for (const run of runs.values()) queues.tombstones.add(runKey(run.metadata))
+  for (const key of providers.keys()) queues.providers.add(key)
+  const uids = new Set([...jobs.values()].map(({ metadata }) => metadata.uid))
+  for (const run of runs.values()) uids.add(run.spec.job.uid)
+  for (const uid of uids) scheduling.jobChanged(uid)
+}
+
+function runKey({ namespace, name }: { readonly namespace?: string; readonly name: string }): string {
+  return `${namespace}/${name}`
+}

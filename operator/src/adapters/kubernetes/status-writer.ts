@@ -1,0 +1,61 @@
+// The one place where statuses with conditions are written; events and transition metrics follow from what changed.
+import type { Condition, ObjectMeta } from '../../api/meta.ts'
+import type { KubeClient, KubeObject, MergePatch, Resource } from './client.ts'
+import { isConflict, isNotFound } from './errors.ts'
+import { mergePatchBetween } from './merge-patch.ts'
+
+export interface WithConditions extends KubeObject {
+  readonly metadata: ObjectMeta
+  readonly status?: { readonly conditions?: readonly Condition[] }
+}
+
+/** A condition that changed its status or reason. */
+export interface Transition {
+  readonly kind: string
+  readonly object: ObjectMeta
+  readonly condition: Condition
+}
+
+export interface StatusWriter {
+  /**
+   * `undefined` where the object has changed since it was read, or is gone: nothing was written, and the watch
+   * brings what it is now.
+   */
+  readonly write: <T extends WithConditions>(
+    resource: Resource<T>,
+    before: T,
+    after: NonNullable<T['status']>,
+  ) => Promise<T | undefined>
+}
+
+export function statusWriter(client: KubeClient, onTransition: (transition: Transition) => void): StatusWriter {
+  return {
+    write: async (resource, before, after) => {
+      const { name, namespace, resourceVersion } = before.metadata
+      const change = mergePatchBetween(before.status ?? {}, after)
+      if (change === undefined) return undefined
+      const patch = { metadata: { resourceVersion }, status: change } as MergePatch<typeof before>
+      try {
+        const written = await client.mergePatch(
+          resource,
+          { ref: { name, namespace }, patch },
+          { subresource: 'status' },
+        )
+        for (const condition of changed(before.status?.conditions, after.conditions)) {
+          onTransition({ kind: resource.kind, object: before.metadata, condition })
+        }
+        return written
+      } catch (error) {
+        if (isConflict(error) || isNotFound(error)) return undefined
+        throw error
+      }
+    },
+  }
+}
+
+function changed(before: readonly Condition[] | undefined, after: readonly Condition[] | undefined): Condition[] {
+  return (after ?? []).filter(({ type, status, reason }) => {
+    const old = before?.find((one) => one.type === type)
+    return old?.status !== status || old.reason !== reason
+  })
+}

@@ -1,0 +1,124 @@
+// Every metric that hub and agent export, with its meaning; dashboards and alerts refer to these names.
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Pass, WorkQueue } from '../../controllers/work-queue.ts'
+
+/** What both mains measure. */
+export interface RuntimeMetrics {
+  readonly registry: Registry
+  readonly observePass: (pass: Pass) => void
+  readonly observeQueues: (queues: readonly WorkQueue[]) => void
+  /** An error that was logged; `where` is the part that met it. */
+  readonly countError: (where: string) => void
+}
+
+export interface HubMetrics extends RuntimeMetrics {
+  readonly countTransition: (transition: { kind: string; condition: string; status: string; reason: string }) => void
+  readonly observeScheduling: (pass: { decisions: number; seconds: number }) => void
+  readonly setLeading: (leading: boolean) => void
+  /** Asked at each scrape. */
+  readonly gaugeJobs: (count: () => Iterable<readonly [state: string, jobs: number]>) => void
+  readonly gaugeProviders: (count: () => Iterable<readonly [connected: string, providers: number]>) => void
+}
+
+export interface AgentMetrics extends RuntimeMetrics {
+  readonly countHeartbeat: () => void
+  readonly setHolding: (holding: boolean) => void
+  readonly gaugeRuns: (count: () => Iterable<readonly [state: string, runs: number]>) => void
+}
+
+const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+function runtimeMetrics(registry: Registry): RuntimeMetrics {
+  collectDefaultMetrics({ register: registry })
+  const registers = [registry]
+  const passes = new Histogram({
+    name: 'gpucommons_reconcile_seconds',
+    help: 'Length of one pass over one key, by controller and how it ended',
+    labelNames: ['controller', 'outcome'] as const,
+    buckets: seconds,
+    registers,
+  })
+  const errors = new Counter({
+    name: 'gpucommons_errors_total',
+    help: 'Errors that were logged, by the part that met them',
+    labelNames: ['where'] as const,
+    registers,
+  })
+  return {
+    registry,
+    observePass: ({ name, outcome, seconds: took }) => passes.observe({ controller: name, outcome }, took),
+    observeQueues: (queues) => {
+      gaugeBy(registry, { name: 'gpucommons_queue_depth', help: 'Keys that wait for a pass', label: 'controller' }, () =>
+        queues.map((queue) => [queue.name, queue.depth()] as const),
+      )
+    },
+    countError: (where) => errors.inc({ where }),
+  }
+}
+
+export function hubMetrics(registry = new Registry()): HubMetrics {
+  const registers = [registry]
+  const transitions = new Counter({
+    name: 'gpucommons_condition_transitions_total',
+    help: 'Conditions that changed their status or reason, as written by this hub',
+    labelNames: ['kind', 'condition', 'status', 'reason'] as const,
+    registers,
+  })
+  const decisions = new Counter({ name: 'gpucommons_placements_decided_total', help: 'Placements that the engine decided', registers })
+  const passes = new Histogram({
+    name: 'gpucommons_scheduling_pass_seconds',
+    help: 'Length of one pass of the engine over what waits',
+    buckets: seconds,
+    registers,
+  })
+  const leading = new Gauge({ name: 'gpucommons_leading', help: '1 while this hub holds the leader lease', registers })
+  return {
+    ...runtimeMetrics(registry),
+    countTransition: ({ kind, condition, status, reason }) => transitions.inc({ kind, condition, status, reason }),
+    observeScheduling: ({ decisions: made, seconds: took }) => {
+      decisions.inc(made)
+      passes.observe(took)
+    },
+    setLeading: (leads) => leading.set(leads ? 1 : 0),
+    gaugeJobs: (count) => gaugeBy(registry, { name: 'gpucommons_jobs', help: 'GpuJobs by state', label: 'state' }, count),
+    gaugeProviders: (count) =>
+      gaugeBy(registry, { name: 'gpucommons_providers', help: 'Providers by the status of their condition Connected', label: 'connected' }, count),
+  }
+}
+
+export function agentMetrics(registry = new Registry()): AgentMetrics {
+  const registers = [registry]
+  const heartbeats = new Counter({ name: 'gpucommons_agent_heartbeats_total', help: 'Renewals of the Lease that the hub took', registers })
+  const holding = new Gauge({ name: 'gpucommons_agent_holding', help: '1 while this agent holds the Lease of its provider', registers })
+  return {
+    ...runtimeMetrics(registry),
+    countHeartbeat: () => heartbeats.inc(),
+    setHolding: (holds) => holding.set(holds ? 1 : 0),
+    gaugeRuns: (count) => gaugeBy(registry, { name: 'gpucommons_agent_runs', help: 'GpuRuns of this provider by state', label: 'state' }, count),
+  }
+}
+
+/** A gauge that is counted when it is asked for. */
+function gaugeBy(
+  registry: Registry,
+  { name, help, label }: { name: string; help: string; label: string },
+  count: () => Iterable<readonly [string, number]>,
+): void {
+  const gauge = new Gauge({
+    name,
+    help,
+    labelNames: [label],
+    registers: [registry],
+    collect: () => {
+      gauge.reset()
+      for (const [value, number] of count()) gauge.set({ [label]: value }, number)
+    },
+  })
+}
+
+/** How many of these there are of each kind, for a gauge. */
+export function countBy<T>(items: Iterable<T>, kindOf: (item: T) => string): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const item of items) counts.set(kindOf(item), (counts.get(kindOf(item)) ?? 0) + 1)
+  return counts
+}

@@ -1,0 +1,137 @@
+// What a person can set, by flag or by environment; the only reader of process.env.
+import { hostname } from 'node:os'
+import { parseArgs } from 'node:util'
+
+/** Said to the person at the prompt as it is; the exit code is 2. */
+export class WrongFlags extends Error {}
+
+export interface CommonConfig {
+  /** `undefined`: the program runs in a pod of this cluster. */
+  readonly kubeconfig: string | undefined
+  readonly http: { readonly host: string; readonly port: number }
+  readonly logLevel: string
+  /** Unique to this process: the pod's uid where there is one. */
+  readonly identity: string
+}
+
+export interface HubConfig extends CommonConfig {
+  /** Where the hub keeps its leader lease. */
+  readonly namespace: string
+  readonly suspectAfterSeconds: number
+  readonly tombstoneSeconds: number
+}
+
+export interface AgentConfig extends CommonConfig {
+  readonly provider: string
+  readonly hubKubeconfig: string
+  readonly heartbeatSeconds: number
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** A flag: what it is for, and what it is when it is not given. `undefined` as a default: may be left out. */
+interface Flag {
+  readonly means: string
+  readonly example: string
+  readonly required?: true
+  readonly default?: string
+}
+
+const common = {
+  'http-address': { means: 'where /metrics, /healthz and /readyz are served', example: '127.0.0.1:8080', default: '0.0.0.0:8080' },
+  'log-level': { means: 'trace, debug, info, warn or error', example: 'debug', default: 'info' },
+} as const satisfies Record<string, Flag>
+
+export const hubFlags = {
+  kubeconfig: { means: "the hub's cluster; left out inside a pod", example: 'hub.kubeconfig' },
+  ...common,
+  namespace: { means: 'where the leader lease lies', example: 'gpu-commons', default: 'gpu-commons' },
+  'suspect-after-seconds': { means: 'silence after which a provider gets no new work', example: '15', default: '15' },
+  'tombstone-seconds': { means: 'how long a GpuRun outlives its job at the least', example: '600', default: '600' },
+} as const satisfies Record<string, Flag>
+
+export const agentFlags = {
+  provider: { means: 'the name of the Provider on the hub', example: 'acme', required: true },
+  'hub-kubeconfig': { means: "the hub, with this provider's own token", example: 'hub.kubeconfig', required: true },
+  kubeconfig: { means: "the provider's own cluster; left out inside a pod", example: 'provider.kubeconfig' },
+  ...common,
+  'heartbeat-seconds': { means: 'how often the Lease on the hub is renewed', example: '5', default: '5' },
+} as const satisfies Record<string, Flag>
+
+export function hubConfig(args: readonly string[], env: Environment = process.env): HubConfig {
+  const flags = read('hub', hubFlags, args)
+  return {
+    ...commonConfig(flags, env),
+    namespace: flags.namespace ?? '',
+    suspectAfterSeconds: positive('suspect-after-seconds', flags['suspect-after-seconds']),
+    tombstoneSeconds: positive('tombstone-seconds', flags['tombstone-seconds']),
+  }
+}
+
+export function agentConfig(args: readonly string[], env: Environment = process.env): AgentConfig {
+  const flags = read('agent', agentFlags, args)
+  return {
+    ...commonConfig(flags, env),
+    provider: flags.provider ?? '',
+    hubKubeconfig: flags['hub-kubeconfig'] ?? '',
+    heartbeatSeconds: positive('heartbeat-seconds', flags['heartbeat-seconds']),
+  }
+}
+
+type Values<Flags> = { readonly [Name in keyof Flags]: string | undefined }
+
+function read<Flags extends Readonly<Record<string, Flag>>>(main: string, flags: Flags, args: readonly string[]): Values<Flags> {
+  const options = Object.fromEntries(Object.keys(flags).map((name) => [name, { type: 'string' as const }]))
+  const { values, tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true, allowPositionals: true })
+  for (const token of tokens) {
+    if (token.kind === 'positional') throw new WrongFlags(`${main} takes flags only, not "${token.value}"\n${usage(main, flags)}`)
+    if (token.kind === 'option' && !(token.name in flags)) throw new WrongFlags(`unknown flag ${token.rawName}\n${usage(main, flags)}`)
+    if (token.kind === 'option' && !token.value) throw new WrongFlags(`${token.rawName} needs a value\n${usage(main, flags)}`)
+  }
+  const missing = Object.entries(flags).find(([name, { required }]) => required && values[name] === undefined)
+  if (missing) throw new WrongFlags(`--${missing[0]} is missing: ${missing[1].means}\n${usage(main, flags)}`)
+  return Object.fromEntries(Object.entries(flags).map(([name, flag]) => [name, values[name] ?? flag.default])) as Values<Flags>
+}
+
+function usage(main: string, flags: Readonly<Record<string, Flag>>): string {
+  const lines = Object.entries(flags).map(([name, { means, example, default: preset, required }]) => {
+    const rest = required ? ' (required)' : preset === undefined ? '' : ` (default ${preset})`
+    return `  ${`--${name} ${example}`.padEnd(36)}${means}${rest}`
+  })
+  return [`usage: node operator/src/${main}.ts`, ...lines].join('\n')
+}
+
+type CommonFlags = Values<typeof common> & { readonly kubeconfig: string | undefined }
+
+function commonConfig(flags: CommonFlags, env: Environment): CommonConfig {
+  const level = flags['log-level'] ?? ''
+  if (!['trace', 'debug', 'info', 'warn', 'error'].includes(level)) {
+    throw new WrongFlags(`--log-level ${level} is none of trace, debug, info, warn, error`)
+  }
+  if (flags.kubeconfig === undefined && env['KUBERNETES_SERVICE_HOST'] === undefined) {
+    throw new WrongFlags('--kubeconfig is missing, and this is no pod of a cluster (KUBERNETES_SERVICE_HOST is not set)')
+  }
+  return {
+    kubeconfig: flags.kubeconfig,
+    http: addressOf(flags['http-address'] ?? ''),
+    logLevel: level,
+    identity: env['POD_UID'] ?? `${hostname()}-${crypto.randomUUID()}`,
+  }
+}
+
+/** Where a pod finds the API server of its own cluster. */
+export function inCluster(env: Environment = process.env): { host: string; port: string } {
+  return { host: env['KUBERNETES_SERVICE_HOST'] ?? '', port: env['KUBERNETES_SERVICE_PORT'] ?? '443' }
+}
+
+function addressOf(text: string): CommonConfig['http'] {
+  const [, host, port] = /^(.+):(\d{1,5})$/.exec(text) ?? []
+  if (host === undefined || Number(port) > 65_535) throw new WrongFlags(`--http-address ${text} is not HOST:PORT, such as 127.0.0.1:8080`)
+  return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) }
+}
+
+function positive(name: string, text: string | undefined): number {
+  const number = Number(text)
+  if (!(number > 0 && number <= 86_400)) throw new WrongFlags(`--${name} ${text} is not a number of seconds from 1 to 86400`)
+  return number
+}

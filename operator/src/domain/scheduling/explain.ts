@@ -1,0 +1,82 @@
+// Why a job waits: each node under the first filter that it failed.
+import type { Capacity } from './capacity.ts'
+import type { Explanation, JobFact, NodeFact, ProviderFact, Room } from './facts.ts'
+import { capacityOf, firstReason, gpuFilters, nodeFilters, roomFilters, stateFilters } from './filters.ts'
+import { splitsOf } from './placement.ts'
+import type { Reason } from './reasons.ts'
+import type { Spot } from './spot.ts'
+import { stockKey } from './stocks.ts'
+
+/** How many workers each node of a stock could take; by stock. */
+type Slots = Map<string, number[]>
+
+export function explainWait(job: JobFact, { providers, spots }: Capacity): Explanation {
+  const counts = new Map<Reason, number>()
+  const whenEmpty: Slots = new Map()
+  const now: Slots = new Map()
+  for (const spot of spots.values()) {
+    if (!spot.fact) continue
+    const node = spot.fact
+    const provider = providers.get(spot.provider) ?? unknown(spot.provider)
+    const lasting = lastingReason(job, node, provider)
+    if (!lasting) addSlot(whenEmpty, node, slots(job, capacityOf(node)))
+    const reason = lasting ?? passingReason(job, spot, provider)
+    if (reason) counts.set(reason, (counts.get(reason) ?? 0) + 1)
+    else addSlot(now, node, slots(job, freeOf(spot)))
+  }
+
+  const usable = [...now.values()].flat().length
+  if (usable > 0 && !fits(job, now)) counts.set('GangDoesNotFit', usable)
+  if (counts.size === 0 && usable === 0) counts.set('NoNodes', 0)
+  return { verdict: fits(job, whenEmpty) ? 'Waits' : 'NeverFits', reasons: mostFrequentFirst(counts) }
+}
+
+function lastingReason(job: JobFact, node: NodeFact, provider: ProviderFact): Reason | undefined {
+  return firstReason(gpuFilters, job, { ...node, provider }) ?? firstReason(nodeFilters, job, { node, provider })
+}
+
+function passingReason(job: JobFact, spot: Spot, provider: ProviderFact): Reason | undefined {
+  return firstReason(stateFilters, job, { provider }) ?? firstReason(roomFilters, job, { free: freeOf(spot) })
+}
+
+/** A provider that nobody has named: it may yet turn out to be one. */
+function unknown(name: string): ProviderFact {
+  return { name, labels: {}, state: 'Disconnected' }
+}
+
+function freeOf({ freeGpus, freeCpuMilli, freeMemoryMiB }: Spot): Room {
+  return { gpus: freeGpus, cpuMilli: freeCpuMilli, memoryMiB: freeMemoryMiB }
+}
+
+/** How many workers of the job fit into the room; no more than the job has. */
+function slots({ perWorker, workers }: JobFact, room: Room): number {
+  return Math.min(
+    workers,
+    share(room.gpus, perWorker.gpus),
+    share(room.cpuMilli, perWorker.cpuMilli),
+    share(room.memoryMiB, perWorker.memoryMiB),
+  )
+}
+
+function share(all: number, each: number): number {
+  return each > 0 ? Math.floor(all / each) : Infinity
+}
+
+function addSlot(bySlots: Slots, node: NodeFact, count: number): void {
+  const key = stockKey(node)
+  const known = bySlots.get(key)
+  if (known) known.push(count)
+  else bySlots.set(key, [count])
+}
+
+function fits({ workers }: JobFact, bySlots: Slots): boolean {
+  return splitsOf(workers).some(({ nodes, workersPerNode }) =>
+    bySlots.values().some((counts) => counts.filter((count) => count >= workersPerNode).length >= nodes),
+  )
+}
+
+function mostFrequentFirst(counts: ReadonlyMap<Reason, number>): Explanation['reasons'] {
+  return [...counts]
+    .map(([reason, count]) => ({ reason, count }))
+    .toSorted((a, b) => b.count - a.count || (a.reason < b.reason ? -1 : 1))
+}

@@ -1,0 +1,188 @@
+// Where a job goes: all its workers at one provider, on GPUs of one model and size, in equal numbers per node.
+import type { Capacity } from './capacity.ts'
+import type { Booking, JobFact, ProviderFact } from './facts.ts'
+import { firstReason, gpuFilters, hasLabels, stateFilters, toleratesAll } from './filters.ts'
+import { type Preference, preferences } from './scores.ts'
+import type { Pool, Spot, Stock } from './spot.ts'
+import { findRoom, type Share } from './spot-tree.ts'
+
+export type Placement = Pick<Booking, 'provider' | 'nodes'>
+
+/** A stock that a job may use, with those of its pools whose taints the job tolerates. */
+export interface Candidate {
+  readonly stock: Stock
+  readonly pools: readonly Pool[]
+  /** What the best nodes cost at least; exactly, where they are found. Infinity: there are too few. */
+  cost: number
+  found: readonly Spot[] | undefined
+}
+
+/** An equal split of a gang. */
+export interface Split {
+  readonly nodes: number
+  readonly workersPerNode: number
+}
+
+/** Fewest nodes first. A single worker has one. */
+export function splitsOf(workers: number): readonly Split[] {
+  const splits: Split[] = []
+  for (let nodes = 1; nodes <= workers; nodes += 1) {
+    if (workers % nodes === 0) splits.push({ nodes, workersPerNode: workers / nodes })
+  }
+  return splits
+}
+
+/** The stocks that a job may use as things stand, however full they are; by name. */
+export function candidatesFor(job: JobFact, capacity: Capacity): readonly Candidate[] {
+  return [...capacity.stocks.values()]
+    .flatMap((stock): Candidate[] => {
+      const provider = capacity.providers.get(stock.provider)
+      const place = provider && { provider, model: stock.model, gpuMemoryMiB: stock.gpuMemoryMiB }
+      if (!place || firstReason(stateFilters, job, place) || firstReason(gpuFilters, job, place)) return []
+      return [{ stock, pools: toleratedPools(job, { stock, provider }), cost: Infinity, found: undefined }]
+    })
+    .toSorted((a, b) => byName(a.stock, b.stock))
+}
+
+function toleratedPools(job: JobFact, { stock, provider }: { stock: Stock; provider: ProviderFact }): readonly Pool[] {
+  return [...stock.pools.values()].filter(({ taints }) => toleratesAll(job, { taints, provider }))
+}
+
+/** What is asked of a single node beyond its room; absent: nothing. */
+export function acceptance({ nodeSelector, avoidNodes = [] }: JobFact): ((spot: Spot) => boolean) | undefined {
+  const selects = Object.keys(nodeSelector).length > 0
+  if (!selects && avoidNodes.length === 0) return undefined
+  return ({ provider, name, fact }) =>
+    hasLabels(fact?.labels ?? {}, nodeSelector) && !avoidNodes.includes(`${provider}/${name}`)
+}
+
+/** One share of a job for each of so many nodes. */
+interface Shares extends Share {
+  readonly nodes: number
+  readonly order: readonly Preference[]
+}
+
+/** Finds the best place, given what is free now. */
+export type Place = (job: JobFact, candidates: readonly Candidate[]) => Placement | undefined
+
+/** @param mostGpus the size of the largest node. */
+export function placer(mostGpus: () => number): Place {
+  const splits = new Map<number, readonly Split[]>()
+  const orders = new Map<number, readonly Preference[]>()
+  let ordersUpTo = 0
+
+  function orderFor(gpus: number): readonly Preference[] {
+    if (ordersUpTo !== mostGpus()) orders.clear()
+    ordersUpTo = mostGpus()
+    return remembered(orders, gpus, () => preferences(gpus, ordersUpTo))
+  }
+
+  return (job, candidates) => {
+    const { gpus, cpuMilli, memoryMiB } = job.perWorker
+    const accepts = acceptance(job)
+    for (const { nodes, workersPerNode } of remembered(splits, job.workers, () => splitsOf(job.workers))) {
+      if (gpus * workersPerNode > mostGpus()) continue
+      const best = bestOf(candidates, {
+        nodes,
+        order: orderFor(gpus * workersPerNode),
+        cpuMilli: cpuMilli * workersPerNode,
+        memoryMiB: memoryMiB * workersPerNode,
+        accepts,
+      })
+      if (best) return { provider: best.provider, nodes: named(best.spots, workersPerNode) }
+    }
+    return undefined
+  }
+}
+
+function named(spots: readonly Spot[], workers: number): Placement['nodes'] {
+  const nodes = spots.map(({ name }) => ({ name, workers }))
+  return nodes.length === 1 ? nodes : nodes.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/**
+ * The least cost wins, then the stock with most free GPUs, so that load spreads, then the name. The sizes of
+ * the buckets bound the cost from below; only the stock that leads is searched, until the leader's cost is exact.
+ */
+function bestOf(
+  candidates: readonly Candidate[],
+  shares: Shares,
+): { readonly provider: string; readonly spots: readonly Spot[] } | undefined {
+  for (const candidate of candidates) {
+    candidate.cost = leastCost(candidate, shares)
+    candidate.found = undefined
+  }
+  for (;;) {
+    let best: Candidate | undefined
+    for (const candidate of candidates) if (!best || isBetter(candidate, best)) best = candidate
+    if (!best || best.cost === Infinity) return undefined
+    if (best.found) return { provider: best.stock.provider, spots: best.found }
+    search(best, shares)
+  }
+}
+
+/** On equal terms the earlier one stays. */
+function isBetter(a: Candidate, b: Candidate): boolean {
+  return a.cost === b.cost ? a.cost < Infinity && a.stock.freeGpus > b.stock.freeGpus : a.cost < b.cost
+}
+
+/** As if every node had enough CPU and memory and were accepted. */
+function leastCost({ pools }: Candidate, { nodes, order }: Shares): number {
+  let missing = nodes
+  let cost = 0
+  for (const preference of order) {
+    for (const pool of pools) {
+      const taken = Math.min(missing, pool.buckets[preference.bucket]?.count ?? 0)
+      missing -= taken
+      cost += taken * preference.cost
+    }
+    if (missing === 0) return cost
+  }
+  return Infinity
+}
+
+/** Makes the candidate's cost exact. */
+function search(candidate: Candidate, shares: Shares): void {
+  const spots: Spot[] = []
+  let cost = 0
+  for (const preference of shares.order) {
+    const before = spots.length
+    takeFrom(candidate.pools, { bucket: preference.bucket, shares, spots })
+    cost += (spots.length - before) * preference.cost
+    if (spots.length === shares.nodes) break
+  }
+  const enough = spots.length === shares.nodes
+  candidate.cost = enough ? cost : Infinity
+  candidate.found = enough ? spots : undefined
+}
+
+/** Adds the first nodes by name over all pools, as many as are still missing. */
+function takeFrom(
+  pools: readonly Pool[],
+  { bucket, shares, spots }: { bucket: number; shares: Shares; spots: Spot[] },
+): void {
+  const [pool] = pools
+  if (pools.length === 1 && pool) {
+    findRoom(pool.buckets[bucket], shares, { found: spots, wanted: shares.nodes })
+    return
+  }
+  const missing = shares.nodes - spots.length
+  const found = pools.flatMap(({ buckets }) => {
+    const here: Spot[] = []
+    findRoom(buckets[bucket], shares, { found: here, wanted: missing })
+    return here
+  })
+  spots.push(...found.toSorted((a, b) => (a.name < b.name ? -1 : 1)).slice(0, missing))
+}
+
+function byName(a: Stock, b: Stock): number {
+  if (a.provider !== b.provider) return a.provider < b.provider ? -1 : 1
+  if (a.model !== b.model) return a.model < b.model ? -1 : 1
+  return a.gpuMemoryMiB - b.gpuMemoryMiB
+}
+
+function remembered<Key, Value>(known: Map<Key, Value>, key: Key, find: () => Value): Value {
+  const value = known.get(key) ?? find()
+  known.set(key, value)
+  return value
+}

@@ -1,0 +1,63 @@
+import type { NodeFact, Room, Taint } from './facts.ts'
+
+/** GPUs of one model and size at one provider. */
+export interface Stock {
+  readonly provider: string
+  readonly model: string
+  readonly gpuMemoryMiB: number
+  readonly pools: Map<string, Pool>
+  freeGpus: number
+}
+
+/** Nodes of a stock with the same taints, in buckets of equal standing. */
+export interface Pool {
+  readonly stock: Stock
+  readonly taints: readonly Taint[]
+  readonly buckets: (Spot | undefined)[]
+}
+
+/** A node, what is free on it, and its place in a tree. */
+export interface Spot {
+  readonly provider: string
+  readonly name: string
+  /** Absent where only bookings speak of the node. */
+  fact: NodeFact | undefined
+  bookings: number
+  booked: Room
+  freeGpus: number
+  freeCpuMilli: number
+  freeMemoryMiB: number
+  /** Absent where the node is withheld or not known. */
+  pool: Pool | undefined
+  /** The bucket of its pool that it lies in. */
+  bucket: number
+
+  readonly rank: number
+  before: Spot | undefined
+  after: Spot | undefined
+  /** Of this spot and all below it. */
+  count: number
+  mostCpuMilli: number
+  mostMemoryMiB: number
+}
+
+export function newSpot(provider: string, name: string, rank: number): Spot {
+  return {
+    provider,
+    name,
+    fact: undefined,
+    bookings: 0,
+    booked: { gpus: 0, cpuMilli: 0, memoryMiB: 0 },
+    freeGpus: 0,
+    freeCpuMilli: 0,
+    freeMemoryMiB: 0,
+    pool: undefined,
+    bucket: 0,
+    rank,
+    before: undefined,
+    after: undefined,
+    count: 0,
+    mostCpuMilli: 0,
+    mostMemoryMiB: 0,
+  }
+}
