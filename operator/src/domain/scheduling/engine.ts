@@ -72,9 +72,9 @@ export function createEngine(known?: EngineSnapshot): Engine {
     const placement = place(shape.like, shape.candidates)
     if (!placement) return undefined
     const { uid, key, run, perWorker } = first(shape)
-    const decision: Decision = { uid, key, run, perWorker, ...placement }
-    book(decision)
-    return decision
+    const booking: Booking = { uid, run, perWorker, ...placement }
+    book(booking)
+    return { ...booking, key }
   }
 
   function explain(uid: string): Explanation | undefined {
