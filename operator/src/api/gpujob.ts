@@ -145,7 +145,7 @@ export const gpuJobStatusSchema = z.object({
       recordedAt: instant(),
     })
     .optional()
-    .describe('The run that is live, recorded before it is ordered; absent when there is none.'),
+    .describe('The run that is live, recorded before it is ordered; once the job is finished, its last one.'),
   lastRun: z.int().min(0).max(2_147_483_647).default(0).describe('The highest run number ever recorded.'),
   failures: z.int().min(0).max(1_000_000).default(0).describe('Runs that counted against retry.limit.'),
   runs: z

@@ -76,6 +76,6 @@ function nodesOf({ spec, status }: GpuRun): Booking['nodes'] {
 /** Whether the job's record still holds the room of that run: the run has not been seen, or is not over. */
 export function placementHolds(job: GpuJob, run: GpuRun | undefined): boolean {
   const { placement } = job.status ?? {}
-  if (!placement) return false
+  if (!placement || isTrue(job.status?.conditions, 'Finished')) return false
   return !run || !isRunOf(run, job, placement.run) || outcomeOf(run) === undefined
 }

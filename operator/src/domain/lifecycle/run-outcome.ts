@@ -16,11 +16,15 @@ export interface EndedRun {
   readonly now: number
 }
 
-/** The job's status once the run's outcome is written down; its placement is gone from it. */
+/** The job's status once the run's outcome is written down. Its placement goes, unless it was the last: then it tells where the job ran. */
 export function afterRun(job: GpuJob, ended: EndedRun): GpuJobStatus {
-  const { placement: _, ...kept } = job.status ?? initialStatus
-  const status = { ...kept, runs: [...(kept.runs ?? []), memoryOf(job, ended)].slice(-rememberedRuns) }
   const verdict = verdictOn(job, ended)
+  const { placement, ...kept } = job.status ?? initialStatus
+  const status = {
+    ...kept,
+    ...(verdict.finished && placement ? { placement } : {}),
+    runs: [...(kept.runs ?? []), memoryOf(job, ended)].slice(-rememberedRuns),
+  }
   const claims: JobClaim[] = verdict.finished
     ? [
         { type: 'Running', status: 'False', reason: 'Over', message: 'the last run is over' },
