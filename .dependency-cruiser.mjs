@@ -56,7 +56,13 @@ export default {
       name: 'nobody-imports-a-main',
       severity: 'error',
       from: { path: '^operator/src/.+/' },
-      to: { path: '^operator/src/[^/]+[.]ts$' },
+      to: { path: mains },
+    },
+    {
+      name: 'controllers-know-no-config',
+      severity: 'error',
+      from: { path: '^operator/src/controllers/' },
+      to: { path: '^operator/src/config[.]ts$' },
     },
     {
       name: 'client-node-in-one-adapter',

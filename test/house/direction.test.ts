@@ -119,6 +119,12 @@ const crossings = [
     rule: 'hub-and-agent-are-strangers',
   },
   {
+    form: 'the configuration in a controller',
+    file: 'operator/src/controllers/config.ts',
+    source: `export { client } from '../config.ts'`,
+    rule: 'controllers-know-no-config',
+  },
+  {
     form: 'a main in an adapter',
     file: 'operator/src/adapters/main.ts',
     source: `export { hub } from '../hub.ts'`,
