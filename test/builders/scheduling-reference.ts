@@ -1,0 +1,146 @@
+// The engine again, in the plainest way: it tries every set of nodes. Slow, and meant to be obviously right;
+// it shares no code with the engine, so that what both say is said twice.
+import type {
+  Booking,
+  Decision,
+  EngineSnapshot,
+  JobFact,
+  NodeFact,
+  ProviderFact,
+  Room,
+  Taint,
+} from '../../operator/src/domain/scheduling/facts.ts'
+
+export function decideNaively(world: EngineSnapshot, limit = Infinity): readonly Decision[] {
+  const decisions: Decision[] = []
+  for (const job of world.waiting.toSorted(inLine)) {
+    if (decisions.length >= limit) break
+    const decision = placeNaively(job, { ...world, bookings: [...world.bookings, ...decisions] })
+    if (decision) decisions.push(decision)
+  }
+  return decisions
+}
+
+/** Whether the job would have a place if nobody else had one, and all providers were connected. */
+export function everFits(job: JobFact, world: EngineSnapshot): boolean {
+  const named = new Map(world.nodes.map(({ provider }) => [provider, { name: provider, labels: {} }]))
+  for (const provider of world.providers) named.set(provider.name, provider)
+  const providers = [...named.values()].map((provider): ProviderFact => ({ ...provider, state: 'Connected' }))
+  const nodes = world.nodes.map((node) => ({ ...node, usedByOthers: nothing }))
+  return placeNaively(job, { providers, nodes, waiting: [], bookings: [] }) !== undefined
+}
+
+/** What is left of a node; negative where more is promised than there is. */
+export function leftOf(
+  { provider, name, gpus, cpuMilli, memoryMiB, usedByOthers }: NodeFact,
+  bookings: readonly Booking[],
+): Room {
+  const left = {
+    gpus: gpus - usedByOthers.gpus,
+    cpuMilli: cpuMilli - usedByOthers.cpuMilli,
+    memoryMiB: memoryMiB - usedByOthers.memoryMiB,
+  }
+  for (const booking of bookings.filter((each) => each.provider === provider)) {
+    for (const { workers } of booking.nodes.filter((node) => node.name === name)) {
+      left.gpus -= workers * booking.perWorker.gpus
+      left.cpuMilli -= workers * booking.perWorker.cpuMilli
+      left.memoryMiB -= workers * booking.perWorker.memoryMiB
+    }
+  }
+  return left
+}
+
+const nothing: Room = { gpus: 0, cpuMilli: 0, memoryMiB: 0 }
+
+function inLine(a: JobFact, b: JobFact): number {
+  return (
+    b.priority - a.priority || a.createdMs - b.createdMs || a.key.localeCompare(b.key) || a.uid.localeCompare(b.uid)
+  )
+}
+
+interface Choice {
+  readonly provider: string
+  readonly names: readonly string[]
+  readonly workersPerNode: number
+  /** Compared from the left; the lowest wins. */
+  readonly order: readonly (number | string)[]
+}
+
+function placeNaively(job: JobFact, world: EngineSnapshot): Decision | undefined {
+  const usable = world.nodes.filter((node) => mayUse(job, node, world.providers))
+  const groups = Object.values(Object.groupBy(usable, (node) => `${node.provider} ${node.model} ${node.gpuMemoryMiB}`))
+  const [best] = groups.flatMap((group = []) => choices(job, group, world)).toSorted(byOrder)
+  if (!best) return undefined
+  const { uid, key, run, perWorker } = job
+  const nodes = best.names.map((name) => ({ name, workers: best.workersPerNode }))
+  return { uid, key, run, provider: best.provider, nodes, perWorker }
+}
+
+function choices(
+  job: JobFact,
+  group: readonly NodeFact[],
+  { nodes: all, bookings }: EngineSnapshot,
+): readonly Choice[] {
+  const [{ provider, model, gpuMemoryMiB } = { provider: '', model: '', gpuMemoryMiB: 0 }] = group
+  const offered = all.filter(
+    (node) =>
+      node.provider === provider &&
+      node.model === model &&
+      node.gpuMemoryMiB === gpuMemoryMiB &&
+      node.withheld === undefined,
+  )
+  const free = offered.reduce((sum, node) => sum + Math.max(0, leftOf(node, bookings).gpus), 0)
+  return subsets(group.toSorted((a, b) => (a.name < b.name ? -1 : 1))).flatMap((nodes): Choice[] => {
+    const workersPerNode = job.workers / nodes.length
+    if (!Number.isInteger(workersPerNode)) return []
+    const left = nodes.map((node) => leftOf(node, bookings))
+    if (!left.every((room) => holds(room, job.perWorker, workersPerNode))) return []
+
+    const taken = job.perWorker.gpus * workersPerNode
+    const wholes = nodes.filter((node, i) => left[i]?.gpus === node.gpus)
+    const broken = wholes.filter((node) => node.gpus > taken).length
+    const leftOver = left.reduce((sum, { gpus }) => sum + gpus - taken, 0)
+    const names = nodes.map(({ name }) => name)
+    const order = [nodes.length, broken, leftOver, wholes.length, -free, provider, model, gpuMemoryMiB, ...names]
+    return [{ provider, names, workersPerNode, order }]
+  })
+}
+
+function subsets(nodes: readonly NodeFact[]): readonly (readonly NodeFact[])[] {
+  return Array.from({ length: 2 ** nodes.length - 1 }, (_, i) => nodes.filter((__, bit) => ((i + 1) >> bit) & 1))
+}
+
+function holds(room: Room, worker: Room, workers: number): boolean {
+  return (['gpus', 'cpuMilli', 'memoryMiB'] as const).every((what) => Math.max(0, room[what]) >= worker[what] * workers)
+}
+
+function byOrder(a: Choice, b: Choice): number {
+  const at = a.order.findIndex((part, i) => part !== b.order[i])
+  return (a.order[at] ?? 0) < (b.order[at] ?? 0) ? -1 : 1
+}
+
+function mayUse(job: JobFact, node: NodeFact, providers: readonly ProviderFact[]): boolean {
+  const provider = providers.find(({ name }) => name === node.provider)
+  return (
+    provider?.state === 'Connected' &&
+    node.withheld === undefined &&
+    Object.entries(job.providerSelector).every(([key, value]) => provider.labels[key] === value) &&
+    Object.entries(job.nodeSelector).every(([key, value]) => node.labels[key] === value) &&
+    !job.excludedProviders.includes(provider.name) &&
+    !(job.avoidNodes ?? []).includes(`${node.provider}/${node.name}`) &&
+    (job.models.length === 0 || job.models.includes(node.model)) &&
+    node.gpuMemoryMiB >= (job.gpuMemoryMiB ?? 0) &&
+    (provider.pricesPerGpuHour?.[node.model] ?? 0) <= (job.maxPrice ?? Infinity) &&
+    node.taints.every((taint) => isTolerated(job, taint, provider))
+  )
+}
+
+function isTolerated({ tolerations }: JobFact, taint: Taint, { tolerates }: ProviderFact): boolean {
+  if (taint.effect === 'PreferNoSchedule' || taint.key === 'nvidia.com/gpu') return true
+  if (tolerates && !tolerates.includes(taint.key)) return false
+  return tolerations.some(({ key, operator = 'Equal', value = '', effect }) => {
+    const sameValue = operator === 'Exists' || value === (taint.value ?? '')
+    const sameKey = key === undefined ? operator === 'Exists' : key === taint.key
+    return sameKey && sameValue && (effect === undefined || effect === taint.effect)
+  })
+}
