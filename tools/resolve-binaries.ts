@@ -111,7 +111,8 @@ async function provide(pins: readonly Pin[], { cache, report, surroundings, onli
     if (missing().length === 0) return
     await removeUnfinished(cache, folder)
     if (await online()) await download(missing(), { sites: surroundings.sites, install: into, report })
-    if (missing().length > 0) await surroundings.build(missing(), { cache, install: into, report })
+    if (missing().length > 0)
+      await surroundings.build(missing(), { cache, install: into, report, env: surroundings.env })
   })
 }
 

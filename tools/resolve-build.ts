@@ -10,10 +10,12 @@ export interface BuildOptions {
   readonly cache: string
   readonly install: Install
   readonly report: (line: string) => void
+  /** GOPROXY, GOCACHE, GOFLAGS and the PATH on which Go is found are the user's own. */
+  readonly env: Readonly<Record<string, string | undefined>>
 }
 
 /** Builds programs of one Go module with one `go build`, which compiles what they share once. */
-export async function build(pins: readonly Pin[], { cache, install, report }: BuildOptions): Promise<void> {
+export async function build(pins: readonly Pin[], { cache, install, report, env }: BuildOptions): Promise<void> {
   const [first] = pins
   if (!first) return
   const names = pins.map((pin) => pin.tool).join(', ')
@@ -21,9 +23,10 @@ export async function build(pins: readonly Pin[], { cache, install, report }: Bu
   const out = await unfinishedFolder(cache, basename(first.folder))
   try {
     const packages = pins.map((pin) => pin.package)
-    // -mod=mod would let Go change the pins; GOPROXY, GOCACHE and GOFLAGS stay as the user has them.
     const args = ['build', '-trimpath', '-ldflags', first.ldflags, '-o', `${out}/`, ...packages]
-    await whileReporting(`still building ${names}`, report, () => go(args, first.folder))
+    await whileReporting(`still building ${names}`, report, () =>
+      go(args, { cwd: first.folder, env: { ...env, CGO_ENABLED: '0' } }),
+    )
     for (const pin of pins) await install(pin, (path) => rename(join(out, builtName(pin)), path))
     report(`built ${names}`)
   } finally {
@@ -37,14 +40,15 @@ function builtName(pin: Pin): string {
   return (/^v\d+$/.test(parts.at(-1) ?? '') ? parts.at(-2) : parts.at(-1)) ?? pin.tool
 }
 
+interface Run {
+  readonly cwd: string
+  readonly env: NodeJS.ProcessEnv
+}
+
 /** Runs Go; its own words are in the error when it fails. */
-function go(args: readonly string[], cwd: string): Promise<void> {
+function go(args: readonly string[], { cwd, env }: Run): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn('go', args, {
-      cwd,
-      env: { ...process.env, CGO_ENABLED: '0' },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    })
+    const child = spawn('go', args, { cwd, env, stdio: ['ignore', 'ignore', 'pipe'] })
     let said = ''
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
       said = (said + chunk).slice(-4000)

@@ -57,7 +57,7 @@ export async function download(pins: readonly Pin[], { sites, install, report }:
   for (const pin of pins) {
     const offer = offerOf(pin, sites)
     if (!offer) continue
-    report(`downloading ${pin.tool} ${pin.version} from ${new URL(offer.file).host}: about 100 MB`)
+    report(`downloading ${pin.tool} ${pin.version} from ${new URL(offer.file).host}: up to 100 MB`)
     try {
       await whileReporting(`still downloading ${pin.tool}`, report, () =>
         install(pin, (path) => fetchChecked(offer, path)),

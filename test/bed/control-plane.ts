@@ -1,6 +1,6 @@
 /** A real Kubernetes control plane: etcd, kube-apiserver and, if wanted, kube-controller-manager and kube-scheduler. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { dump } from 'js-yaml'
 import { type Binaries, resolveBinaries, type Tool, tools } from '../../tools/resolve-binaries.ts'
@@ -118,10 +118,12 @@ interface Site {
 
 /** Makes the folder, the keys and the files that the programs read, and gives each user a token. */
 async function prepare(files: Files): Promise<Site['tokens']> {
-  for (const old of [join(files.dir, 'etcd'), join(files.dir, 'kubectl-cache'), files.certificates, files.auditLog]) {
-    await rm(old, { recursive: true, force: true })
+  await mkdir(files.dir, { recursive: true })
+  for (const old of await readdir(files.dir)) {
+    const isOurs = old.endsWith('.log') || ['etcd', 'kubectl-cache', 'certificates'].includes(old)
+    if (isOurs) await rm(join(files.dir, old), { recursive: true, force: true })
   }
-  await mkdir(files.certificates, { recursive: true })
+  await mkdir(files.certificates)
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   await writeFile(files.signingKey, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 })
   await writeFile(files.verifyingKey, publicKey.export({ type: 'spki', format: 'pem' }))

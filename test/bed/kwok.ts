@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { dump } from 'js-yaml'
 import { type Child, startChild, waitUntil } from './child.ts'
 import type { ControlPlane } from './control-plane.ts'
-import { kwokLabel } from './gpu-nodes.ts'
+import { kwokLabel, type NodeManifest } from './gpu-nodes.ts'
 
 export interface KwokOptions {
   /** How long a node counts as alive without a word; it renews after a quarter of that. Default 200. */
@@ -72,4 +72,39 @@ async function forgetEarlierKwok({ ask }: ControlPlane): Promise<void> {
 async function watching(child: Child, signal: AbortSignal | undefined): Promise<void> {
   const isWatching = async () => (await child.output()).includes('Watch nodes') || undefined
   await waitUntil(isWatching, { what: 'kwok watches nodes', seconds: 30, signal, child })
+}
+
+/** Makes nodes and waits until pods can be put on all of them. */
+export async function addNodes(
+  { ask }: ControlPlane,
+  nodes: readonly NodeManifest[],
+  signal?: AbortSignal,
+): Promise<void> {
+  await Promise.all(
+    nodes.map(async (node) => {
+      const { status, body } = await ask('/api/v1/nodes', { method: 'POST', body: node })
+      if (status !== 201) throw new Error(`making node ${node.metadata.name}: ${JSON.stringify(body)}`)
+    }),
+  )
+  const missing = new Set(nodes.map((node) => node.metadata.name))
+  const areReady = async () => {
+    const { body } = await ask('/api/v1/nodes')
+    for (const node of (body as NodeList).items) if (takesPods(node)) missing.delete(node.metadata.name)
+    return missing.size === 0 || undefined
+  }
+  await waitUntil(areReady, { what: `${nodes.length} nodes are ready`, seconds: 60, signal })
+}
+
+interface NodeList {
+  readonly items: readonly {
+    readonly metadata: { readonly name: string }
+    readonly spec: { readonly taints?: readonly { readonly key: string }[] }
+    readonly status: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] }
+  }[]
+}
+
+/** A new node is tainted until the controller manager has seen it ready. */
+function takesPods({ spec, status }: NodeList['items'][number]): boolean {
+  const ready = status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') ?? false
+  return ready && !spec.taints?.some(({ key }) => key === 'node.kubernetes.io/not-ready')
 }

@@ -1,0 +1,63 @@
+/** Our own programs, started as they are in production: another Node, its flags, its /readyz. */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Child, startChild, waitUntil } from './child.ts'
+import { onFreePorts } from './ports.ts'
+
+export interface ProgramOptions {
+  /** In messages, and of its log `<name>.log`. */
+  readonly name: string
+  /** TypeScript file, from the root of the repository. */
+  readonly main: string
+  /** Its flags; `--http-address` is added. */
+  readonly args: readonly string[]
+  /** For its log. */
+  readonly dir: string
+  readonly env?: Readonly<Record<string, string>>
+  /** Flags of Node itself. */
+  readonly nodeArgs?: readonly string[]
+  readonly readySeconds?: number
+  /** Hears when it ended by itself. Default: stderr. */
+  readonly report?: (line: string) => void
+}
+
+/** Disposing is `stop`. */
+export interface Program extends Pick<Child, 'name' | 'pid' | 'ended' | 'end' | 'stop' | 'kill'>, AsyncDisposable {
+  /** Of its HTTP server: `/metrics`, `/healthz`, `/readyz`. */
+  readonly url: string
+  readonly log: string
+}
+
+const root = join(import.meta.dirname, '..', '..')
+
+/** Starts one and waits until its /readyz says so. */
+export async function startProgram(options: ProgramOptions, signal?: AbortSignal): Promise<Program> {
+  const { name, dir, report = (line: string) => console.error(line) } = options
+  await mkdir(dir, { recursive: true })
+  const log = join(dir, `${name}.log`)
+  return onFreePorts(async (port) => {
+    const address = `127.0.0.1:${port}`
+    const child = await startChild({
+      name,
+      command: process.execPath,
+      args: [...(options.nodeArgs ?? []), join(root, options.main), ...options.args, '--http-address', address],
+      log,
+      ...(options.env ? { env: options.env } : {}),
+      onUnexpectedEnd: (how) => report(`${name} ended by itself with ${how}, see ${log}`),
+    })
+    const url = `http://${address}`
+    const isReady = async () => {
+      const answer = await fetch(`${url}/readyz`).catch(() => undefined)
+      await answer?.body?.cancel()
+      return answer?.ok || undefined
+    }
+    try {
+      await waitUntil(isReady, { what: 'its /readyz', seconds: options.readySeconds ?? 60, signal, child })
+    } catch (error) {
+      await child.kill()
+      throw error
+    }
+    const { pid, ended, end, stop, kill } = child
+    return { name, pid, ended, end, stop, kill, url, log, [Symbol.asyncDispose]: () => stop() }
+  })
+}
