@@ -154,7 +154,7 @@ export const confused: readonly WrongField[] = [
     name: 'variables of 90 KB in all',
     at: `${main}.env`,
     to: ['A', 'B', 'C'].map((name) => ({ name, value: 'x'.repeat(30_000) })),
-    says: [`${pod}.containers`, '64 KiB of env'],
+    says: [`${pod}.containers`, '65536 characters of env'],
   },
   {
     name: 'too many variables',
@@ -199,7 +199,7 @@ export const confused: readonly WrongField[] = [
     name: 'arguments of 90 KB',
     at: `${main}.args`,
     to: ['x', 'y', 'z'].map((letter) => letter.repeat(30_000)),
-    says: [`${pod}.containers`, '64 KiB of command and args'],
+    says: [`${pod}.containers`, '65536 characters of command and args'],
   },
   { name: 'a command that is one text', at: `${main}.command`, to: 'sleep 5', says: [`${main}.command`, 'array'] },
   {
