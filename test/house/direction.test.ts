@@ -198,7 +198,7 @@ describe('a tree that breaks every rule', () => {
     }
     symlinkSync(join(process.cwd(), 'node_modules'), join(folder, 'node_modules'))
     violations = cruise(folder).summary.violations
-  })
+  }, 60_000)
   afterAll(() => rmSync(folder, { recursive: true }))
 
   test.each([...forms, ...crossings])('is refused for $form', ({ file, rule }) => {
@@ -215,4 +215,4 @@ test('the tree itself breaks none', () => {
   const { totalCruised, violations } = cruise('.').summary
   expect(violations.map(({ from, to, rule }) => `${rule.name}: ${from} → ${to}`)).toEqual([])
   expect(totalCruised).toBeGreaterThan(0)
-})
+}, 60_000)
