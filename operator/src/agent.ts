@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto'
 import packageJson from '../../package.json' with { type: 'json' }
 import { serveHttp } from './adapters/http/server.ts'
-import { logger } from './adapters/log.ts'
 import { agentCaches } from './adapters/kubernetes/agent/caches.ts'
 import { leasePorts, readHubUid } from './adapters/kubernetes/agent/lease.ts'
 import { nodeClaimPorts } from './adapters/kubernetes/agent/node-claim-ports.ts'
@@ -11,6 +10,7 @@ import { runPorts } from './adapters/kubernetes/agent/run-ports.ts'
 import { ensurePriorityClass, kubernetesVersion, report } from './adapters/kubernetes/agent/start-up.ts'
 import { wireAgent } from './adapters/kubernetes/agent/wiring.ts'
 import { connect } from './adapters/kubernetes/connect.ts'
+import { logger } from './adapters/log.ts'
 import { agentMetrics, countBy } from './adapters/prometheus/metrics.ts'
 import { type Running, runMain } from './adapters/run-main.ts'
 import { systemClock, systemTimers as timers } from './adapters/system-clock.ts'
@@ -63,7 +63,10 @@ async function agent(config: AgentConfig, { signal, stop }: Running): Promise<vo
 
   waitsFor = 'the lists of runs, nodes, pods and Jobs'
   await ensurePriorityClass(provider)
-  await report(hub, namespace, { agentVersion: packageJson.version, kubernetesVersion: await kubernetesVersion(provider) })
+  await report(hub, namespace, {
+    agentVersion: packageJson.version,
+    kubernetesVersion: await kubernetesVersion(provider),
+  })
   const shared = { clock, timers, random, signal }
   const caches = agentCaches({
     hub: { ...shared, client: hub, onError: onError('watch of the hub') },
@@ -73,11 +76,23 @@ async function agent(config: AgentConfig, { signal, stop }: Running): Promise<vo
   })
   await caches.synced
   waitsFor = undefined
-  log.info({ runs: caches.runs.size, nodes: caches.nodes.size, pods: caches.pods.size, jobs: caches.jobs.size }, 'caches are filled')
+  log.info(
+    { runs: caches.runs.size, nodes: caches.nodes.size, pods: caches.pods.size, jobs: caches.jobs.size },
+    'caches are filled',
+  )
 
   const records = new WorkerRecords()
   const queue = (name: string, reconcile: Reconcile, concurrency: number) =>
-    workQueue({ name, reconcile, concurrency, clock, timers, random, onError: onError(name), observe: metrics.observePass })
+    workQueue({
+      name,
+      reconcile,
+      concurrency,
+      clock,
+      timers,
+      random,
+      onError: onError(name),
+      observe: metrics.observePass,
+    })
   const node = nodeWatch(caches.nodes, clock.boot)
   const queues = {
     runs: queue(

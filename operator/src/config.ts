@@ -38,7 +38,11 @@ interface Flag {
 }
 
 const common = {
-  'http-address': { means: 'where /metrics, /healthz and /readyz are served', example: '127.0.0.1:8080', default: '0.0.0.0:8080' },
+  'http-address': {
+    means: 'where /metrics, /healthz and /readyz are served',
+    example: '127.0.0.1:8080',
+    default: '0.0.0.0:8080',
+  },
   'log-level': { means: 'trace, debug, info, warn or error', example: 'debug', default: 'info' },
 } as const satisfies Record<string, Flag>
 
@@ -80,17 +84,32 @@ export function agentConfig(args: readonly string[], env: Environment = process.
 
 type Values<Flags> = { readonly [Name in keyof Flags]: string | undefined }
 
-function read<Flags extends Readonly<Record<string, Flag>>>(main: string, flags: Flags, args: readonly string[]): Values<Flags> {
+function read<Flags extends Readonly<Record<string, Flag>>>(
+  main: string,
+  flags: Flags,
+  args: readonly string[],
+): Values<Flags> {
   const options = Object.fromEntries(Object.keys(flags).map((name) => [name, { type: 'string' as const }]))
-  const { values, tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true, allowPositionals: true })
+  const { values, tokens } = parseArgs({
+    args: [...args],
+    options,
+    strict: false,
+    tokens: true,
+    allowPositionals: true,
+  })
   for (const token of tokens) {
-    if (token.kind === 'positional') throw new WrongFlags(`${main} takes flags only, not "${token.value}"\n${usage(main, flags)}`)
-    if (token.kind === 'option' && !(token.name in flags)) throw new WrongFlags(`unknown flag ${token.rawName}\n${usage(main, flags)}`)
-    if (token.kind === 'option' && !token.value) throw new WrongFlags(`${token.rawName} needs a value\n${usage(main, flags)}`)
+    if (token.kind === 'positional')
+      throw new WrongFlags(`${main} takes flags only, not "${token.value}"\n${usage(main, flags)}`)
+    if (token.kind === 'option' && !(token.name in flags))
+      throw new WrongFlags(`unknown flag ${token.rawName}\n${usage(main, flags)}`)
+    if (token.kind === 'option' && !token.value)
+      throw new WrongFlags(`${token.rawName} needs a value\n${usage(main, flags)}`)
   }
   const missing = Object.entries(flags).find(([name, { required }]) => required && values[name] === undefined)
   if (missing) throw new WrongFlags(`--${missing[0]} is missing: ${missing[1].means}\n${usage(main, flags)}`)
-  return Object.fromEntries(Object.entries(flags).map(([name, flag]) => [name, values[name] ?? flag.default])) as Values<Flags>
+  return Object.fromEntries(
+    Object.entries(flags).map(([name, flag]) => [name, values[name] ?? flag.default]),
+  ) as Values<Flags>
 }
 
 function usage(main: string, flags: Readonly<Record<string, Flag>>): string {
@@ -109,7 +128,9 @@ function commonConfig(flags: CommonFlags, env: Environment): CommonConfig {
     throw new WrongFlags(`--log-level ${level} is none of trace, debug, info, warn, error`)
   }
   if (flags.kubeconfig === undefined && env['KUBERNETES_SERVICE_HOST'] === undefined) {
-    throw new WrongFlags('--kubeconfig is missing, and this is no pod of a cluster (KUBERNETES_SERVICE_HOST is not set)')
+    throw new WrongFlags(
+      '--kubeconfig is missing, and this is no pod of a cluster (KUBERNETES_SERVICE_HOST is not set)',
+    )
   }
   return {
     kubeconfig: flags.kubeconfig,
@@ -126,12 +147,14 @@ export function inCluster(env: Environment = process.env): { host: string; port:
 
 function addressOf(text: string): CommonConfig['http'] {
   const [, host, port] = /^(.+):(\d{1,5})$/.exec(text) ?? []
-  if (host === undefined || Number(port) > 65_535) throw new WrongFlags(`--http-address ${text} is not HOST:PORT, such as 127.0.0.1:8080`)
+  if (host === undefined || Number(port) > 65_535)
+    throw new WrongFlags(`--http-address ${text} is not HOST:PORT, such as 127.0.0.1:8080`)
   return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) }
 }
 
 function positive(name: string, text: string | undefined): number {
   const number = Number(text)
-  if (!(number > 0 && number <= 86_400)) throw new WrongFlags(`--${name} ${text} is not a number of seconds from 1 to 86400`)
+  if (!(number > 0 && number <= 86_400))
+    throw new WrongFlags(`--${name} ${text} is not a number of seconds from 1 to 86400`)
   return number
 }

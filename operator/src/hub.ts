@@ -1,6 +1,5 @@
 // The hub operator: node operator/src/hub.ts --kubeconfig F --http-address 127.0.0.1:8080
 import { serveHttp } from './adapters/http/server.ts'
-import { logger } from './adapters/log.ts'
 import { connect } from './adapters/kubernetes/connect.ts'
 import { hubCaches, runsOf } from './adapters/kubernetes/hub/caches.ts'
 import { gpuJobPorts } from './adapters/kubernetes/hub/gpujob-ports.ts'
@@ -10,6 +9,7 @@ import { tombstonePorts } from './adapters/kubernetes/hub/tombstone-ports.ts'
 import { wireHub } from './adapters/kubernetes/hub/wiring.ts'
 import { elect } from './adapters/kubernetes/leader-election.ts'
 import { statusWriter } from './adapters/kubernetes/status-writer.ts'
+import { logger } from './adapters/log.ts'
 import { countBy, hubMetrics } from './adapters/prometheus/metrics.ts'
 import { runMain } from './adapters/run-main.ts'
 import { systemClock, systemTimers as timers } from './adapters/system-clock.ts'
@@ -21,7 +21,10 @@ import { tombstoneReconciler } from './controllers/hub/tombstones.ts'
 import { type Reconcile, workQueue } from './controllers/work-queue.ts'
 import { createEngine } from './domain/scheduling/engine.ts'
 
-async function hub(config: HubConfig, { signal, stop }: { signal: AbortSignal; stop: (why: Error) => void }): Promise<void> {
+async function hub(
+  config: HubConfig,
+  { signal, stop }: { signal: AbortSignal; stop: (why: Error) => void },
+): Promise<void> {
   const log = logger('hub', config.logLevel)
   const clock = systemClock()
   const random = Math.random
@@ -40,24 +43,49 @@ async function hub(config: HubConfig, { signal, stop }: { signal: AbortSignal; s
   await using electionClient = await connect({ ...where, userAgent: 'gpu-commons-hub/election' })
   const hubUid = await hubIdentity(electionClient, config.namespace)
   const lease = { namespace: config.namespace, name: 'gpu-commons-hub' }
-  const leadership = elect({ client: electionClient, lease, identity: config.identity, clock, timers, random, signal, onLost: stop, onError: onError('election') })
+  const leadership = elect({
+    client: electionClient,
+    lease,
+    identity: config.identity,
+    clock,
+    timers,
+    random,
+    signal,
+    onLost: stop,
+    onError: onError('election'),
+  })
   await using client = await connect({ ...where, userAgent: 'gpu-commons-hub', beforeWrite: leadership.assertHeld })
 
   const context = { client, clock, timers, random, signal, onError: onError('watch') }
   const caches = hubCaches(context)
   await caches.synced
   waitsFor = undefined
-  log.info({ jobs: caches.jobs.size, runs: caches.runs.size, nodes: caches.nodes.size, identity: config.identity }, 'caches are filled; waits to lead')
+  log.info(
+    { jobs: caches.jobs.size, runs: caches.runs.size, nodes: caches.nodes.size, identity: config.identity },
+    'caches are filled; waits to lead',
+  )
   await leadership.acquired
   metrics.setLeading(true)
   log.info({ lease: lease.name }, 'leads')
 
   const statuses = statusWriter(client, ({ kind, object, condition: { type, status, reason, message } }) => {
     metrics.countTransition({ kind, condition: type, status, reason })
-    log.debug({ kind, namespace: object.namespace, name: object.name, type, status, reason, message }, 'condition changed')
+    log.debug(
+      { kind, namespace: object.namespace, name: object.name, type, status, reason, message },
+      'condition changed',
+    )
   })
   const queue = (name: string, reconcile: Reconcile, concurrency: number) =>
-    workQueue({ name, reconcile, concurrency, clock, timers, random, onError: onError(name), observe: metrics.observePass })
+    workQueue({
+      name,
+      reconcile,
+      concurrency,
+      clock,
+      timers,
+      random,
+      onError: onError(name),
+      observe: metrics.observePass,
+    })
 
   const scheduling = schedulingLoop(createEngine(), {
     jobOf: (uid) => caches.jobs.by('uid', uid)[0],
@@ -73,13 +101,24 @@ async function hub(config: HubConfig, { signal, stop }: { signal: AbortSignal; s
     tombstones: queue('tombstone', tombstoneReconciler(tombstonePorts(world)), 8),
     providers: queue(
       'provider',
-      providerReconciler(providerPorts({ ...world, suspectAfterMs: config.suspectAfterSeconds * 1000, wake: (name) => queues.providers.add(name) })),
+      providerReconciler(
+        providerPorts({
+          ...world,
+          suspectAfterMs: config.suspectAfterSeconds * 1000,
+          wake: (name) => queues.providers.add(name),
+        }),
+      ),
       4,
     ),
   }
   metrics.observeQueues(Object.values(queues))
   metrics.gaugeJobs(() => countBy(caches.jobs.values(), ({ status }) => status?.state ?? 'Waiting'))
-  metrics.gaugeProviders(() => countBy(caches.providers.values(), ({ status }) => status?.conditions.find(({ type }) => type === 'Connected')?.status ?? 'Unknown'))
+  metrics.gaugeProviders(() =>
+    countBy(
+      caches.providers.values(),
+      ({ status }) => status?.conditions.find(({ type }) => type === 'Connected')?.status ?? 'Unknown',
+    ),
+  )
 
   wireHub(caches, queues, scheduling)
   scheduling.begin()

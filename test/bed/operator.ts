@@ -27,7 +27,7 @@ export interface Operator extends AsyncDisposable {
 export async function applyCrds(hub: ControlPlane): Promise<void> {
   // Server-side, because a client-side apply keeps a copy in an annotation, and the largest of ours nears its limit.
   await hub.kubectl(['apply', '--server-side', '-f', crds])
-  await hub.kubectl(['wait', '--for=condition=Established', '--timeout=30s', '-f', crds])
+  await hub.kubectl(['wait', '--for=condition=Established', '--timeout=30s', '--recursive=false', '-f', crds])
 }
 
 /** Starts the hub and all agents, as a person would do it by hand, and waits until each is ready. */

@@ -8,9 +8,13 @@ export interface Running {
 }
 
 /** Exit codes: 0 told to end, 1 cannot go on, 2 wrong flags. */
-export async function runMain<Config>(read: (args: readonly string[]) => Config, main: (config: Config, running: Running) => Promise<void>): Promise<void> {
+export async function runMain<Config>(
+  read: (args: readonly string[]) => Config,
+  main: (config: Config, running: Running) => Promise<void>,
+): Promise<void> {
   const controller = new AbortController()
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => controller.abort(new Error(`told to end by ${name}`)))
+  for (const name of ['SIGTERM', 'SIGINT'] as const)
+    process.once(name, () => controller.abort(new Error(`told to end by ${name}`)))
   try {
     await main(read(process.argv.slice(2)), {
       signal: controller.signal,

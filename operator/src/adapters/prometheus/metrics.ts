@@ -1,5 +1,5 @@
 // Every metric that hub and agent export, with its meaning; dashboards and alerts refer to these names.
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Pass, WorkQueue } from '../../controllers/work-queue.ts'
 
 /** What both mains measure. */
@@ -48,8 +48,10 @@ function runtimeMetrics(registry: Registry): RuntimeMetrics {
     registry,
     observePass: ({ name, outcome, seconds: took }) => passes.observe({ controller: name, outcome }, took),
     observeQueues: (queues) => {
-      gaugeBy(registry, { name: 'gpucommons_queue_depth', help: 'Keys that wait for a pass', label: 'controller' }, () =>
-        queues.map((queue) => [queue.name, queue.depth()] as const),
+      gaugeBy(
+        registry,
+        { name: 'gpucommons_queue_depth', help: 'Keys that wait for a pass', label: 'controller' },
+        () => queues.map((queue) => [queue.name, queue.depth()] as const),
       )
     },
     countError: (where) => errors.inc({ where }),
@@ -64,7 +66,11 @@ export function hubMetrics(registry = new Registry()): HubMetrics {
     labelNames: ['kind', 'condition', 'status', 'reason'] as const,
     registers,
   })
-  const decisions = new Counter({ name: 'gpucommons_placements_decided_total', help: 'Placements that the engine decided', registers })
+  const decisions = new Counter({
+    name: 'gpucommons_placements_decided_total',
+    help: 'Placements that the engine decided',
+    registers,
+  })
   const passes = new Histogram({
     name: 'gpucommons_scheduling_pass_seconds',
     help: 'Length of one pass of the engine over what waits',
@@ -80,21 +86,43 @@ export function hubMetrics(registry = new Registry()): HubMetrics {
       passes.observe(took)
     },
     setLeading: (leads) => leading.set(leads ? 1 : 0),
-    gaugeJobs: (count) => gaugeBy(registry, { name: 'gpucommons_jobs', help: 'GpuJobs by state', label: 'state' }, count),
+    gaugeJobs: (count) =>
+      gaugeBy(registry, { name: 'gpucommons_jobs', help: 'GpuJobs by state', label: 'state' }, count),
     gaugeProviders: (count) =>
-      gaugeBy(registry, { name: 'gpucommons_providers', help: 'Providers by the status of their condition Connected', label: 'connected' }, count),
+      gaugeBy(
+        registry,
+        {
+          name: 'gpucommons_providers',
+          help: 'Providers by the status of their condition Connected',
+          label: 'connected',
+        },
+        count,
+      ),
   }
 }
 
 export function agentMetrics(registry = new Registry()): AgentMetrics {
   const registers = [registry]
-  const heartbeats = new Counter({ name: 'gpucommons_agent_heartbeats_total', help: 'Renewals of the Lease that the hub took', registers })
-  const holding = new Gauge({ name: 'gpucommons_agent_holding', help: '1 while this agent holds the Lease of its provider', registers })
+  const heartbeats = new Counter({
+    name: 'gpucommons_agent_heartbeats_total',
+    help: 'Renewals of the Lease that the hub took',
+    registers,
+  })
+  const holding = new Gauge({
+    name: 'gpucommons_agent_holding',
+    help: '1 while this agent holds the Lease of its provider',
+    registers,
+  })
   return {
     ...runtimeMetrics(registry),
     countHeartbeat: () => heartbeats.inc(),
     setHolding: (holds) => holding.set(holds ? 1 : 0),
-    gaugeRuns: (count) => gaugeBy(registry, { name: 'gpucommons_agent_runs', help: 'GpuRuns of this provider by state', label: 'state' }, count),
+    gaugeRuns: (count) =>
+      gaugeBy(
+        registry,
+        { name: 'gpucommons_agent_runs', help: 'GpuRuns of this provider by state', label: 'state' },
+        count,
+      ),
   }
 }
 

@@ -1,7 +1,7 @@
 // Carries a GpuRun through its life on this provider. What is decided stands in domain/lifecycle/gpurun-steps.ts.
 import { isDeepStrictEqual } from 'node:util'
-import type { GpuRun, GpuRunStatus } from '../../api/gpurun.ts'
 import type { GpuRunReason } from '../../api/conditions.ts'
+import type { GpuRun, GpuRunStatus } from '../../api/gpurun.ts'
 import { decide, type Effect, type Seen } from '../../domain/lifecycle/gpurun-steps.ts'
 import { type Reconcile, settled } from '../work-queue.ts'
 

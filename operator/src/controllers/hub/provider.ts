@@ -29,7 +29,12 @@ export function providerReconciler(ports: ProviderPorts): Reconcile {
     const found = ports.read(name)
     if (!found) return { recheckMs: 0 }
 
-    const { status, fact, recheckMs } = decide({ ...found, home, now: ports.now(), suspectAfterMs: ports.suspectAfterMs })
+    const { status, fact, recheckMs } = decide({
+      ...found,
+      home,
+      now: ports.now(),
+      suspectAfterMs: ports.suspectAfterMs,
+    })
     ports.tellEngine(fact)
     if (!isDeepStrictEqual(status, found.provider.status)) await ports.writeStatus(found.provider, status)
     return recheckMs === undefined ? settled : { recheckMs }

@@ -94,7 +94,11 @@ export function schedulingLoop(engine: Engine, ports: SchedulingPorts): Scheduli
       return
     }
     engine.withdraw(uid)
-    if (wish.wish === 'Later') later.set(uid, ports.timers.set(() => jobChanged(uid), Math.max(1, wish.atMs - ports.clock.now())))
+    if (wish.wish === 'Later')
+      later.set(
+        uid,
+        ports.timers.set(() => jobChanged(uid), Math.max(1, wish.atMs - ports.clock.now())),
+      )
   }
 
   function passSoon(): void {

@@ -1,13 +1,20 @@
 // How the status of a GpuJob is put together from claims.
-import type { GpuJob, GpuJobStatus } from '../../api/gpujob.ts'
+
 import type { GpuJobConditionType, GpuJobReason } from '../../api/conditions.ts'
-import { condition, type Claim, withClaims } from './conditions.ts'
+import type { GpuJob, GpuJobStatus } from '../../api/gpujob.ts'
+import { type Claim, condition, withClaims } from './conditions.ts'
 
 /** A claim whose reason is one of those documented for its condition. */
 export type JobClaim = { [Type in GpuJobConditionType]: Claim<Type, GpuJobReason<Type>> }[GpuJobConditionType]
 
 /** Before the first write. */
-export const initialStatus: GpuJobStatus = { observedGeneration: 0, state: 'Waiting', lastRun: 0, failures: 0, conditions: [] }
+export const initialStatus: GpuJobStatus = {
+  observedGeneration: 0,
+  state: 'Waiting',
+  lastRun: 0,
+  failures: 0,
+  conditions: [],
+}
 
 /** The sentences that stand in more than one step. */
 export const because = {

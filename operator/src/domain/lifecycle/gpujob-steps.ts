@@ -116,7 +116,12 @@ function follow(seen: Seen): Decision | undefined {
   const { job, run } = seen
   if (!job.status?.placement || !run) return undefined
 
-  const placed: JobClaim = { type: 'Placed', status: 'True', reason: 'Recorded', message: because.recorded(run.spec.run, job.status.placement.provider) }
+  const placed: JobClaim = {
+    type: 'Placed',
+    status: 'True',
+    reason: 'Recorded',
+    message: because.recorded(run.spec.run, job.status.placement.provider),
+  }
   const { startedAt } = run.status ?? {}
   return {
     status: withJobClaims(job, [placed, runningClaim(run)], {
@@ -132,10 +137,20 @@ function runningClaim(run: GpuRun): JobClaim {
     return { type: 'Running', status, reason: 'Stopping', message: 'the provider was told to stop this run' }
   }
   if (run.status?.state !== 'Running') {
-    return { type: 'Running', status: 'False', reason: 'Starting', message: 'the provider has not yet started all workers' }
+    return {
+      type: 'Running',
+      status: 'False',
+      reason: 'Starting',
+      message: 'the provider has not yet started all workers',
+    }
   }
   if (run.status.reason === 'NodeLost') {
-    return { type: 'Running', status: 'Unknown', reason: 'RunLost', message: run.status.message ?? 'a worker is on a node that does not answer' }
+    return {
+      type: 'Running',
+      status: 'Unknown',
+      reason: 'RunLost',
+      message: run.status.message ?? 'a worker is on a node that does not answer',
+    }
   }
   return { type: 'Running', status: 'True', reason: 'Running', message: 'all workers run' }
 }
@@ -157,10 +172,10 @@ function pause(seen: Seen): Decision | undefined {
   return claim(seen, { type: 'Admitted', status: 'False', reason: 'Suspended', message: 'spec.suspend is true' })
 }
 
-function backOff(seen: Seen): Decision | undefined {
-  const { job, now } = seen
-  const remaining = job.status?.notBefore === undefined ? 0 : toMillis(job.status.notBefore) - now
-  return remaining > 0 ? { recheckMs: remaining } : undefined
+function backOff({ job, now }: Seen): Decision | undefined {
+  const { notBefore } = job.status ?? {}
+  // The scheduling loop has the clock: it wakes the job when the engine has looked at it, not before.
+  return notBefore !== undefined && toMillis(notBefore) > now ? {} : undefined
 }
 
 function record(seen: Seen): Decision | undefined {
@@ -176,7 +191,12 @@ function record(seen: Seen): Decision | undefined {
       [
         because.admitted,
         { type: 'Placed', status: 'True', reason: 'Recorded', message: because.recorded(run, provider) },
-        { type: 'Running', status: 'False', reason: 'Starting', message: 'the provider has not yet started all workers' },
+        {
+          type: 'Running',
+          status: 'False',
+          reason: 'Starting',
+          message: 'the provider has not yet started all workers',
+        },
         because.notFinished,
       ],
       { now, change: { placement: { run, provider, nodes, recordedAt: toTime(now) }, lastRun: run } },
@@ -189,7 +209,8 @@ function wait(seen: Seen): Decision {
 }
 
 function waitingClaim(explanation: Explanation | undefined): JobClaim {
-  if (!explanation) return { type: 'Placed', status: 'False', reason: 'Waiting', message: 'the engine has not looked at this job yet' }
+  if (!explanation)
+    return { type: 'Placed', status: 'False', reason: 'Waiting', message: 'the engine has not looked at this job yet' }
 
   const reasons = explanation.reasons.slice(0, 3).map(({ reason }) => reason)
   return explanation.verdict === 'NeverFits'

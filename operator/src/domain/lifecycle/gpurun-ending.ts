@@ -10,7 +10,11 @@ export interface Ending {
   readonly exitCode?: number
 }
 
-const waitingReasons: ReadonlySet<string> = new Set(['CreateContainerConfigError', 'InvalidImageName', 'ErrImageNeverPull'])
+const waitingReasons: ReadonlySet<string> = new Set([
+  'CreateContainerConfigError',
+  'InvalidImageName',
+  'ErrImageNeverPull',
+])
 
 const rejections: ReadonlySet<string> = new Set(['NoRoom', 'NameTaken', 'Invalid'])
 
@@ -33,13 +37,16 @@ export function intentOf({ status }: GpuRun): Ending | undefined {
  */
 export function ending({ run, workers }: Seen, job: ProviderJob | undefined): Ending | undefined {
   const byIndex = new Map(workers.map((record) => [record.pod.index, record]))
-  const succeeded = byIndex.size === run.spec.workers && [...byIndex.values()].every(({ pod }) => pod.phase === 'Succeeded')
-  if (succeeded) return { state: 'Succeeded', reason: 'Completed', message: 'all workers ended with exit code 0', exitCode: 0 }
+  const succeeded =
+    byIndex.size === run.spec.workers && [...byIndex.values()].every(({ pod }) => pod.phase === 'Succeeded')
+  if (succeeded)
+    return { state: 'Succeeded', reason: 'Completed', message: 'all workers ended with exit code 0', exitCode: 0 }
 
   const jobGone = job === undefined || job.deleting
   const intent = intentOf(run)
   if (intent) return jobGone ? intent : undefined
-  if (run.spec.stop) return jobGone ? { state: 'Stopped', reason: 'Stopped', message: `stopped: ${run.spec.stop.reason}` } : undefined
+  if (run.spec.stop)
+    return jobGone ? { state: 'Stopped', reason: 'Stopped', message: `stopped: ${run.spec.stop.reason}` } : undefined
   if (job?.failed?.reason === 'DeadlineExceeded') {
     return { state: 'Failed', reason: 'DeadlineExceeded', message: job.failed.message }
   }
@@ -52,14 +59,20 @@ export function ending({ run, workers }: Seen, job: ProviderJob | undefined): En
 
 /** The failure that came first; those after it are usually the gang being taken down. */
 function firstFailure(workers: readonly WorkerRecord[]): Ending | undefined {
-  const failures = workers.filter(({ pod }) => pod.phase === 'Failed').toSorted((a, b) => endedAt(a).localeCompare(endedAt(b)))
+  const failures = workers
+    .filter(({ pod }) => pod.phase === 'Failed')
+    .toSorted((a, b) => endedAt(a).localeCompare(endedAt(b)))
   const disrupted = failures.find(({ pod }) => pod.disruption !== undefined)
   const first = failures.find(({ pod }) => pod.disruption === undefined) ?? disrupted
   if (!first) return undefined
 
   const { pod } = disrupted && endedAt(disrupted) <= endedAt(first) ? disrupted : first
   if (pod.disruption !== undefined && pod.disruption !== 'TerminationByKubelet') {
-    return { state: 'Reclaimed', reason: 'Reclaimed', message: `worker ${pod.index} was taken off by the provider: ${pod.disruption}` }
+    return {
+      state: 'Reclaimed',
+      reason: 'Reclaimed',
+      message: `worker ${pod.index} was taken off by the provider: ${pod.disruption}`,
+    }
   }
   const container = pod.containers.find(({ exitCode }) => exitCode !== undefined && exitCode !== 0)
   const exitCode = container?.exitCode
@@ -71,5 +84,10 @@ function firstFailure(workers: readonly WorkerRecord[]): Ending | undefined {
 }
 
 function endedAt({ pod }: WorkerRecord): string {
-  return pod.containers.flatMap(({ finishedAt }) => finishedAt ?? []).toSorted().at(-1) ?? ''
+  return (
+    pod.containers
+      .flatMap(({ finishedAt }) => finishedAt ?? [])
+      .toSorted()
+      .at(-1) ?? ''
+  )
 }

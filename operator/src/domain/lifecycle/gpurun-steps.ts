@@ -2,7 +2,7 @@
 import type { GpuRun, GpuRunStatus } from '../../api/gpurun.ts'
 import { toMillis, toTime } from '../../api/time.ts'
 import { outcomeOf } from './gpurun.ts'
-import { ending, type Ending, intentOf, waitsForEver } from './gpurun-ending.ts'
+import { type Ending, ending, intentOf, waitsForEver } from './gpurun-ending.ts'
 import { hasEnded, type NodeSeen, overIn, type WorkerRecord } from './worker-records.ts'
 
 /** The Job of a run, cut down to what is used. */
@@ -101,11 +101,17 @@ function finish(seen: Seen): Decision | undefined {
   const job = ourJob(seen)
   const begun = workers.length > 0 || job !== undefined
   if (!begun) {
-    const how = intentOf(run) ?? (run.spec.stop ? ({ state: 'Stopped', reason: 'Stopped', message: 'stopped before it began' } as const) : undefined)
+    const how =
+      intentOf(run) ??
+      (run.spec.stop
+        ? ({ state: 'Stopped', reason: 'Stopped', message: 'stopped before it began' } as const)
+        : undefined)
     return how && over(seen, how)
   }
 
-  const waits = workers.map((record) => overIn(record, record.pod.node === undefined ? undefined : seen.node(record.pod.node), seen.boot))
+  const waits = workers.map((record) =>
+    overIn(record, record.pod.node === undefined ? undefined : seen.node(record.pod.node), seen.boot),
+  )
   if (waits.includes(undefined)) return undefined
   const longest = Math.max(0, ...waits.map((ms) => ms ?? 0))
 
@@ -138,18 +144,28 @@ function giveUp(seen: Seen): Decision | undefined {
   const job = ourJob(seen)
   if (!job || run.status?.state === 'Running') return undefined
 
-  const stuck = workers.flatMap(({ pod }) => pod.containers).find(({ state, reason }) => state === 'Waiting' && waitsForEver(reason))
+  const stuck = workers
+    .flatMap(({ pod }) => pod.containers)
+    .find(({ state, reason }) => state === 'Waiting' && waitsForEver(reason))
   if (stuck) return intend(seen, stuck.reason ?? '', stuck.message ?? `container ${stuck.name} waits for ever`)
 
   const bound = workers.filter(({ pod, goneSince }) => pod.node !== undefined && goneSince === undefined).length
   if (bound >= run.spec.workers) return undefined
   const remaining = job.createdMs + run.spec.bindTimeoutSeconds * 1000 - now
-  if (remaining > 0) return bound > 0 || workers.length > 0 ? { recheckMs: remaining } : { recheckMs: Math.min(remaining, 5000) }
-  return intend(seen, 'NoRoom', `the provider's scheduler found no room for all workers within ${run.spec.bindTimeoutSeconds} s`)
+  if (remaining > 0)
+    return bound > 0 || workers.length > 0 ? { recheckMs: remaining } : { recheckMs: Math.min(remaining, 5000) }
+  return intend(
+    seen,
+    'NoRoom',
+    `the provider's scheduler found no room for all workers within ${run.spec.bindTimeoutSeconds} s`,
+  )
 }
 
 function run(seen: Seen): Decision | undefined {
-  const { workers, run: { spec, status } } = seen
+  const {
+    workers,
+    run: { spec, status },
+  } = seen
   const missing = lost(seen, workers)
   if (missing) return missing
   if (status?.state === 'Running' && status.reason !== 'NodeLost') return {}
@@ -202,7 +218,8 @@ function over(seen: Seen, { state, reason, message, exitCode }: Ending): Decisio
       state,
       reason,
       message: cut(message),
-      finishedAt: latest(workers.flatMap(({ pod }) => pod.containers.map(({ finishedAt }) => finishedAt))) ?? toTime(seen.now),
+      finishedAt:
+        latest(workers.flatMap(({ pod }) => pod.containers.map(({ finishedAt }) => finishedAt))) ?? toTime(seen.now),
       ...cleaned,
     },
   }
@@ -227,13 +244,19 @@ function observed({ run }: Seen): Pick<GpuRunStatus, 'observedGeneration'> {
   return { observedGeneration: run.metadata.generation ?? 0 }
 }
 
-function statusWithout<Key extends keyof GpuRunStatus>(status: GpuRunStatus | undefined, ...keys: Key[]): Omit<GpuRunStatus, Key> {
+function statusWithout<Key extends keyof GpuRunStatus>(
+  status: GpuRunStatus | undefined,
+  ...keys: Key[]
+): Omit<GpuRunStatus, Key> {
   const entries = Object.entries(status ?? {}).filter(([key]) => !keys.includes(key as Key))
   return Object.fromEntries(entries) as Omit<GpuRunStatus, Key>
 }
 
 function latest(times: readonly (string | undefined)[]): string | undefined {
-  return times.filter((time) => time !== undefined).toSorted((a, b) => toMillis(a) - toMillis(b)).at(-1)
+  return times
+    .filter((time) => time !== undefined)
+    .toSorted((a, b) => toMillis(a) - toMillis(b))
+    .at(-1)
 }
 
 function cut(message: string): string {

@@ -1,6 +1,7 @@
 // What is said of a Provider, decided from one look: is its home made, is its agent there, what does it offer.
-import type { GpuNode } from '../../api/gpunode.ts'
+
 import type { ProviderConditionType, ProviderReason } from '../../api/conditions.ts'
+import type { GpuNode } from '../../api/gpunode.ts'
 import type { Provider, ProviderStatus } from '../../api/provider.ts'
 import type { ProviderReportSpec } from '../../api/providerreport.ts'
 import type { ProviderFact } from '../scheduling/facts.ts'
@@ -43,7 +44,12 @@ export function decide(seen: Seen): Decision {
   const claims: ProviderClaim[] = [
     connected.claim,
     ready,
-    { type: 'Verified', status: 'Unknown', reason: 'NotYet', message: 'this version believes what the provider claims' },
+    {
+      type: 'Verified',
+      status: 'Unknown',
+      reason: 'NotYet',
+      message: 'this version believes what the provider claims',
+    },
   ]
   return {
     status: {
@@ -68,19 +74,37 @@ type ReadyClaim = Extract<ProviderClaim, { type: 'Ready' }>
 
 function connection(seen: Seen): { readonly claim: ConnectedClaim; readonly recheckMs?: number } {
   const { silentMs, watchedMs, suspectAfterMs, provider } = seen
-  const heartbeat: ConnectedClaim = { type: 'Connected', status: 'True', reason: 'Heartbeat', message: 'the agent renews its Lease' }
-  if (silentMs !== undefined && silentMs < suspectAfterMs) return { claim: heartbeat, recheckMs: suspectAfterMs - silentMs }
+  const heartbeat: ConnectedClaim = {
+    type: 'Connected',
+    status: 'True',
+    reason: 'Heartbeat',
+    message: 'the agent renews its Lease',
+  }
+  if (silentMs !== undefined && silentMs < suspectAfterMs)
+    return { claim: heartbeat, recheckMs: suspectAfterMs - silentMs }
 
   // A hub that has just started has seen nothing yet: what was known before holds until the usual time is over.
   const wasConnected = isTrue(provider.status?.conditions, 'Connected')
   if (silentMs === undefined && wasConnected && watchedMs < suspectAfterMs) {
     return { claim: heartbeat, recheckMs: suspectAfterMs - watchedMs }
   }
-  const seenBefore = silentMs !== undefined || provider.status?.conditions.some(({ reason }) => reason === 'Heartbeat' || reason === 'Silent')
+  const seenBefore =
+    silentMs !== undefined ||
+    provider.status?.conditions.some(({ reason }) => reason === 'Heartbeat' || reason === 'Silent')
   return {
     claim: seenBefore
-      ? { type: 'Connected', status: 'Unknown', reason: 'Silent', message: 'the agent does not renew its Lease; its cluster or its network may be down' }
-      : { type: 'Connected', status: 'Unknown', reason: 'NeverSeen', message: 'no agent of this provider has reported yet' },
+      ? {
+          type: 'Connected',
+          status: 'Unknown',
+          reason: 'Silent',
+          message: 'the agent does not renew its Lease; its cluster or its network may be down',
+        }
+      : {
+          type: 'Connected',
+          status: 'Unknown',
+          reason: 'NeverSeen',
+          message: 'no agent of this provider has reported yet',
+        },
   }
 }
 
@@ -115,8 +139,14 @@ function inventory(nodes: readonly GpuNode[]): NonNullable<ProviderStatus['inven
   for (const { model, healthy } of offered.flatMap(({ spec }) => spec.devices)) {
     byModel.set(model, (byModel.get(model) ?? 0) + healthy)
   }
-  const models = [...byModel].map(([model, gpus]) => ({ model, gpus })).toSorted((a, b) => a.model.localeCompare(b.model))
-  return { nodes: offered.length, gpus: models.reduce((sum, { gpus }) => sum + gpus, 0), models: models.slice(0, modelsMax) }
+  const models = [...byModel]
+    .map(([model, gpus]) => ({ model, gpus }))
+    .toSorted((a, b) => a.model.localeCompare(b.model))
+  return {
+    nodes: offered.length,
+    gpus: models.reduce((sum, { gpus }) => sum + gpus, 0),
+    models: models.slice(0, modelsMax),
+  }
 }
 
 function agentOf({ agentVersion, kubernetesVersion }: ProviderReportSpec): NonNullable<ProviderStatus['agent']> {

@@ -31,7 +31,12 @@ export function afterRun(job: GpuJob, ended: EndedRun): GpuJobStatus {
         { type: 'Finished', status: 'True', reason: verdict.finished.reason, message: verdict.finished.message },
       ]
     : [
-        { type: 'Placed', status: 'False', reason: verdict.change?.notBefore ? 'BackingOff' : 'Waiting', message: verdict.message },
+        {
+          type: 'Placed',
+          status: 'False',
+          reason: verdict.change?.notBefore ? 'BackingOff' : 'Waiting',
+          message: verdict.message,
+        },
         { type: 'Running', status: 'False', reason: 'NotStarted', message: 'no run is placed' },
       ]
   return withJobClaims({ ...job, status }, claims, {
@@ -43,7 +48,10 @@ export function afterRun(job: GpuJob, ended: EndedRun): GpuJobStatus {
 type FinishedReason = Extract<JobClaim, { type: 'Finished' }>['reason']
 
 type Verdict =
-  | { readonly finished: { readonly reason: FinishedReason; readonly message: string }; readonly change?: Partial<GpuJobStatus> }
+  | {
+      readonly finished: { readonly reason: FinishedReason; readonly message: string }
+      readonly change?: Partial<GpuJobStatus>
+    }
   | { readonly finished?: undefined; readonly message: string; readonly change?: Partial<GpuJobStatus> }
 
 function verdictOn(job: GpuJob, ended: EndedRun): Verdict {
@@ -67,16 +75,28 @@ function afterFailure(job: GpuJob, { run, now }: EndedRun): Verdict {
   const failures = (job.status?.failures ?? 0) + 1
   const what = failureText(run)
   if (run.status?.reason === 'DeadlineExceeded') {
-    return { finished: { reason: 'DeadlineExceeded', message: `ran longer than spec.maxRuntimeSeconds: ${what}` }, change: { failures } }
+    return {
+      finished: { reason: 'DeadlineExceeded', message: `ran longer than spec.maxRuntimeSeconds: ${what}` },
+      change: { failures },
+    }
   }
   const action = exitCodeAction(job, run.status?.exitCode)
   if (action === 'Fail') {
-    return { finished: { reason: 'ExitCodeFails', message: `spec.retry.exitCodes says Fail: ${what}` }, change: { failures } }
+    return {
+      finished: { reason: 'ExitCodeFails', message: `spec.retry.exitCodes says Fail: ${what}` },
+      change: { failures },
+    }
   }
   if (failures > job.spec.retry.limit) {
-    return { finished: { reason: 'RetriesExhausted', message: `more failures than spec.retry.limit: ${what}` }, change: { failures } }
+    return {
+      finished: { reason: 'RetriesExhausted', message: `more failures than spec.retry.limit: ${what}` },
+      change: { failures },
+    }
   }
-  return { message: `tried again after ${what}`, change: { failures, notBefore: toTime(roundUp(now + backOffMs(failures, 10_000))) } }
+  return {
+    message: `tried again after ${what}`,
+    change: { failures, notBefore: toTime(roundUp(now + backOffMs(failures, 10_000))) },
+  }
 }
 
 function afterRejection(job: GpuJob, { run, now }: EndedRun): Verdict {
@@ -84,7 +104,9 @@ function afterRejection(job: GpuJob, { run, now }: EndedRun): Verdict {
   const provider = job.status?.placement?.provider
   // A full node may empty again; every other refusal would come back from the same provider.
   const excluded = run.status?.reason === 'NoRoom' || provider === undefined ? [] : [provider]
-  const excludedProviders = [...new Set([...(job.status?.excludedProviders ?? []), ...excluded])].slice(-excludedProvidersMax)
+  const excludedProviders = [...new Set([...(job.status?.excludedProviders ?? []), ...excluded])].slice(
+    -excludedProvidersMax,
+  )
   return {
     message: `rejected by provider ${provider}: ${failureText(run)}`,
     change: {
@@ -127,4 +149,3 @@ function memoryOf(job: GpuJob, { run, outcome, now }: EndedRun): NonNullable<Gpu
     finishedAt,
   }
 }
-

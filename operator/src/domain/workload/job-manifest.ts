@@ -15,7 +15,11 @@ export interface ProviderContext {
 export interface JobManifest {
   readonly apiVersion: 'batch/v1'
   readonly kind: 'Job'
-  readonly metadata: { readonly name: string; readonly namespace: string; readonly labels: Readonly<Record<string, string>> }
+  readonly metadata: {
+    readonly name: string
+    readonly namespace: string
+    readonly labels: Readonly<Record<string, string>>
+  }
   readonly spec: {
     readonly completionMode: 'Indexed'
     readonly parallelism: number
@@ -25,7 +29,10 @@ export interface JobManifest {
     readonly podFailurePolicy: unknown
     readonly activeDeadlineSeconds?: number
     readonly ttlSecondsAfterFinished: number
-    readonly template: { readonly metadata: { readonly labels: Readonly<Record<string, string>> }; readonly spec: PodManifestSpec }
+    readonly template: {
+      readonly metadata: { readonly labels: Readonly<Record<string, string>> }
+      readonly spec: PodManifestSpec
+    }
   }
 }
 
@@ -52,7 +59,10 @@ export function jobManifest(run: GpuRun, context: ProviderContext): JobManifest 
       // Kept by the provider's own controllers, so that it holds while the hub is away.
       ...(maxRuntimeSeconds === undefined ? {} : { activeDeadlineSeconds: maxRuntimeSeconds + bindTimeoutSeconds }),
       ttlSecondsAfterFinished,
-      template: { metadata: { labels: { ...tenantLabels(template.metadata?.labels), ...labels } }, spec: podSpec(run, context) },
+      template: {
+        metadata: { labels: { ...tenantLabels(template.metadata?.labels), ...labels } },
+        spec: podSpec(run, context),
+      },
     },
   }
 }
@@ -64,7 +74,12 @@ export interface ServiceManifest {
     readonly name: string
     readonly namespace: string
     readonly labels: Readonly<Record<string, string>>
-    readonly ownerReferences: readonly { readonly apiVersion: string; readonly kind: string; readonly name: string; readonly uid: string }[]
+    readonly ownerReferences: readonly {
+      readonly apiVersion: string
+      readonly kind: string
+      readonly name: string
+      readonly uid: string
+    }[]
   }
   readonly spec: unknown
 }

@@ -39,12 +39,17 @@ export function podSpec(run: GpuRun, context: ProviderContext): PodManifestSpec 
     priorityClassName,
     ...(run.spec.workers > 1 ? { subdomain: run.metadata.name } : {}),
     ...pins(run),
-    tolerations: [{ key: GPU_RESOURCE, operator: 'Exists' }, ...(spec.tolerations ?? []).filter(({ key }) => key === GPU_RESOURCE)],
+    tolerations: [
+      { key: GPU_RESOURCE, operator: 'Exists' },
+      ...(spec.tolerations ?? []).filter(({ key }) => key === GPU_RESOURCE),
+    ],
     securityContext: { ...spec.securityContext, seccompProfile: { type: 'RuntimeDefault' } },
     ...(spec.terminationGracePeriodSeconds === undefined
       ? {}
       : { terminationGracePeriodSeconds: spec.terminationGracePeriodSeconds }),
-    ...(spec.initContainers ? { initContainers: spec.initContainers.map((container) => sideManifest(container, gang)) } : {}),
+    ...(spec.initContainers
+      ? { initContainers: spec.initContainers.map((container) => sideManifest(container, gang)) }
+      : {}),
     containers,
     ...(volumes.length > 0 ? { volumes } : {}),
   }
@@ -88,13 +93,19 @@ interface MainParts {
   readonly sharedMemory: boolean
 }
 
-function mainManifest(run: GpuRun, { container, env, sharedMemory: withSharedMemory }: MainParts): Record<string, unknown> {
+function mainManifest(
+  run: GpuRun,
+  { container, env, sharedMemory: withSharedMemory }: MainParts,
+): Record<string, unknown> {
   const { requests, limits } = container.resources ?? {}
   return {
     ...container,
     ...tightened(container),
     env: merged(container.env, env),
-    resources: { ...(requests ? { requests } : {}), limits: { ...limits, [GPU_RESOURCE]: String(run.spec.gpus.count) } },
+    resources: {
+      ...(requests ? { requests } : {}),
+      limits: { ...limits, [GPU_RESOURCE]: String(run.spec.gpus.count) },
+    },
     ...(withSharedMemory ? { volumeMounts: [...(container.volumeMounts ?? []), sharedMemory] } : {}),
   }
 }

@@ -21,7 +21,10 @@ export interface TenantNamespaceManifest {
 }
 
 /** The Pod Security level is `baseline`: most images of machine learning run as root. */
-export function tenantNamespaceManifest(name: string, owner: { hubUid: string; namespace: string }): TenantNamespaceManifest {
+export function tenantNamespaceManifest(
+  name: string,
+  owner: { hubUid: string; namespace: string },
+): TenantNamespaceManifest {
   return {
     apiVersion: 'v1',
     kind: 'Namespace',

@@ -91,7 +91,8 @@ function keptPod(pod: Pod, hubUid: string): PodKept {
   const { name, namespace, uid, resourceVersion, labels } = pod.metadata
   const isOurs = labels?.[HUB_UID_LABEL] === hubUid && labels[RUN_UID_LABEL] !== undefined
   const { nodeName, containers, initContainers, overhead } = pod.spec
-  const resourcesOf = (list: typeof containers) => list.map(({ name: one, resources, restartPolicy }) => ({ name: one, resources, restartPolicy }))
+  const resourcesOf = (list: typeof containers) =>
+    list.map(({ name: one, resources, restartPolicy }) => ({ name: one, resources, restartPolicy }))
   return {
     metadata: { name, uid, resourceVersion, ...(namespace === undefined ? {} : { namespace }) },
     node: nodeName,
@@ -111,7 +112,9 @@ function keptPod(pod: Pod, hubUid: string): PodKept {
 
 function keptJob({ metadata, status }: Job): JobKept {
   const { name, uid, resourceVersion, namespace } = metadata
-  const failed = status?.conditions?.find(({ type, status: is }) => (type === 'FailureTarget' || type === 'Failed') && is === 'True')
+  const failed = status?.conditions?.find(
+    ({ type, status: is }) => (type === 'FailureTarget' || type === 'Failed') && is === 'True',
+  )
   return {
     metadata: { name, uid, resourceVersion, ...(namespace === undefined ? {} : { namespace }) },
     job: {

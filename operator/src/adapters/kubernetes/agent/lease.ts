@@ -19,7 +19,8 @@ const name = 'agent'
 /** The uid of the hub's kube-system namespace, as the hub wrote it on the Lease. Throws where there is no Lease yet. */
 export async function readHubUid({ hub, namespace }: Pick<AgentLease, 'hub' | 'namespace'>): Promise<string> {
   const uid = (await readLease(hub, namespace)).metadata.labels?.[HUB_UID_LABEL]
-  if (uid === undefined) throw new Error(`Lease ${namespace}/${name} lacks the label ${HUB_UID_LABEL}; the hub's operator writes it`)
+  if (uid === undefined)
+    throw new Error(`Lease ${namespace}/${name} lacks the label ${HUB_UID_LABEL}; the hub's operator writes it`)
   return uid
 }
 
@@ -45,7 +46,10 @@ export function leasePorts({ hub, namespace, identity, now }: AgentLease): Pick<
 
 async function readLease(hub: KubeClient, namespace: string): Promise<Lease> {
   const lease = await hub.get(leases, { name, namespace })
-  if (!lease) throw new Error(`Lease ${namespace}/${name} is not on the hub; is there a Provider of this name, and does the hub's operator run?`)
+  if (!lease)
+    throw new Error(
+      `Lease ${namespace}/${name} is not on the hub; is there a Provider of this name, and does the hub's operator run?`,
+    )
   return lease
 }
 

@@ -19,7 +19,11 @@ export function nodeClaimPorts({ hub, caches, namespace }: NodeClaimWorld): Node
       const kept = caches.nodes.get(name)
       if (!kept) return undefined
       const pods = caches.pods.by('node', name).map(({ takes }) => takes)
-      return nodeClaim({ node: kept.node, pods, isOurs: ({ metadata }) => metadata.labels?.[RUN_UID_LABEL] !== undefined })
+      return nodeClaim({
+        node: kept.node,
+        pods,
+        isOurs: ({ metadata }) => metadata.labels?.[RUN_UID_LABEL] !== undefined,
+      })
     },
     told: (name) => caches.claims.get(`${namespace}/${name}`),
     create: async (name, claim) => {

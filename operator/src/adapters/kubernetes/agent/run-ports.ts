@@ -1,8 +1,8 @@
 // How the agent carries out GpuRuns on its own cluster, and reports to the hub.
 import type { GpuRun } from '../../../api/gpurun.ts'
 import { RUN_UID_LABEL } from '../../../api/labels.ts'
-import type { Clock } from '../../../controllers/clock.ts'
 import type { Refusal, RunPorts } from '../../../controllers/agent/run.ts'
+import type { Clock } from '../../../controllers/clock.ts'
 import type { Effect, Seen } from '../../../domain/lifecycle/gpurun-steps.ts'
 import type { NodeSeen, WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
 import { jobManifest, type ProviderContext, serviceManifest } from '../../../domain/workload/job-manifest.ts'
@@ -55,7 +55,10 @@ export function runPorts(world: RunWorld): RunPorts {
       const context = { namespace: namespaceOf(run), hubUid: world.hubUid, provider: world.providerName }
       switch (effect.do) {
         case 'createJob':
-          return (await ownNamespace(world, { run, context, known: ownNamespaces })) ?? (await createJob(world, { run, context, known: ownNamespaces }))
+          return (
+            (await ownNamespace(world, { run, context, known: ownNamespaces })) ??
+            (await createJob(world, { run, context, known: ownNamespaces }))
+          )
         case 'createService':
           return createService(world, { run, context, effect, seen: servicesSeen })
         case 'deleteJob':
@@ -91,7 +94,10 @@ interface Placing {
   readonly known: Set<string>
 }
 
-async function ownNamespace({ provider, hubUid }: RunWorld, { run, context, known }: Placing): Promise<Refusal | undefined> {
+async function ownNamespace(
+  { provider, hubUid }: RunWorld,
+  { run, context, known }: Placing,
+): Promise<Refusal | undefined> {
   const name = context.namespace
   if (known.has(name)) return undefined
 
@@ -99,13 +105,19 @@ async function ownNamespace({ provider, hubUid }: RunWorld, { run, context, know
   const found = await provider.get(namespaces, { name })
   const labels = found ? found.metadata.labels : await created(provider, tenantNamespaceManifest(name, owner))
   if (!isTenantNamespaceOf(labels, owner)) {
-    return { reason: 'NameTaken', message: `namespace ${name} is on the provider and was not made for this tenant; the owner of the cluster can remove it` }
+    return {
+      reason: 'NameTaken',
+      message: `namespace ${name} is on the provider and was not made for this tenant; the owner of the cluster can remove it`,
+    }
   }
   known.add(name)
   return undefined
 }
 
-async function created(provider: KubeClient, manifest: ReturnType<typeof tenantNamespaceManifest>): Promise<Readonly<Record<string, string>> | undefined> {
+async function created(
+  provider: KubeClient,
+  manifest: ReturnType<typeof tenantNamespaceManifest>,
+): Promise<Readonly<Record<string, string>> | undefined> {
   const { metadata } = await provider.create(namespaces, { metadata: manifest.metadata })
   return metadata.labels
 }
@@ -124,10 +136,17 @@ async function createJob({ provider }: RunWorld, { run, context, known }: Placin
 }
 
 /** Ours from an earlier try: the watch will show it. The watch shows only ours, so a namesake must be asked for. */
-async function nameTaken(provider: KubeClient, run: GpuRun, { namespace }: ProviderContext): Promise<Refusal | undefined> {
+async function nameTaken(
+  provider: KubeClient,
+  run: GpuRun,
+  { namespace }: ProviderContext,
+): Promise<Refusal | undefined> {
   const found = await provider.get(jobs, { namespace, name: run.metadata.name })
   if (!found || found.metadata.labels?.[RUN_UID_LABEL] === run.metadata.uid) return undefined
-  return { reason: 'NameTaken', message: `Job ${namespace}/${run.metadata.name} is on the provider and was not made for this run; the owner of the cluster can remove it` }
+  return {
+    reason: 'NameTaken',
+    message: `Job ${namespace}/${run.metadata.name} is on the provider and was not made for this run; the owner of the cluster can remove it`,
+  }
 }
 
 interface Meeting {
@@ -137,7 +156,10 @@ interface Meeting {
   readonly seen: Map<string, Seen['service']>
 }
 
-async function createService({ provider }: RunWorld, { run, context, effect, seen }: Meeting): Promise<Refusal | undefined> {
+async function createService(
+  { provider }: RunWorld,
+  { run, context, effect, seen }: Meeting,
+): Promise<Refusal | undefined> {
   const { uid, name } = run.metadata
   const { metadata, spec } = serviceManifest(run, effect.job.uid, context)
   try {
@@ -146,7 +168,10 @@ async function createService({ provider }: RunWorld, { run, context, effect, see
     if (!isAlreadyExists(error)) throw error
     const found = await provider.get(services, { namespace: context.namespace, name })
     if (found?.metadata.labels?.[RUN_UID_LABEL] !== uid) {
-      return { reason: 'NameTaken', message: `Service ${context.namespace}/${name} is on the provider and was not made for this run` }
+      return {
+        reason: 'NameTaken',
+        message: `Service ${context.namespace}/${name} is on the provider and was not made for this run`,
+      }
     }
   }
   seen.set(uid, 'Ours')

@@ -20,7 +20,11 @@ export async function ensurePriorityClass(provider: KubeClient): Promise<void> {
   }
 }
 
-export async function report(hub: KubeClient, namespace: string, versions: { agentVersion: string; kubernetesVersion: string }): Promise<void> {
+export async function report(
+  hub: KubeClient,
+  namespace: string,
+  versions: { agentVersion: string; kubernetesVersion: string },
+): Promise<void> {
   const old = await hub.get(providerReports, { name: REPORT_NAME, namespace })
   const spec = { podSecurity: 'Baseline', networkIsolation: 'Unknown', ...old?.spec, ...versions } as const
   if (old) await hub.replace(providerReports, { ...old, spec })

@@ -1,6 +1,7 @@
 // Which change wakes which controller of the agent.
-import type { WorkQueue } from '../../../controllers/work-queue.ts'
+
 import { RUN_UID_LABEL } from '../../../api/labels.ts'
+import type { WorkQueue } from '../../../controllers/work-queue.ts'
 import type { WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
 import { keyOf } from '../store.ts'
 import type { AgentCaches } from './caches.ts'
@@ -18,7 +19,10 @@ export interface AgentWiring {
 }
 
 /** Call when the caches are filled: what is there already is told first, in one go with what comes. */
-export function wireAgent({ runs, claims, nodes, pods, jobs }: AgentCaches, { queues, records, boot }: AgentWiring): void {
+export function wireAgent(
+  { runs, claims, nodes, pods, jobs }: AgentCaches,
+  { queues, records, boot }: AgentWiring,
+): void {
   const wakeRun = (runUid: string | undefined) => {
     const run = runUid === undefined ? undefined : runs.by('uid', runUid)[0]
     if (run) queues.runs.add(keyOf(run.metadata))
@@ -37,7 +41,11 @@ export function wireAgent({ runs, claims, nodes, pods, jobs }: AgentCaches, { qu
     }
     // What our own pods take is the hub's arithmetic: only the others move a claim.
     if (takes.metadata.labels?.[RUN_UID_LABEL] !== undefined) return
-    if (node !== undefined && (type !== 'modified' || previous?.node !== node || previous.takes.status?.phase !== takes.status?.phase)) queues.nodes.add(node)
+    if (
+      node !== undefined &&
+      (type !== 'modified' || previous?.node !== node || previous.takes.status?.phase !== takes.status?.phase)
+    )
+      queues.nodes.add(node)
   })
   nodes.subscribe(({ key, object, previous }) => {
     queues.nodes.add(key)

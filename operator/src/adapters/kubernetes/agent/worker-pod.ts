@@ -1,7 +1,7 @@
 import { RUN_UID_LABEL } from '../../../api/labels.ts'
+import { GPU_RESOURCE } from '../../../api/template-containers.ts'
 import type { ContainerSeen, WorkerPod } from '../../../domain/lifecycle/worker-records.ts'
 import type { ContainerStatus, Pod } from '../resources.ts'
-import { GPU_RESOURCE } from '../../../api/template-containers.ts'
 
 const indexAnnotation = 'batch.kubernetes.io/job-completion-index'
 
@@ -10,7 +10,9 @@ export function workerPod({ metadata, spec, status }: Pod): WorkerPod {
   const index = metadata.annotations?.[indexAnnotation] ?? metadata.labels?.[indexAnnotation]
   const disruption = status?.conditions?.find(({ type, status: is }) => type === 'DisruptionTarget' && is === 'True')
   const main = spec.containers.find(({ resources }) => resources?.limits?.[GPU_RESOURCE] !== undefined)?.name
-  const reported = [...(status?.containerStatuses ?? [])].toSorted((a, b) => Number(b.name === main) - Number(a.name === main))
+  const reported = [...(status?.containerStatuses ?? [])].toSorted(
+    (a, b) => Number(b.name === main) - Number(a.name === main),
+  )
   return {
     uid: metadata.uid,
     name: metadata.name,

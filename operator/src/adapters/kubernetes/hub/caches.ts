@@ -25,8 +25,18 @@ export interface HubCaches {
 }
 
 export function hubCaches(context: ReflectorContext): HubCaches {
-  const jobs = reflect({ ...context, resource: gpuJobs, project: withoutBallast, indexes: { uid: (job: GpuJob) => [job.metadata.uid] } })
-  const runs = reflect({ ...context, resource: gpuRuns, project: withoutBallast, indexes: { job: (run: GpuRun) => [run.spec.job.uid] } })
+  const jobs = reflect({
+    ...context,
+    resource: gpuJobs,
+    project: withoutBallast,
+    indexes: { uid: (job: GpuJob) => [job.metadata.uid] },
+  })
+  const runs = reflect({
+    ...context,
+    resource: gpuRuns,
+    project: withoutBallast,
+    indexes: { job: (run: GpuRun) => [run.spec.job.uid] },
+  })
   const provider = reflect({ ...context, resource: providers, project: withoutBallast })
   const nodes = reflect({
     ...context,

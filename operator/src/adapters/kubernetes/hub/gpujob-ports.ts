@@ -1,7 +1,7 @@
 // How the hub reads and writes GpuJobs and gives orders as GpuRuns.
 import type { GpuJob, GpuJobStatus } from '../../../api/gpujob.ts'
 import type { GpuRun, GpuRunSpec, StopReason } from '../../../api/gpurun.ts'
-import { PROVIDER_LABEL, JOB_LABEL, JOB_UID_LABEL, RUN_NUMBER_LABEL } from '../../../api/labels.ts'
+import { JOB_LABEL, JOB_UID_LABEL, PROVIDER_LABEL, RUN_NUMBER_LABEL } from '../../../api/labels.ts'
 import { toTime } from '../../../api/time.ts'
 import type { GpuJobPorts } from '../../../controllers/hub/gpujob.ts'
 import type { Scheduling } from '../../../controllers/hub/scheduling.ts'
@@ -63,8 +63,10 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
     },
     carryOut: async (job, effect) => {
       if (effect.do === 'createRun') await createRun(job, effect)
-      if (effect.do === 'stopRun') await orderStop(client, effect.run, { reason: effect.reason, requestedAt: toTime(now()) })
-      if (effect.do === 'deleteJob') await client.delete(gpuJobs, refOf(job), { uid: job.metadata.uid, propagationPolicy: 'Background' })
+      if (effect.do === 'stopRun')
+        await orderStop(client, effect.run, { reason: effect.reason, requestedAt: toTime(now()) })
+      if (effect.do === 'deleteJob')
+        await client.delete(gpuJobs, refOf(job), { uid: job.metadata.uid, propagationPolicy: 'Background' })
     },
     writeStatus: async (job: GpuJob, status: GpuJobStatus) => {
       const written = await statuses.write(gpuJobs, job, status)
@@ -76,7 +78,11 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
 }
 
 /** Repeating it changes nothing: the schema keeps the first order. A run that is gone needs none. */
-export async function orderStop(client: KubeClient, run: GpuRun, stop: { reason: StopReason; requestedAt: string }): Promise<void> {
+export async function orderStop(
+  client: KubeClient,
+  run: GpuRun,
+  stop: { reason: StopReason; requestedAt: string },
+): Promise<void> {
   const { name, namespace, uid } = run.metadata
   await client.mergePatch(gpuRuns, { ref: { name, namespace }, patch: { metadata: { uid }, spec: { stop } } })
 }
@@ -88,7 +94,12 @@ function refOf({ metadata }: GpuJob): { name: string; namespace: string | undefi
 type Recorded = NonNullable<GpuJobStatus['placement']>
 
 function labelsOf({ metadata }: GpuJob, { run, provider }: Recorded): Record<string, string> {
-  return { [PROVIDER_LABEL]: provider, [JOB_LABEL]: metadata.name, [JOB_UID_LABEL]: metadata.uid, [RUN_NUMBER_LABEL]: String(run) }
+  return {
+    [PROVIDER_LABEL]: provider,
+    [JOB_LABEL]: metadata.name,
+    [JOB_UID_LABEL]: metadata.uid,
+    [RUN_NUMBER_LABEL]: String(run),
+  }
 }
 
 function runSpec(job: GpuJob, { run, nodes }: Recorded, stop: GpuRunSpec['stop']): GpuRunSpec {

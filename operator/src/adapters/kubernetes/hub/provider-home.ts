@@ -1,6 +1,7 @@
 // What each Provider has on the hub: a namespace, an identity for its agent with rights in there alone, and a Lease.
-import { HUB_UID_LABEL, PROVIDER_LABEL, PROVIDER_UID_LABEL } from '../../../api/labels.ts'
+
 import { GROUP } from '../../../api/group.ts'
+import { HUB_UID_LABEL, PROVIDER_LABEL, PROVIDER_UID_LABEL } from '../../../api/labels.ts'
 import type { Provider } from '../../../api/provider.ts'
 import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
 import type { Home } from '../../../domain/lifecycle/provider-steps.ts'
@@ -17,11 +18,22 @@ const leaseDurationSeconds = 15
 export const agentRules: readonly PolicyRule[] = [
   { apiGroups: [GROUP], resources: ['gpuruns'], verbs: ['get', 'list', 'watch'] },
   { apiGroups: [GROUP], resources: ['gpuruns/status'], verbs: ['patch', 'update'] },
-  { apiGroups: [GROUP], resources: ['gpunodes', 'providerreports'], verbs: ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete'] },
-  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], resourceNames: [agentName], verbs: ['get', 'update', 'patch'] },
+  {
+    apiGroups: [GROUP],
+    resources: ['gpunodes', 'providerreports'],
+    verbs: ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete'],
+  },
+  {
+    apiGroups: ['coordination.k8s.io'],
+    resources: ['leases'],
+    resourceNames: [agentName],
+    verbs: ['get', 'update', 'patch'],
+  },
 ]
 
-type Owned = KubeObject & { readonly metadata: { readonly labels?: Readonly<Record<string, string>>; readonly uid: string } }
+type Owned = KubeObject & {
+  readonly metadata: { readonly labels?: Readonly<Record<string, string>>; readonly uid: string }
+}
 
 /** Makes what is missing; what is there without our uids is left alone and named. */
 export async function makeHome(client: KubeClient, provider: Provider, hubUid: string): Promise<Home> {

@@ -1,5 +1,5 @@
-import type { TombstonePorts } from '../../../controllers/hub/tombstones.ts'
 import { toTime } from '../../../api/time.ts'
+import type { TombstonePorts } from '../../../controllers/hub/tombstones.ts'
 import type { KubeClient } from '../client.ts'
 import { gpuJobs, gpuRuns } from '../kinds.ts'
 import type { HubCaches } from './caches.ts'

@@ -1,8 +1,9 @@
 // Which change wakes which controller of the hub.
-import type { WorkQueue } from '../../../controllers/work-queue.ts'
+
 import type { Scheduling } from '../../../controllers/hub/scheduling.ts'
-import { providerOf } from '../../../domain/lifecycle/gpurun.ts'
+import type { WorkQueue } from '../../../controllers/work-queue.ts'
 import { nodeFact } from '../../../domain/inventory/node-fact.ts'
+import { providerOf } from '../../../domain/lifecycle/gpurun.ts'
 import type { HubCaches } from './caches.ts'
 
 export interface HubQueues {
@@ -12,7 +13,11 @@ export interface HubQueues {
 }
 
 /** Call when the caches are filled: what is there already is told first, in one go with what comes. */
-export function wireHub({ jobs, runs, providers, nodes, reports }: HubCaches, queues: HubQueues, scheduling: Scheduling): void {
+export function wireHub(
+  { jobs, runs, providers, nodes, reports }: HubCaches,
+  queues: HubQueues,
+  scheduling: Scheduling,
+): void {
   jobs.subscribe(({ type, object: { metadata } }) => {
     scheduling.jobChanged(metadata.uid)
     if (type === 'deleted') for (const run of runs.by('job', metadata.uid)) queues.tombstones.add(runKey(run.metadata))
