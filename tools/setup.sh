@@ -32,9 +32,11 @@ if ! newEnough node; then
     half=$(mktemp -d "$cache/half.XXXXXX")
     trap 'rm -rf "$half"' EXIT
     (cd "$half" && npm pack --silent "$package@$version" >/dev/null && tar -xzf ./*.tgz)
+    digest=$(node -p 'require("crypto").createHash("sha512").update(require("fs").readFileSync(process.argv[1])).digest("base64")' "$half"/*.tgz)
+    grep -qF "sha512-$digest" package-lock.json || { echo "setup: $package@$version is not what package-lock.json names" >&2; exit 1; }
     newEnough "$half/package/bin/node" || { echo "setup: the Node of $package@$version does not run here" >&2; exit 1; }
-    rm -rf "$home"
-    mv "$half/package" "$home"
+    # Another checkout may have put it there meanwhile, and be using it.
+    newEnough "$home/bin/node" || { rm -rf "$home"; mv "$half/package" "$home"; }
     echo "setup: Node $version is there after $SECONDS s"
   fi
   export PATH="$home/bin:$PATH"
