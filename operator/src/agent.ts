@@ -1,7 +1,6 @@
 // The agent of one provider: node operator/src/agent.ts --provider acme --hub-kubeconfig F --kubeconfig F --http-address A
 import { createHash } from 'node:crypto'
 import packageJson from '../../package.json' with { type: 'json' }
-import { serveHttp } from './adapters/http/server.ts'
 import { agentCaches } from './adapters/kubernetes/agent/caches.ts'
 import { leasePorts, readHubUid } from './adapters/kubernetes/agent/lease.ts'
 import { nodeClaimPorts } from './adapters/kubernetes/agent/node-claim-ports.ts'
@@ -9,45 +8,49 @@ import { nodeWatch } from './adapters/kubernetes/agent/node-watch.ts'
 import { runPorts } from './adapters/kubernetes/agent/run-ports.ts'
 import { ensurePriorityClass, kubernetesVersion, report } from './adapters/kubernetes/agent/start-up.ts'
 import { wireAgent } from './adapters/kubernetes/agent/wiring.ts'
+import type { KubeClient } from './adapters/kubernetes/client.ts'
 import { connect } from './adapters/kubernetes/connect.ts'
-import { logger } from './adapters/log.ts'
-import { agentMetrics, countBy } from './adapters/prometheus/metrics.ts'
-import { type Running, runMain } from './adapters/run-main.ts'
-import { systemClock, systemTimers as timers } from './adapters/system-clock.ts'
+import { agentGauges, agentMetrics } from './adapters/prometheus/metrics.ts'
+import { type Program, runMain } from './adapters/run-main.ts'
 import { type AgentConfig, agentConfig, inCluster } from './config.ts'
 import { type HeartbeatPorts, keepLease, takeLease } from './controllers/agent/heartbeat.ts'
 import { nodeClaimReconciler } from './controllers/agent/node-claims.ts'
 import { runReconciler } from './controllers/agent/run.ts'
-import { type Reconcile, workQueue } from './controllers/work-queue.ts'
 import { providerNamespace } from './domain/lifecycle/gpurun.ts'
 import { WorkerRecords } from './domain/lifecycle/worker-records.ts'
 import { tenantNamespace } from './domain/workload/tenant-namespace.ts'
 
-const sha256Hex = (text: string): string => createHash('sha256').update(text).digest('hex')
+const metrics = agentMetrics()
+const userAgent = `gpu-commons-agent/${packageJson.version}`
 
-async function agent(config: AgentConfig, { signal, stop }: Running): Promise<void> {
-  const log = logger('agent', config.logLevel)
-  const clock = systemClock()
-  const random = Math.random
-  const metrics = agentMetrics()
-  const onError = (where: string) => (error: unknown, key?: string) => {
-    metrics.countError(where)
-    log.error({ err: error, where, ...(key === undefined ? {} : { key }) }, `${where} failed and tries again`)
-  }
-
-  let waitsFor: string | undefined = 'the hub'
-  await using http = await serveHttp({ ...config.http, registry: metrics.registry, notReady: () => waitsFor })
-  log.info({ address: http.address }, 'serving /metrics, /healthz and /readyz')
-
-  const userAgent = `gpu-commons-agent/${packageJson.version}`
+async function agent(config: AgentConfig, program: Program): Promise<void> {
   await using hub = await connect({ kubeconfig: config.hubKubeconfig, userAgent })
   const own = config.kubeconfig === undefined ? { inCluster: inCluster() } : { kubeconfig: config.kubeconfig }
   await using provider = await connect({ ...own, userAgent })
 
   const namespace = providerNamespace(config.provider)
+  program.waitsFor('the Lease of this provider')
   const hubUid = await readHubUid({ hub, namespace })
-  const heartbeat: HeartbeatPorts = {
-    ...leasePorts({ hub, namespace, identity: config.identity, now: clock.now }),
+  const heartbeat = heartbeatPorts(config, program, { hub, namespace })
+  const lease = await takeLease(heartbeat, program.signal)
+  metrics.setHolding(true)
+  program.log.info({ namespace, identity: config.identity, hubUid }, 'holds the Lease of this provider')
+  const beating = keepLease(heartbeat, lease, program.signal).catch(program.stop)
+
+  program.waitsFor('the lists of runs, nodes, pods and Jobs')
+  await ensurePriorityClass(provider)
+  await report(hub, namespace, {
+    agentVersion: packageJson.version,
+    kubernetesVersion: await kubernetesVersion(provider),
+  })
+  await Promise.all([beating, follow({ config, program, hub, provider, hubUid, namespace })])
+}
+
+type LeaseHome = { readonly hub: KubeClient; readonly namespace: string }
+
+function heartbeatPorts(config: AgentConfig, { clock, timers, onError }: Program, home: LeaseHome): HeartbeatPorts {
+  return {
+    ...leasePorts({ ...home, identity: config.identity, now: clock.now }),
     identity: config.identity,
     beatMs: config.heartbeatSeconds * 1000,
     clock,
@@ -55,64 +58,50 @@ async function agent(config: AgentConfig, { signal, stop }: Running): Promise<vo
     onRenewed: metrics.countHeartbeat,
     onError: onError('heartbeat'),
   }
-  waitsFor = 'the Lease of this provider'
-  const lease = await takeLease(heartbeat, signal)
-  metrics.setHolding(true)
-  log.info({ namespace, identity: config.identity, hubUid }, 'holds the Lease of this provider')
-  const beating = keepLease(heartbeat, lease, signal).catch(stop)
+}
 
-  waitsFor = 'the lists of runs, nodes, pods and Jobs'
-  await ensurePriorityClass(provider)
-  await report(hub, namespace, {
-    agentVersion: packageJson.version,
-    kubernetesVersion: await kubernetesVersion(provider),
-  })
-  const shared = { clock, timers, random, signal }
+interface Place extends LeaseHome {
+  readonly config: AgentConfig
+  readonly program: Program
+  readonly provider: KubeClient
+  readonly hubUid: string
+}
+
+async function follow({ config, program, hub, provider, hubUid, namespace }: Place): Promise<void> {
+  const { clock, queue, signal, onError } = program
   const caches = agentCaches({
-    hub: { ...shared, client: hub, onError: onError('watch of the hub') },
-    provider: { ...shared, client: provider, onError: onError('watch of the provider') },
+    hub: { ...program, client: hub, onError: onError('watch of the hub') },
+    provider: { ...program, client: provider, onError: onError('watch of the provider') },
     hubUid,
     namespace,
   })
   await caches.synced
-  waitsFor = undefined
-  log.info(
-    { runs: caches.runs.size, nodes: caches.nodes.size, pods: caches.pods.size, jobs: caches.jobs.size },
-    'caches are filled',
-  )
+  program.waitsFor(undefined)
 
   const records = new WorkerRecords()
-  const queue = (name: string, reconcile: Reconcile, concurrency: number) =>
-    workQueue({
-      name,
-      reconcile,
-      concurrency,
-      clock,
-      timers,
-      random,
-      onError: onError(name),
-      observe: metrics.observePass,
-    })
   const node = nodeWatch(caches.nodes, clock.boot)
-  const queues = {
-    runs: queue(
-      'run',
-      runReconciler(
-        runPorts({
-          ...{ hub, provider, caches, records, node, hubUid, clock },
-          providerName: config.provider,
-          namespaceOf: (run) => tenantNamespace(hubUid, run.spec.job.namespace, sha256Hex),
-        }),
-      ),
-      32,
-    ),
-    nodes: queue('node-claim', nodeClaimReconciler(nodeClaimPorts({ hub, caches, namespace })), 4),
+  const sha256Hex = (text: string) => createHash('sha256').update(text).digest('hex')
+  const namespaceOf = ({ spec }: { spec: { job: { namespace: string } } }) =>
+    tenantNamespace(hubUid, spec.job.namespace, sha256Hex)
+  const world = {
+    hub,
+    provider,
+    caches,
+    records,
+    node,
+    hubUid,
+    clock,
+    namespace,
+    namespaceOf,
+    providerName: config.provider,
   }
-  metrics.observeQueues(Object.values(queues))
-  metrics.gaugeRuns(() => countBy(caches.runs.values(), ({ status }) => status?.state ?? 'Ordered'))
-
+  const queues = {
+    runs: queue('run', runReconciler(runPorts(world)), 32),
+    nodes: queue('node-claim', nodeClaimReconciler(nodeClaimPorts(world)), 4),
+  }
+  agentGauges(metrics, { queues: Object.values(queues), runs: () => caches.runs.values() })
   wireAgent(caches, { queues, records, boot: clock.boot })
-  await Promise.all([beating, ...Object.values(queues).map((one) => one.run(signal))])
+  await Promise.all(Object.values(queues).map((one) => one.run(signal)))
 }
 
-await runMain(agentConfig, agent)
+await runMain({ name: 'agent', readConfig: agentConfig, metrics, run: agent })

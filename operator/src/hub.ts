@@ -1,6 +1,6 @@
 // The hub operator: node operator/src/hub.ts --kubeconfig F --http-address 127.0.0.1:8080
-import { serveHttp } from './adapters/http/server.ts'
 import { connect } from './adapters/kubernetes/connect.ts'
+import { eventRecorder } from './adapters/kubernetes/events.ts'
 import { hubCaches, runsOf } from './adapters/kubernetes/hub/caches.ts'
 import { gpuJobPorts } from './adapters/kubernetes/hub/gpujob-ports.ts'
 import { hubIdentity } from './adapters/kubernetes/hub/identity.ts'
@@ -8,85 +8,57 @@ import { providerPorts } from './adapters/kubernetes/hub/provider-ports.ts'
 import { tombstonePorts } from './adapters/kubernetes/hub/tombstone-ports.ts'
 import { wireHub } from './adapters/kubernetes/hub/wiring.ts'
 import { elect } from './adapters/kubernetes/leader-election.ts'
-import { statusWriter } from './adapters/kubernetes/status-writer.ts'
-import { logger } from './adapters/log.ts'
-import { countBy, hubMetrics } from './adapters/prometheus/metrics.ts'
-import { runMain } from './adapters/run-main.ts'
-import { systemClock, systemTimers as timers } from './adapters/system-clock.ts'
+import { happeningOf, statusWriter } from './adapters/kubernetes/status-writer.ts'
+import { hubGauges, hubMetrics } from './adapters/prometheus/metrics.ts'
+import { type Program, runMain } from './adapters/run-main.ts'
 import { type HubConfig, hubConfig, inCluster } from './config.ts'
 import { gpuJobReconciler } from './controllers/hub/gpujob.ts'
 import { providerReconciler } from './controllers/hub/provider.ts'
 import { schedulingLoop } from './controllers/hub/scheduling.ts'
 import { tombstoneReconciler } from './controllers/hub/tombstones.ts'
-import { type Reconcile, workQueue } from './controllers/work-queue.ts'
 import { createEngine } from './domain/scheduling/engine.ts'
 
-async function hub(
-  config: HubConfig,
-  { signal, stop }: { signal: AbortSignal; stop: (why: Error) => void },
-): Promise<void> {
-  const log = logger('hub', config.logLevel)
-  const clock = systemClock()
-  const random = Math.random
-  const metrics = hubMetrics()
-  const onError = (where: string) => (error: unknown, key?: string) => {
-    metrics.countError(where)
-    log.error({ err: error, where, ...(key === undefined ? {} : { key }) }, `${where} failed and tries again`)
-  }
+const metrics = hubMetrics()
+const lease = 'gpu-commons-hub'
 
-  let waitsFor: string | undefined = 'the API server of the hub'
-  await using http = await serveHttp({ ...config.http, registry: metrics.registry, notReady: () => waitsFor })
-  log.info({ address: http.address }, 'serving /metrics, /healthz and /readyz')
-
+async function hub(config: HubConfig, program: Program): Promise<void> {
+  const { log, clock, timers, signal, onError, queue } = program
   const where = config.kubeconfig === undefined ? { inCluster: inCluster() } : { kubeconfig: config.kubeconfig }
   // The election writes its lease before anything is held, so it has a client of its own.
-  await using electionClient = await connect({ ...where, userAgent: 'gpu-commons-hub/election' })
-  const hubUid = await hubIdentity(electionClient, config.namespace)
-  const lease = { namespace: config.namespace, name: 'gpu-commons-hub' }
+  await using electing = await connect({ ...where, userAgent: 'gpu-commons-hub/election' })
+  const hubUid = await hubIdentity(electing, config.namespace)
   const leadership = elect({
-    client: electionClient,
-    lease,
+    ...program,
+    client: electing,
+    lease: { namespace: config.namespace, name: lease },
     identity: config.identity,
-    clock,
-    timers,
-    random,
-    signal,
-    onLost: stop,
+    onLost: program.stop,
     onError: onError('election'),
   })
   await using client = await connect({ ...where, userAgent: 'gpu-commons-hub', beforeWrite: leadership.assertHeld })
 
-  const context = { client, clock, timers, random, signal, onError: onError('watch') }
+  const context = { ...program, client, onError: onError('watch') }
   const caches = hubCaches(context)
+  program.waitsFor('the lists of jobs, runs, providers and nodes')
   await caches.synced
-  waitsFor = undefined
-  log.info(
-    { jobs: caches.jobs.size, runs: caches.runs.size, nodes: caches.nodes.size, identity: config.identity },
-    'caches are filled; waits to lead',
-  )
+  // A hub that stands by is ready: it takes over at once.
+  program.waitsFor(undefined)
   await leadership.acquired
   metrics.setLeading(true)
-  log.info({ lease: lease.name }, 'leads')
+  log.info({ lease, identity: config.identity, hubUid, jobs: caches.jobs.size, runs: caches.runs.size }, 'leads')
 
-  const statuses = statusWriter(client, ({ kind, object, condition: { type, status, reason, message } }) => {
-    metrics.countTransition({ kind, condition: type, status, reason })
-    log.debug(
-      { kind, namespace: object.namespace, name: object.name, type, status, reason, message },
-      'condition changed',
-    )
+  const recorder = eventRecorder({
+    client,
+    clock,
+    component: 'gpu-commons-hub',
+    instance: config.identity,
+    onError: onError('event'),
   })
-  const queue = (name: string, reconcile: Reconcile, concurrency: number) =>
-    workQueue({
-      name,
-      reconcile,
-      concurrency,
-      clock,
-      timers,
-      random,
-      onError: onError(name),
-      observe: metrics.observePass,
-    })
-
+  const statuses = statusWriter(client, (transition) => {
+    metrics.countTransition(transition)
+    const happening = happeningOf(transition)
+    if (happening) recorder.record(happening)
+  })
   const scheduling = schedulingLoop(createEngine(), {
     jobOf: (uid) => caches.jobs.by('uid', uid)[0],
     runsOf: (uid) => runsOf(caches, uid),
@@ -96,34 +68,23 @@ async function hub(
     observe: metrics.observeScheduling,
   })
   const world = { client, context, caches, scheduling, statuses, hubUid, clock, now: clock.now, ...config }
+  const wake = (provider: string) => queues.providers.add(provider)
   const queues = {
     jobs: queue('gpujob', gpuJobReconciler(gpuJobPorts(world)), 32),
     tombstones: queue('tombstone', tombstoneReconciler(tombstonePorts(world)), 8),
-    providers: queue(
-      'provider',
-      providerReconciler(
-        providerPorts({
-          ...world,
-          suspectAfterMs: config.suspectAfterSeconds * 1000,
-          wake: (name) => queues.providers.add(name),
-        }),
-      ),
-      4,
-    ),
+    providers: queue('provider', providerReconciler(providerPorts({ ...world, wake })), 4),
   }
-  metrics.observeQueues(Object.values(queues))
-  metrics.gaugeJobs(() => countBy(caches.jobs.values(), ({ status }) => status?.state ?? 'Waiting'))
-  metrics.gaugeProviders(() =>
-    countBy(
-      caches.providers.values(),
-      ({ status }) => status?.conditions.find(({ type }) => type === 'Connected')?.status ?? 'Unknown',
-    ),
-  )
+  hubGauges(metrics, {
+    queues: Object.values(queues),
+    jobs: () => caches.jobs.values(),
+    providers: () => caches.providers.values(),
+  })
 
   wireHub(caches, queues, scheduling)
   scheduling.begin()
   await Promise.all(Object.values(queues).map((one) => one.run(signal)))
+  await recorder.flushed()
   await leadership.done
 }
 
-await runMain(hubConfig, hub)
+await runMain({ name: 'hub', readConfig: hubConfig, metrics, run: hub })

@@ -1,32 +1,89 @@
-// What every main does around its wiring: flags, signals, exit code.
-import { WrongFlags } from '../config.ts'
+// What every main does around its wiring: flags, signals, log, HTTP, errors, exit code.
 
-export interface Running {
+import { type CommonConfig, WrongFlags } from '../config.ts'
+import type { Clock, Random, Timers } from '../controllers/clock.ts'
+import { type Reconcile, type WorkQueue, workQueue } from '../controllers/work-queue.ts'
+import { serveHttp } from './http/server.ts'
+import { type Logger, logger } from './log.ts'
+import type { RuntimeMetrics } from './prometheus/metrics.ts'
+import { systemClock, systemTimers } from './system-clock.ts'
+
+/** What a main works with while it runs. */
+export interface Program {
+  readonly log: Logger
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  /** Aborts when the program is to end. */
   readonly signal: AbortSignal
   /** Ends the program with exit code 1: whoever runs it starts it anew. */
   readonly stop: (why: Error) => void
+  /** What /readyz answers: what is waited for, or nothing when the work has begun. */
+  readonly waitsFor: (what: string | undefined) => void
+  /** A reporter of errors that are tried again, for the part `where`. */
+  readonly onError: (where: string) => (error: unknown, key?: string) => void
+  readonly queue: (name: string, reconcile: Reconcile, concurrency: number) => WorkQueue
+}
+
+export interface Main<Config extends CommonConfig> {
+  readonly name: string
+  readonly readConfig: (args: readonly string[]) => Config
+  readonly metrics: RuntimeMetrics
+  readonly run: (config: Config, program: Program) => Promise<void>
 }
 
 /** Exit codes: 0 told to end, 1 cannot go on, 2 wrong flags. */
-export async function runMain<Config>(
-  read: (args: readonly string[]) => Config,
-  main: (config: Config, running: Running) => Promise<void>,
-): Promise<void> {
-  const controller = new AbortController()
-  for (const name of ['SIGTERM', 'SIGINT'] as const)
-    process.once(name, () => controller.abort(new Error(`told to end by ${name}`)))
+export async function runMain<Config extends CommonConfig>(main: Main<Config>): Promise<void> {
+  const ending = new AbortController()
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(name, () => ending.abort(new Error(`told to end by ${name}`)))
+  }
   try {
-    await main(read(process.argv.slice(2)), {
-      signal: controller.signal,
-      stop: (why) => {
-        process.exitCode = 1
-        console.error(why.message)
-        controller.abort(why)
-      },
-    })
+    await runUntil(main, ending)
   } catch (error) {
-    if (controller.signal.aborted) return
+    if (ending.signal.aborted) return
     process.exitCode = error instanceof WrongFlags ? 2 : 1
     console.error(error instanceof WrongFlags ? error.message : error)
   }
+}
+
+async function runUntil<Config extends CommonConfig>(
+  { name, readConfig, metrics, run }: Main<Config>,
+  ending: AbortController,
+): Promise<void> {
+  const config = readConfig(process.argv.slice(2))
+  const log = logger(name, config.logLevel)
+  let waiting: string | undefined = 'its start'
+  await using http = await serveHttp({ ...config.http, registry: metrics.registry, notReady: () => waiting })
+  log.info({ address: http.address }, 'serving /metrics, /healthz and /readyz')
+
+  const onError = (where: string) => (error: unknown, key?: string) => {
+    metrics.countError(where)
+    log.error({ err: error, where, ...(key === undefined ? {} : { key }) }, `${where} failed and tries again`)
+  }
+  const tools = { clock: systemClock(), timers: systemTimers, random: Math.random }
+  await run(config, {
+    ...tools,
+    log,
+    signal: ending.signal,
+    stop: (why) => {
+      log.fatal({ err: why }, 'cannot go on')
+      process.exitCode = 1
+      ending.abort(why)
+    },
+    waitsFor: (what) => {
+      waiting = what
+      log.info(what === undefined ? 'ready' : `waits for ${what}`)
+    },
+    onError,
+    queue: (queueName, reconcile, concurrency) =>
+      workQueue({
+        ...tools,
+        name: queueName,
+        reconcile,
+        concurrency,
+        onError: onError(queueName),
+        observe: metrics.observePass,
+      }),
+  })
 }

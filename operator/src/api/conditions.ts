@@ -6,7 +6,6 @@ export const gpuJobReasons = {
     Admitted: 'The job is well formed and may be placed.',
     Suspended: 'spec.suspend is true: the job holds no GPU until it is set to false.',
     NotSupportedYet: 'The job asks for something that this version cannot do; the message names it.',
-    Invalid: 'The job passed the schema but cannot run as written; the message names the field.',
   },
   Placed: {
     Recorded: 'A provider and its nodes are chosen and written down in status.placement.',
@@ -25,7 +24,6 @@ export const gpuJobReasons = {
   },
   Finished: {
     Succeeded: 'Every worker ended with exit code 0.',
-    Failed: 'The last run failed and may not be repeated.',
     DeadlineExceeded: 'The job ran longer than spec.maxRuntimeSeconds.',
     RetriesExhausted: 'More runs failed than spec.retry.limit allows.',
     ExitCodeFails: 'A worker ended with an exit code for which spec.retry.exitCodes says Fail.',
@@ -65,6 +63,7 @@ export const gpuRunReasons = {
   ErrImageNeverPull: 'imagePullPolicy is Never and the node lacks the image.',
   Evicted: 'A node evicted a worker, such as for lack of disk.',
   Reclaimed: "The owner's own work took the GPUs back. This is no failure of the job.",
+  JobRemoved: 'Somebody removed the Job on the provider. This is no failure of the job.',
   NodeLost: 'A node stopped answering while a worker was on it.',
   Stopped: 'The hub told the run to stop: the job was deleted, suspended or replaced.',
 } as const satisfies Readonly<Record<string, string>>

@@ -30,7 +30,7 @@ export function customResourceDefinition(kind: Kind): Schema {
 }
 
 /** The schema as Kubernetes wants it: structural, and with the fields that every object has. */
-function structural(schema: z.ZodObject): Schema {
+export function structural(schema: z.ZodObject): Schema {
   const { type, description, properties, required, ...rest } = z.toJSONSchema(schema, {
     target: 'openapi-3.0',
     io: 'input',

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { type WithheldReason, withheldReasons } from './conditions.ts'
 import { gpuModel, labelMap, listAtomic, objectName, rules, writtenQuantity } from './fields.ts'
 import { AGE, type Kind } from './kind.ts'
 import { conditionsSchema, type DeepReadonly, type KubeObject } from './meta.ts'
@@ -33,7 +34,7 @@ export const gpuNodeSpecSchema = z
     labels: labelMap(64).optional(),
     taints: z.array(taint).max(32).meta(listAtomic).optional(),
     offer: z.enum(['Offered', 'Withheld']).describe('Withheld: no work goes there.'),
-    withheldBecause: z.enum(['Cordoned', 'NotReady', 'TimeSlicing', 'Mig', 'Unhealthy', 'NoGpu']).optional(),
+    withheldBecause: z.enum(Object.keys(withheldReasons) as [WithheldReason, ...WithheldReason[]]).optional(),
     message: z.string().max(1024).optional(),
   })
   .describe("The agent's claim.")

@@ -1,7 +1,9 @@
 // The one place where statuses with conditions are written; events and transition metrics follow from what changed.
+import { apiVersion } from '../../api/group.ts'
 import type { Condition, ObjectMeta } from '../../api/meta.ts'
 import type { KubeClient, KubeObject, MergePatch, Resource } from './client.ts'
 import { isConflict, isNotFound } from './errors.ts'
+import type { Happening } from './events.ts'
 import { mergePatchBetween } from './merge-patch.ts'
 
 export interface WithConditions extends KubeObject {
@@ -14,6 +16,35 @@ export interface Transition {
   readonly kind: string
   readonly object: ObjectMeta
   readonly condition: Condition
+}
+
+/** What a person should look at; what went well stands in the status and needs no event. */
+const worthAnEvent: ReadonlySet<string> = new Set([
+  'Suspended',
+  'NotSupportedYet',
+  'Invalid',
+  'NeverFits',
+  'BackingOff',
+  'NameTaken',
+  'RunLost',
+  'Failed',
+  'DeadlineExceeded',
+  'RetriesExhausted',
+  'ExitCodeFails',
+  'Silent',
+  'Cordoned',
+])
+
+/** `undefined` for a transition that is no news. */
+export function happeningOf({ kind, object, condition }: Transition): Happening | undefined {
+  if (!worthAnEvent.has(condition.reason)) return undefined
+  const { name, namespace, uid } = object
+  return {
+    regarding: { apiVersion, kind, name, uid, ...(namespace === undefined ? {} : { namespace }) },
+    type: condition.reason === 'Suspended' || condition.reason === 'Cordoned' ? 'Normal' : 'Warning',
+    reason: condition.reason,
+    message: condition.message,
+  }
 }
 
 export interface StatusWriter {

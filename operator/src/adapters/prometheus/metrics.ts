@@ -1,6 +1,10 @@
 // Every metric that hub and agent export, with its meaning; dashboards and alerts refer to these names.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { GpuJob } from '../../api/gpujob.ts'
+import type { GpuRun } from '../../api/gpurun.ts'
+import type { Provider } from '../../api/provider.ts'
 import type { Pass, WorkQueue } from '../../controllers/work-queue.ts'
+import type { Transition } from '../kubernetes/status-writer.ts'
 
 /** What both mains measure. */
 export interface RuntimeMetrics {
@@ -12,7 +16,7 @@ export interface RuntimeMetrics {
 }
 
 export interface HubMetrics extends RuntimeMetrics {
-  readonly countTransition: (transition: { kind: string; condition: string; status: string; reason: string }) => void
+  readonly countTransition: (transition: Transition) => void
   readonly observeScheduling: (pass: { decisions: number; seconds: number }) => void
   readonly setLeading: (leading: boolean) => void
   /** Asked at each scrape. */
@@ -80,7 +84,8 @@ export function hubMetrics(registry = new Registry()): HubMetrics {
   const leading = new Gauge({ name: 'gpucommons_leading', help: '1 while this hub holds the leader lease', registers })
   return {
     ...runtimeMetrics(registry),
-    countTransition: ({ kind, condition, status, reason }) => transitions.inc({ kind, condition, status, reason }),
+    countTransition: ({ kind, condition: { type, status, reason } }) =>
+      transitions.inc({ kind, condition: type, status, reason }),
     observeScheduling: ({ decisions: made, seconds: took }) => {
       decisions.inc(made)
       passes.observe(took)
@@ -144,8 +149,31 @@ function gaugeBy(
   })
 }
 
-/** How many of these there are of each kind, for a gauge. */
-export function countBy<T>(items: Iterable<T>, kindOf: (item: T) => string): Map<string, number> {
+/** The gauges of a hub that leads, counted from its caches when they are asked for. */
+export function hubGauges(
+  metrics: HubMetrics,
+  {
+    queues,
+    jobs,
+    providers,
+  }: { queues: readonly WorkQueue[]; jobs: () => Iterable<GpuJob>; providers: () => Iterable<Provider> },
+): void {
+  const connected = ({ status }: Provider) =>
+    status?.conditions.find(({ type }) => type === 'Connected')?.status ?? 'Unknown'
+  metrics.observeQueues(queues)
+  metrics.gaugeJobs(() => countBy(jobs(), ({ status }) => status?.state ?? 'Waiting'))
+  metrics.gaugeProviders(() => countBy(providers(), connected))
+}
+
+export function agentGauges(
+  metrics: AgentMetrics,
+  { queues, runs }: { queues: readonly WorkQueue[]; runs: () => Iterable<GpuRun> },
+): void {
+  metrics.observeQueues(queues)
+  metrics.gaugeRuns(() => countBy(runs(), ({ status }) => status?.state ?? 'Ordered'))
+}
+
+function countBy<T>(items: Iterable<T>, kindOf: (item: T) => string): Map<string, number> {
   const counts = new Map<string, number>()
   for (const item of items) counts.set(kindOf(item), (counts.get(kindOf(item)) ?? 0) + 1)
   return counts

@@ -43,108 +43,142 @@ export interface Scheduling {
 const decisionsPerPass = 1000
 
 export function schedulingLoop(engine: Engine, ports: SchedulingPorts): Scheduling {
-  const choices = new Map<string, Decision>()
-  const booked = new Map<string, Map<number, Booking>>()
-  const later = new Map<string, TimerHandle>()
-  const touched = new Set<string>()
-  let begun = false
-  let passIsDue = false
+  return new SchedulingLoop(engine, ports)
+}
 
-  function jobChanged(uid: string): void {
-    const job = ports.jobOf(uid)
-    const wish: Wish = job ? wishOf(job, ports.clock.now()) : { wish: 'Nothing' }
-    forgetStaleChoice(uid, wish)
-    bookAnew(uid, job)
-    stand(uid, wish)
-    touched.add(uid)
-    passSoon()
+class SchedulingLoop implements Scheduling {
+  readonly #engine: Engine
+  readonly #ports: SchedulingPorts
+  /** By job uid: decided, and not yet seen to be recorded. */
+  readonly #choices = new Map<string, Decision>()
+  /** By job uid and run: what the engine has booked. */
+  readonly #booked = new Map<string, Map<number, Booking>>()
+  /** By job uid: those that may be placed only from some time on. */
+  readonly #later = new Map<string, TimerHandle>()
+  /** Jobs that have a right to hear how the next pass went for them. */
+  readonly #touched = new Set<string>()
+  #begun = false
+  #passIsDue = false
+
+  constructor(engine: Engine, ports: SchedulingPorts) {
+    this.#engine = engine
+    this.#ports = ports
+  }
+
+  begin(): void {
+    this.#begun = true
+    this.#passSoon()
+  }
+
+  jobChanged(uid: string): void {
+    const job = this.#ports.jobOf(uid)
+    const wish: Wish = job ? wishOf(job, this.#ports.clock.now()) : { wish: 'Nothing' }
+    this.#forgetStaleChoice(uid, wish)
+    this.#bookAnew(uid, job)
+    this.#stand(uid, wish)
+    this.#touched.add(uid)
+    this.#passSoon()
+  }
+
+  setProvider(fact: ProviderFact): void {
+    this.#engine.setProvider(fact)
+    this.#passSoon()
+  }
+
+  removeProvider(name: string): void {
+    this.#engine.removeProvider(name)
+  }
+
+  setNode(fact: NodeFact): void {
+    this.#engine.setNode(fact)
+    this.#passSoon()
+  }
+
+  removeNode(provider: string, name: string): void {
+    this.#engine.removeNode(provider, name)
+  }
+
+  choiceOf(uid: string): Decision | undefined {
+    return this.#choices.get(uid)
+  }
+
+  explain(uid: string): Explanation | undefined {
+    return this.#engine.explain(uid)
   }
 
   /** A choice stands while the job still wants just that run; else it was recorded, or the job has changed its mind. */
-  function forgetStaleChoice(uid: string, wish: Wish): void {
-    const choice = choices.get(uid)
-    if (choice && !(wish.wish === 'Room' && wish.fact.run === choice.run)) choices.delete(uid)
+  #forgetStaleChoice(uid: string, wish: Wish): void {
+    const choice = this.#choices.get(uid)
+    if (choice && !(wish.wish === 'Room' && wish.fact.run === choice.run)) this.#choices.delete(uid)
   }
 
-  function bookAnew(uid: string, job: GpuJob | undefined): void {
-    const before = booked.get(uid) ?? new Map<number, Booking>()
-    const after = new Map<number, Booking>()
-    const choice = choices.get(uid)
-    if (choice) after.set(choice.run, choice)
+  #bookAnew(uid: string, job: GpuJob | undefined): void {
+    const before = this.#booked.get(uid) ?? new Map<number, Booking>()
+    const after = this.#bookingsOf(uid, job)
+    for (const run of before.keys()) if (!after.has(run)) this.#engine.release(uid, run)
+    for (const [run, booking] of after) if (!isSame(before.get(run), booking)) this.#engine.book(booking)
+    if (after.size > 0) this.#booked.set(uid, after)
+    else this.#booked.delete(uid)
+  }
+
+  /** Later sources know more: a choice, the record of it, the run with its real nodes. */
+  #bookingsOf(uid: string, job: GpuJob | undefined): Map<number, Booking> {
+    const bookings = new Map<number, Booking>()
+    const choice = this.#choices.get(uid)
+    if (choice) bookings.set(choice.run, choice)
     const placement = job?.status?.placement
-    const runs = ports.runsOf(uid)
+    const runs = this.#ports.runsOf(uid)
     const placedRun = runs.find(({ run }) => run.spec.run === placement?.run)?.run
-    if (job && placement && placementHolds(job, placedRun)) after.set(placement.run, bookingOfPlacement(job, placement))
+    if (job && placement && placementHolds(job, placedRun))
+      bookings.set(placement.run, bookingOfPlacement(job, placement))
     for (const { run, provider } of runs) {
       const booking = bookingOfRun(run, provider)
-      if (booking) after.set(run.spec.run, booking)
+      if (booking) bookings.set(run.spec.run, booking)
     }
-
-    for (const run of before.keys()) if (!after.has(run)) engine.release(uid, run)
-    for (const [run, booking] of after) if (!isSame(before.get(run), booking)) engine.book(booking)
-    if (after.size > 0) booked.set(uid, after)
-    else booked.delete(uid)
+    return bookings
   }
 
-  function stand(uid: string, wish: Wish): void {
-    if (later.has(uid)) ports.timers.clear(later.get(uid))
-    later.delete(uid)
+  #stand(uid: string, wish: Wish): void {
+    const { timers, clock } = this.#ports
+    if (this.#later.has(uid)) timers.clear(this.#later.get(uid))
+    this.#later.delete(uid)
     if (wish.wish === 'Room') {
-      if (!choices.has(uid)) engine.wait(wish.fact)
+      if (!this.#choices.has(uid)) this.#engine.wait(wish.fact)
       return
     }
-    engine.withdraw(uid)
-    if (wish.wish === 'Later')
-      later.set(
-        uid,
-        ports.timers.set(() => jobChanged(uid), Math.max(1, wish.atMs - ports.clock.now())),
-      )
+    this.#engine.withdraw(uid)
+    if (wish.wish !== 'Later') return
+    const wait = Math.max(1, wish.atMs - clock.now())
+    this.#later.set(
+      uid,
+      timers.set(() => this.jobChanged(uid), wait),
+    )
   }
 
-  function passSoon(): void {
-    if (!begun || passIsDue) return
-    passIsDue = true
-    ports.timers.set(pass, 0)
+  #passSoon(): void {
+    if (!this.#begun || this.#passIsDue) return
+    this.#passIsDue = true
+    this.#ports.timers.set(() => this.#pass(), 0)
   }
 
-  function pass(): void {
-    passIsDue = false
-    const started = ports.clock.boot()
-    const decisions = engine.decide(decisionsPerPass)
+  #pass(): void {
+    const { clock, jobOf, wake, observe } = this.#ports
+    this.#passIsDue = false
+    const started = clock.boot()
+    const decisions = this.#engine.decide(decisionsPerPass)
     for (const decision of decisions) {
-      choices.set(decision.uid, decision)
-      booked.set(decision.uid, (booked.get(decision.uid) ?? new Map<number, Booking>()).set(decision.run, decision))
-      touched.add(decision.uid)
+      const { uid, run } = decision
+      this.#choices.set(uid, decision)
+      this.#booked.set(uid, (this.#booked.get(uid) ?? new Map<number, Booking>()).set(run, decision))
+      this.#touched.add(uid)
     }
-    for (const uid of touched) {
-      const job = ports.jobOf(uid)
-      if (job) ports.wake(`${job.metadata.namespace}/${job.metadata.name}`)
+    for (const uid of this.#touched) {
+      const job = jobOf(uid)
+      if (job) wake(`${job.metadata.namespace}/${job.metadata.name}`)
     }
-    touched.clear()
-    ports.observe({ decisions: decisions.length, seconds: (ports.clock.boot() - started) / 1000 })
-    if (decisions.length === decisionsPerPass) passSoon()
-  }
-
-  /** A fact about the machines: it may let somebody in. */
-  function told<Args extends unknown[]>(tell: (...args: Args) => void): (...args: Args) => void {
-    return (...args) => {
-      tell(...args)
-      passSoon()
-    }
-  }
-
-  return {
-    begin: () => {
-      begun = true
-      passSoon()
-    },
-    jobChanged,
-    setProvider: told(engine.setProvider.bind(engine)),
-    removeProvider: told(engine.removeProvider.bind(engine)),
-    setNode: told(engine.setNode.bind(engine)),
-    removeNode: told(engine.removeNode.bind(engine)),
-    choiceOf: (uid) => choices.get(uid),
-    explain: (uid) => engine.explain(uid),
+    this.#touched.clear()
+    observe({ decisions: decisions.length, seconds: (clock.boot() - started) / 1000 })
+    if (decisions.length === decisionsPerPass) this.#passSoon()
   }
 }
 

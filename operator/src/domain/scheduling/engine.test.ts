@@ -134,6 +134,33 @@ const cases: (World & { readonly name: string; readonly says: readonly string[] 
     says: ['job@acme:n2×1'],
   },
   {
+    name: 'a provider counts no less than nothing free where too much is promised',
+    providers: [providerFact(), providerFact({ name: 'bolt' })],
+    nodes: [...named('n1', 'n2'), nodeFact({ provider: 'bolt' })],
+    bookings: [takes('n1', 20)],
+    says: ['job@acme:n2×1'],
+  },
+  {
+    name: 'GPUs of a broken node are taken before a whole node of another provider',
+    providers: [providerFact(), providerFact({ name: 'bolt' })],
+    nodes: [nodeFact({ gpus: 4 }), nodeFact({ provider: 'bolt' })],
+    bookings: [booking({ provider: 'bolt', nodes: [{ name: 'n1', workers: 4 }] })],
+    jobs: [jobFact({ gpus: 4 })],
+    says: ['job@bolt:n1×1'],
+  },
+  {
+    name: 'the name decides between nodes that differ only in taints',
+    nodes: [nodeFact({ name: 'n2' }), nodeFact({ name: 'n1', taints: [{ key: 'team', effect: 'NoSchedule' }] })],
+    jobs: [jobFact({ tolerations: [{ key: 'team', operator: 'Exists' }] })],
+    says: ['job@acme:n1×1'],
+  },
+  {
+    name: 'an urgent job overtakes, also where one of its kind waits already',
+    nodes: [nodeFact({ gpus: 2 })],
+    jobs: [jobFact({ uid: 'a' }), jobFact({ uid: 'b', gpus: 2, priority: 1 }), jobFact({ uid: 'c', priority: 2 })],
+    says: ['c@acme:n1×1', 'a@acme:n1×1'],
+  },
+  {
     name: 'a run that is booked already does not start again',
     bookings: [booking({ uid: 'job', run: 1 })],
     says: [],
@@ -217,7 +244,50 @@ describe('explain', () => {
   })
 })
 
+describe('a job is not taken for another that differs in', () => {
+  const team = { key: 'team', effect: 'NoSchedule' }
+  const sort = { name: 'n1', labels: { disk: 'slow' }, taints: [team] }
+  const likeable = { tolerations: [{ operator: 'Exists' }], maxPrice: 5 }
+  const providers = [providerFact({ pricesPerGpuHour: { H100: 3 } })]
+  test.each<readonly [string, Partial<JobFact>]>([
+    ['its workers', { workers: 2 }],
+    ['what a worker needs', { perWorker: { gpus: 9, cpuMilli: 0, memoryMiB: 0 } }],
+    ['its models', { models: ['H200'] }],
+    ['the memory of its GPUs', { gpuMemoryMiB: 10 ** 6 }],
+    ['its price', { maxPrice: 1 }],
+    ['its selector of providers', { providerSelector: { region: 'eu' } }],
+    ['its selector of nodes', { nodeSelector: { disk: 'fast' } }],
+    ['its tolerations', { tolerations: [] }],
+    ['the providers that it leaves out', { excludedProviders: ['acme'] }],
+    ['the nodes that it avoids', { avoidNodes: ['acme/n1'] }],
+  ])('%s', (_, change) => {
+    const jobs = [
+      jobFact({ ...likeable, gpus: 8 }),
+      jobFact({ uid: 'odd', priority: 1, ...likeable, gpus: 8, ...change }),
+    ]
+    const engine = engineOf({ providers, nodes: [nodeFact(sort)], jobs: jobs.toReversed() })
+    expect(engine.decide().map(rendered)).toEqual(['job@acme:n1×1'])
+  })
+})
+
 describe('as time goes by', () => {
+  test.each<{ readonly what: string; readonly before: Partial<NodeFact>; readonly after: Partial<NodeFact> }>([
+    { what: 'is labelled', before: {}, after: { labels: { disk: 'fast' } } },
+    { what: 'loses its taint', before: { taints: [{ key: 'team', effect: 'NoSchedule' }] }, after: {} },
+    { what: 'is offered again', before: { withheld: 'Cordoned' }, after: {} },
+    { what: 'gets more memory', before: { memoryMiB: 10 }, after: {} },
+    { what: 'turns out to be another model', before: { model: 'L4' }, after: {} },
+  ])('a job starts when a node $what', ({ before, after }) => {
+    const fast = { disk: 'fast' }
+    const full = nodeFact({ name: 'full', labels: fast, usedByOthers: { gpus: 8, cpuMilli: 0, memoryMiB: 0 } })
+    const node = { labels: 'labels' in after ? {} : fast }
+    const jobs = [jobFact({ nodeSelector: fast, models: ['H100'] })]
+    const engine = engineOf({ nodes: [full, nodeFact({ ...node, ...before })], jobs })
+    expect(engine.decide()).toEqual([])
+    engine.setNode(nodeFact({ ...node, ...after }))
+    expect(engine.decide().map(rendered)).toEqual(['job@acme:n1×1'])
+  })
+
   test('a waiting job starts as soon as a booking ends', () => {
     const engine = engineOf({ bookings: [takes('n1', 8)] })
     expect(engine.decide()).toEqual([])

@@ -22,7 +22,7 @@ export interface ProviderWorld {
   readonly statuses: StatusWriter
   readonly hubUid: string
   readonly clock: Clock
-  readonly suspectAfterMs: number
+  readonly suspectAfterSeconds: number
   /** A heartbeat has been seen: the Provider is to be looked at. */
   readonly wake: (provider: string) => void
 }
@@ -60,7 +60,7 @@ export function providerPorts(world: ProviderWorld): ProviderPorts {
 
   return {
     now: clock.now,
-    suspectAfterMs: world.suspectAfterMs,
+    suspectAfterMs: world.suspectAfterSeconds * 1000,
     read: (name) => {
       const provider = caches.providers.get(name)
       if (!provider) return undefined
@@ -78,7 +78,7 @@ export function providerPorts(world: ProviderWorld): ProviderPorts {
     writeStatus: async (provider, status) => {
       await statuses.write(providers, provider, status)
     },
-    tellEngine: scheduling.setProvider,
+    tellEngine: (fact) => scheduling.setProvider(fact),
     forget,
   }
 }
