@@ -180,10 +180,7 @@ export const gpuJobSchema = z
 export type GpuJobSpec = DeepReadonly<z.output<typeof gpuJobSpecSchema>>
 export type GpuJobStatus = DeepReadonly<z.output<typeof gpuJobStatusSchema>>
 export type GpuJob = KubeObject<'GpuJob', GpuJobSpec, GpuJobStatus>
-export type GpuJobState = GpuJobStatus['state']
 export type Placement = NonNullable<GpuJobStatus['placement']>
-export type NodeShare = Placement['nodes'][number]
-export type PastRun = NonNullable<GpuJobStatus['runs']>[number]
 
 export const gpuJobKind: Kind = {
   kind: 'GpuJob',

@@ -137,9 +137,7 @@ export const gpuRunSchema = z
 export type GpuRunSpec = DeepReadonly<z.output<typeof gpuRunSpecSchema>>
 export type GpuRunStatus = DeepReadonly<z.output<typeof gpuRunStatusSchema>>
 export type GpuRun = KubeObject<'GpuRun', GpuRunSpec, GpuRunStatus>
-export type GpuRunState = NonNullable<GpuRunStatus['state']>
 export type StopReason = NonNullable<GpuRunSpec['stop']>['reason']
-export type WorkerStatus = NonNullable<GpuRunStatus['workers']>[number]
 
 export const gpuRunKind: Kind = {
   kind: 'GpuRun',

@@ -16,11 +16,6 @@ export const PROVIDER_LABEL = 'gpucommons.io/provider'
 export const PROVIDER_UID_LABEL = 'gpucommons.io/provider-uid'
 /** The uid of the hub's namespace kube-system: which hub an object on a provider belongs to. */
 export const HUB_UID_LABEL = 'gpucommons.io/hub-uid'
-/** "true" on a Secret or ConfigMap whose owner lets it leave the hub. */
-export const MAY_TRAVEL_LABEL = 'gpucommons.io/may-travel'
 
 /** A label `key` of a job's template arrives on the provider's pods as this and the key. */
 export const TENANT_LABEL_PREFIX = 'tenant.gpucommons.io/'
-
-/** On the hub, what belongs to the Provider `acme` lies in the namespace `provider-acme`. */
-export const PROVIDER_NAMESPACE_PREFIX = 'provider-'

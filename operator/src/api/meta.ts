@@ -27,8 +27,8 @@ export interface OwnerReference {
   readonly kind: string
   readonly name: string
   readonly uid: string
-  readonly controller?: boolean
-  readonly blockOwnerDeletion?: boolean
+  readonly controller?: boolean | undefined
+  readonly blockOwnerDeletion?: boolean | undefined
 }
 
 /** metav1.Condition: one thing that is true, false or not known yet of the object. */

@@ -101,12 +101,4 @@ export type PodSpec = PodTemplate['spec']
 export type Container = PodSpec['containers'][number]
 /** With `restartPolicy: Always` it is a native sidecar. */
 export type InitContainer = NonNullable<PodSpec['initContainers']>[number]
-export type Volume = NonNullable<PodSpec['volumes']>[number]
-export type VolumeMount = NonNullable<Container['volumeMounts']>[number]
 export type EnvVar = NonNullable<Container['env']>[number]
-export type EnvFromSource = NonNullable<Container['envFrom']>[number]
-export type Resources = NonNullable<Container['resources']>
-export type Probe = NonNullable<Container['livenessProbe']>
-export type Toleration = NonNullable<PodSpec['tolerations']>[number]
-export type SecurityContext = NonNullable<Container['securityContext']>
-export type PodSecurityContext = NonNullable<PodSpec['securityContext']>
