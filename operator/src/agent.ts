@@ -35,7 +35,8 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
   const lease = await takeLease(heartbeat, program.signal)
   metrics.setHolding(true)
   program.log.info({ namespace, identity: config.identity, hubUid }, 'holds the Lease of this provider')
-  const beating = keepLease(heartbeat, lease, program.signal).catch(program.stop)
+  const beating = keepLease(heartbeat, lease, program.signal)
+  beating.catch(program.stop)
 
   program.waitsFor('the lists of runs, nodes, pods and Jobs')
   await ensurePriorityClass(provider)
@@ -43,7 +44,8 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
     agentVersion: packageJson.version,
     kubernetesVersion: await kubernetesVersion(provider),
   })
-  await Promise.all([beating, follow({ config, program, hub, provider, hubUid, namespace })])
+  await follow({ config, program, hub, provider, hubUid, namespace })
+  await heartbeat.release(await beating)
 }
 
 type LeaseHome = { readonly hub: KubeClient; readonly namespace: string }

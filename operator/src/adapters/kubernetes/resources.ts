@@ -56,7 +56,12 @@ export interface Secret extends KubeObject {
 export interface ContainerState {
   readonly waiting?: { readonly reason?: string; readonly message?: string }
   readonly running?: { readonly startedAt?: string }
-  readonly terminated?: { readonly exitCode: number; readonly reason?: string; readonly finishedAt?: string }
+  readonly terminated?: {
+    readonly exitCode: number
+    readonly reason?: string
+    readonly startedAt?: string
+    readonly finishedAt?: string
+  }
 }
 
 export interface ContainerStatus {

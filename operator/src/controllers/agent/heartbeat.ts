@@ -14,6 +14,8 @@ export interface HeartbeatPorts {
   readonly read: () => Promise<LeaseSeen>
   /** Writes holder and time under the resourceVersion; `undefined` where somebody else wrote since. */
   readonly write: (seen: LeaseSeen) => Promise<LeaseSeen | undefined>
+  /** Gives the Lease back, so that the next agent need not wait; no harm where somebody else wrote since. */
+  readonly release: (seen: LeaseSeen) => Promise<void>
   readonly identity: string
   readonly beatMs: number
   readonly clock: Clock
@@ -45,11 +47,11 @@ export async function takeLease(ports: HeartbeatPorts, signal: AbortSignal): Pro
   }
 }
 
-/** Renews until the signal; throws LeaseTaken when another agent has taken over. A hub that does not answer is no reason to end. */
-export async function keepLease(ports: HeartbeatPorts, taken: LeaseSeen, signal: AbortSignal): Promise<void> {
+/** Renews until the signal, then gives the last that it saw of the Lease; throws LeaseTaken when another agent has taken over. A hub that does not answer is no reason to end. */
+export async function keepLease(ports: HeartbeatPorts, taken: LeaseSeen, signal: AbortSignal): Promise<LeaseSeen> {
   let lease = taken
   for (;;) {
-    if (!(await pause(ports, signal, true))) return
+    if (!(await pause(ports, signal, true))) return lease
     try {
       const renewed = await ports.write(lease)
       if (renewed) ports.onRenewed()

@@ -7,6 +7,7 @@ import { toMillis } from '../../api/time.ts'
 import { podRequests } from '../inventory/pod-requests.ts'
 import type { Booking, JobFact, Room } from '../scheduling/facts.ts'
 import { payloadSources } from '../workload/payload.ts'
+import { travellingTolerations } from '../workload/pod-manifest.ts'
 import { isTrue } from './conditions.ts'
 import { initialStatus } from './gpujob-status.ts'
 import { isRunOf, outcomeOf } from './gpurun.ts'
@@ -43,7 +44,7 @@ function jobFact(job: GpuJob): JobFact {
     gpuMemoryMiB: spec.gpus.memory === undefined ? undefined : memoryMiB(spec.gpus.memory),
     providerSelector: spec.placement?.providerSelector ?? {},
     nodeSelector: spec.placement?.nodeSelector ?? {},
-    tolerations: spec.template.spec.tolerations ?? [],
+    tolerations: travellingTolerations(spec.template),
     excludedProviders: status?.excludedProviders ?? [],
   }
 }

@@ -171,7 +171,8 @@ function run(seen: Seen): Decision | undefined {
   if (status?.state === 'Running' && status.reason !== 'NodeLost') return {}
 
   const main = workers.map(({ pod }) => pod.containers[0])
-  if (workers.length < spec.workers || !main.every((container) => container && container.state !== 'Waiting')) return {}
+  const run = workers.every(({ pod }, i) => pod.phase !== 'Pending' && main[i] && main[i].state !== 'Waiting')
+  if (workers.length < spec.workers || !run) return {}
   return {
     status: {
       ...statusWithout(status, 'reason', 'message'),
@@ -209,12 +210,14 @@ function intend(seen: Seen, reason: string, message: string): Decision {
 function over(seen: Seen, { state, reason, message, exitCode }: Ending): Decision {
   const { run, workers } = seen
   const cleaned = run.spec.stop && !ourJob(seen) ? { cleanedAt: toTime(seen.now) } : {}
+  const startedAt = run.status?.startedAt ?? latest(workers.map(({ pod }) => pod.containers[0]?.startedAt))
   return {
     status: {
       ...run.status,
       ...observed(seen),
       ...(workers.length > 0 ? { workers: placesOf(workers) } : {}),
       ...(exitCode === undefined ? {} : { exitCode }),
+      ...(startedAt === undefined ? {} : { startedAt }),
       state,
       reason,
       message: cut(message),

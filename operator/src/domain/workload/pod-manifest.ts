@@ -1,7 +1,7 @@
 // The pod of one worker: the tenant's template, tightened, pinned and given its place in the gang.
 import type { GpuRun } from '../../api/gpurun.ts'
 import { RUN_UID_LABEL } from '../../api/labels.ts'
-import type { Container, EnvVar, InitContainer } from '../../api/template.ts'
+import type { Container, EnvVar, InitContainer, PodTemplate } from '../../api/template.ts'
 import { GPU_RESOURCE } from '../../api/template-containers.ts'
 import type { ProviderContext } from './job-manifest.ts'
 
@@ -39,10 +39,7 @@ export function podSpec(run: GpuRun, context: ProviderContext): PodManifestSpec 
     priorityClassName,
     ...(run.spec.workers > 1 ? { subdomain: run.metadata.name } : {}),
     ...pins(run),
-    tolerations: [
-      { key: GPU_RESOURCE, operator: 'Exists' },
-      ...(spec.tolerations ?? []).filter(({ key }) => key === GPU_RESOURCE),
-    ],
+    tolerations: [{ key: GPU_RESOURCE, operator: 'Exists' }, ...travellingTolerations(run.spec.template)],
     securityContext: { ...spec.securityContext, seccompProfile: { type: 'RuntimeDefault' } },
     ...(spec.terminationGracePeriodSeconds === undefined
       ? {}
@@ -53,6 +50,11 @@ export function podSpec(run: GpuRun, context: ProviderContext): PodManifestSpec 
     containers,
     ...(volumes.length > 0 ? { volumes } : {}),
   }
+}
+
+/** Other keys are the owner's to allow, and no owner has rules yet. */
+export function travellingTolerations({ spec }: PodTemplate): NonNullable<PodTemplate['spec']['tolerations']> {
+  return (spec.tolerations ?? []).filter(({ key }) => key === GPU_RESOURCE)
 }
 
 /** The one with a GPU limit, else the first: it gets the GPUs, and its exit code decides. */
@@ -115,7 +117,7 @@ function sideManifest(container: Container | InitContainer, env: readonly EnvVar
   return {
     ...container,
     ...tightened(container),
-    env: merged(container.env, [...env, { name: 'NVIDIA_VISIBLE_DEVICES', value: 'void' }]),
+    env: merged(container.env, [...env, { name: visibleDevices, value: 'void' }]),
   }
 }
 
@@ -131,9 +133,12 @@ function tightened({ securityContext }: Container | InitContainer): Record<strin
   }
 }
 
+/** The device plugin sets it; a value from the template would win over that, and `all` would show every GPU of the node. */
+const visibleDevices = 'NVIDIA_VISIBLE_DEVICES'
+
 /** Ours first, so that the tenant's variables may refer to them with $(RANK); a name of ours is ours alone. */
 function merged(tenant: readonly EnvVar[] | undefined, ours: readonly EnvVar[]): EnvVar[] {
-  const names = new Set(ours.map(({ name }) => name))
+  const names = new Set([visibleDevices, ...ours.map(({ name }) => name)])
   return [...ours, ...(tenant ?? []).filter(({ name }) => !names.has(name))]
 }
 

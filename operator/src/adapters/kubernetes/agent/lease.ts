@@ -24,7 +24,12 @@ export async function readHubUid({ hub, namespace }: Pick<AgentLease, 'hub' | 'n
   return uid
 }
 
-export function leasePorts({ hub, namespace, identity, now }: AgentLease): Pick<HeartbeatPorts, 'read' | 'write'> {
+export function leasePorts({
+  hub,
+  namespace,
+  identity,
+  now,
+}: AgentLease): Pick<HeartbeatPorts, 'read' | 'write' | 'release'> {
   return {
     read: async () => seenOf(await readLease(hub, namespace)),
     write: async ({ resourceVersion, holder, durationSeconds }) => {
@@ -39,6 +44,14 @@ export function leasePorts({ hub, namespace, identity, now }: AgentLease): Pick<
       } catch (error) {
         if (isConflict(error)) return undefined
         throw error
+      }
+    },
+    release: async ({ resourceVersion }) => {
+      const patch = { metadata: { resourceVersion }, spec: { holderIdentity: null } }
+      try {
+        await hub.mergePatch(leases, { ref: { name, namespace }, patch })
+      } catch (error) {
+        if (!isConflict(error)) throw error
       }
     },
   }

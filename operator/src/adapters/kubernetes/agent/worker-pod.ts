@@ -36,7 +36,7 @@ function containerSeen({ name, state }: ContainerStatus): ContainerSeen {
     reason: terminated?.reason ?? waiting?.reason,
     message: waiting?.message,
     exitCode: terminated?.exitCode,
-    startedAt: running?.startedAt,
+    startedAt: running?.startedAt ?? terminated?.startedAt,
     finishedAt: terminated?.finishedAt,
   }
 }
