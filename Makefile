@@ -22,6 +22,10 @@ test: setup ## verify, and every suite on real control planes: about ten minutes
 demo: setup ## a hub and three provider clusters run the jobs of crds/examples; ONCE=1 ends when they are done
 	@node test/demo.ts
 
+.PHONY: bench
+bench: setup ## how fast it is, in numbers
+	@node test/bench/main.ts
+
 .PHONY: clean
 clean: ## remove what was made in this folder; the tools in the cache stay
 	rm -rf node_modules dist .federation .results
