@@ -33,18 +33,25 @@ export interface Child extends AsyncDisposable {
   readonly failure: (what: string) => Promise<Error>
 }
 
+/** Whoever lost its parent before the kernel was asked to watch it would not hear of it. Seen on a busy machine. */
+const unlessOrphaned = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
+
 /** Starts a program in a session of its own, so that Ctrl-C reaches us first and the order of stopping is ours. */
 export async function startChild(options: ChildOptions): Promise<Child> {
   const { name, command, args, log, env } = options
   const file = openSync(log, 'a')
   const before = fstatSync(file).size
   // The kernel kills it when the thread that started it ends: that holds for SIGKILL, a crash and process.exit() alike,
-  // where no handler of ours would run. setpriv belongs to util-linux and becomes the program, so the pid is its own.
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', command, ...args], {
-    detached: true,
-    stdio: ['ignore', file, file],
-    env: { ...process.env, ...env },
-  })
+  // where no handler of ours would run. setpriv (util-linux) and the shell become the program, so the pid is its own.
+  const child = spawn(
+    'setpriv',
+    ['--pdeathsig', 'KILL', '--', 'sh', '-c', unlessOrphaned, `${process.pid}`, command, ...args],
+    {
+      detached: true,
+      stdio: ['ignore', file, file],
+      env: { ...process.env, ...env },
+    },
+  )
   closeSync(file)
   let ended: string | undefined
   let told = false

@@ -37,7 +37,12 @@ export async function startKwok(
     log: join(dir, 'kwok.log'),
     onUnexpectedEnd: (how) => report(`${name}: kwok ended by itself with ${how}, see kwok.log in ${dir}`),
   })
-  await watching(child, signal)
+  try {
+    await watching(child, signal)
+  } catch (error) {
+    await child.kill()
+    throw error
+  }
   return { stop: () => child.kill(), [Symbol.asyncDispose]: () => child.kill() }
 }
 

@@ -1,13 +1,13 @@
 /** Our own programs, started as they are in production: another Node, its flags, its /readyz. */
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type Child, startChild, waitUntil } from './child.ts'
 import { onFreePorts } from './ports.ts'
 
 export interface ProgramOptions {
   /** In messages, and of its log `<name>.log`. */
   readonly name: string
-  /** TypeScript file, from the root of the repository. */
+  /** Its file, from the root of the repository. */
   readonly main: string
   /** Its flags; `--http-address` is added. */
   readonly args: readonly string[]
@@ -40,7 +40,7 @@ export async function startProgram(options: ProgramOptions, signal?: AbortSignal
     const child = await startChild({
       name,
       command: process.execPath,
-      args: [...(options.nodeArgs ?? []), join(root, options.main), ...options.args, '--http-address', address],
+      args: [...(options.nodeArgs ?? []), resolve(root, options.main), ...options.args, '--http-address', address],
       log,
       ...(options.env ? { env: options.env } : {}),
       onUnexpectedEnd: (how) => report(`${name} ended by itself with ${how}, see ${log}`),
