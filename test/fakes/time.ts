@@ -55,6 +55,7 @@ export function fakeTime(startedAt: number | string = '2026-01-01T00:00:00Z'): F
   }
 
   async function advance(ms: number): Promise<void> {
+    await turn() // What has just been done may set timers.
     const until = boot + ms
     for (let timer = next(); timer && timer.at <= until; timer = next()) await fireNext(timer)
     boot = Math.max(boot, until)
@@ -62,6 +63,7 @@ export function fakeTime(startedAt: number | string = '2026-01-01T00:00:00Z'): F
   }
 
   async function advanceToNext(): Promise<void> {
+    await turn()
     const timer = next()
     if (!timer) throw new Error('no timer is set')
     await fireNext(timer)

@@ -1,5 +1,5 @@
 // A client for one real API server.
-import { type Dispatcher, Pool } from 'undici'
+import { Pool } from 'undici'
 import {
   type DeleteOptions,
   type Draft,
@@ -17,7 +17,7 @@ import {
   type WatchOptions,
   type WriteOptions,
 } from './client.ts'
-import { apiError, isConflict, isNotFound } from './errors.ts'
+import { ApiError, apiError, isConflict, isNotFound } from './errors.ts'
 import { type Answer, exchange } from './exchange.ts'
 import { type Access, accessInCluster, accessOfKubeconfig } from './kubeconfig.ts'
 import { keyOf } from './store.ts'
@@ -117,18 +117,17 @@ function clientOf(access: Access, options: ConnectOptions): KubeClient {
   ): AsyncGenerator<readonly WatchEvent<T>[], void, undefined> {
     const what = `WATCH ${resource.plural}${asked.namespace ? ` ${asked.namespace}` : ''}`
     const path = `${prefix}${pathOf(resource, asked)}${watchQuery(asked)}`
-    const headers = await headersFor()
-    let response: Dispatcher.ResponseData
     try {
-      response = await watchPool.request({ method: 'GET', path, headers, signal: signal ?? null })
+      const headers = await headersFor()
+      const response = await watchPool.request({ method: 'GET', path, headers, signal: signal ?? null })
+      if (response.statusCode !== 200) {
+        const body = await response.body.text()
+        throw apiError(what, { status: response.statusCode, body, retryAfter: response.headers['retry-after'] })
+      }
+      yield* watchEvents<T>(response.body, what)
     } catch (error) {
-      throw new Error(what, { cause: error })
+      throw error instanceof ApiError ? error : new Error(what, { cause: error })
     }
-    if (response.statusCode !== 200) {
-      const body = await response.body.text()
-      throw apiError(what, { status: response.statusCode, body, retryAfter: response.headers['retry-after'] })
-    }
-    yield* watchEvents<T>(response.body, what)
   }
 
   return {
