@@ -2,7 +2,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { GpuRunReason } from '../../api/conditions.ts'
 import type { GpuRun, GpuRunStatus } from '../../api/gpurun.ts'
-import { decide, type Effect, type Seen } from '../../domain/lifecycle/gpurun-steps.ts'
+import type { Seen } from '../../domain/lifecycle/gpurun-seen.ts'
+import { decide, type Effect } from '../../domain/lifecycle/gpurun-steps.ts'
 import { type Reconcile, settled } from '../work-queue.ts'
 
 /** The provider's API server does not take what the run asks for, and asking again would not help. */

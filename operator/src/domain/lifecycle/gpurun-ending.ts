@@ -1,6 +1,6 @@
 // How a run ended, told from its pods and from the Job's own condition.
 import type { GpuRun, GpuRunStatus } from '../../api/gpurun.ts'
-import type { ProviderJob, Seen } from './gpurun-steps.ts'
+import type { ProviderJob, Seen } from './gpurun-seen.ts'
 import type { WorkerRecord } from './worker-records.ts'
 
 export interface Ending {

@@ -3,33 +3,8 @@ import type { GpuRun, GpuRunStatus } from '../../api/gpurun.ts'
 import { toMillis, toTime } from '../../api/time.ts'
 import { outcomeOf } from './gpurun.ts'
 import { type Ending, ending, intentOf, waitsForEver } from './gpurun-ending.ts'
-import { hasEnded, type NodeSeen, overIn, type WorkerRecord } from './worker-records.ts'
-
-/** The Job of a run, cut down to what is used. */
-export interface ProviderJob {
-  readonly uid: string
-  /** The run it was made for; `undefined`: not one of ours. */
-  readonly runUid: string | undefined
-  readonly createdMs: number
-  readonly deleting: boolean
-  /** Reason and message of the condition Failed or FailureTarget, where it is true. */
-  readonly failed: { readonly reason: string; readonly message: string } | undefined
-}
-
-/** All that one pass knows. */
-export interface Seen {
-  readonly run: GpuRun
-  /** The object that has the run's name in the tenant's namespace, whoever made it. */
-  readonly job: ProviderJob | undefined
-  /** Whether the gang's headless Service is there and ours. */
-  readonly service: 'Ours' | 'Foreign' | 'Absent'
-  readonly workers: readonly WorkerRecord[]
-  readonly node: (name: string) => NodeSeen | undefined
-  /** Wall clock, milliseconds. */
-  readonly now: number
-  /** Boot clock, milliseconds. */
-  readonly boot: number
-}
+import type { ProviderJob, Seen } from './gpurun-seen.ts'
+import { hasEnded, overIn, type WorkerRecord } from './worker-records.ts'
 
 export type Effect =
   | { readonly do: 'createJob' }

@@ -22,6 +22,8 @@ export interface WorkerPod {
 
 export interface ContainerSeen {
   readonly name: string
+  /** A sidecar is an init container that runs beside the others: only a plain one that fails ends the pod. */
+  readonly role: 'Container' | 'Init' | 'Sidecar'
   readonly state: 'Waiting' | 'Running' | 'Terminated'
   /** Why it waits or ended. */
   readonly reason: string | undefined
@@ -63,18 +65,28 @@ export class WorkerRecords {
     return [...(this.#byRun.get(runUid)?.values() ?? [])]
   }
 
+  /** The runs that have had a worker on this node: all of them may change when the node does. */
+  runsOn(node: string): readonly string[] {
+    const hasWorkerThere = (pods: ReadonlyMap<string, WorkerRecord>) => pods.values().some(({ pod }) => pod.node === node)
+    return [...this.#byRun].filter(([, pods]) => hasWorkerThere(pods)).map(([runUid]) => runUid)
+  }
+
   /** Once the run's end is written down, nothing more is asked about it. */
   forget(runUid: string): void {
     this.#byRun.delete(runUid)
   }
 }
 
-/** Whether the kubelet said that every container of the pod has ended, or that none was ever started. */
-export function hasEnded(pod: WorkerPod): boolean {
-  if (pod.phase !== 'Succeeded' && pod.phase !== 'Failed') return false
-  if (pod.containers.some(({ state }) => state === 'Running')) return false
-  // PodGC writes "Failed" for nodes that do not answer: that is an opinion of the control plane, not of the kubelet.
-  return pod.disruption !== 'DeletionByPodGC' || pod.containers.some(({ state }) => state === 'Terminated')
+/** Whether the kubelet said that every container of the pod has ended, or that none will ever start. */
+export function hasEnded({ phase, containers, reason, disruption }: WorkerPod): boolean {
+  if (phase !== 'Succeeded' && phase !== 'Failed') return false
+  if (containers.some(({ state }) => state === 'Running')) return false
+  if (phase === 'Succeeded' || (containers.length > 0 && containers.every(({ state }) => state === 'Terminated'))) return true
+  // PodGC writes "Failed" for nodes that do not answer, and not always with its condition: what is only the control
+  // plane's opinion never has a reason of the kubelet, nor an init container that failed.
+  const initFailed = containers.some(({ role, exitCode }) => role === 'Init' && exitCode !== undefined && exitCode !== 0)
+  const refusedByKubelet = reason !== undefined && reason !== 'NodeLost' && disruption !== 'DeletionByPodGC'
+  return initFailed || refusedByKubelet
 }
 
 export interface NodeSeen {

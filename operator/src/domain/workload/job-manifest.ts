@@ -3,14 +3,7 @@
 import type { GpuRun } from '../../api/gpurun.ts'
 import { RUN_UID_LABEL, TENANT_LABEL_PREFIX } from '../../api/labels.ts'
 import { runLabels } from './labels.ts'
-import { type PodManifestSpec, podSpec } from './pod-manifest.ts'
-
-export interface ProviderContext {
-  /** The tenant's namespace on the provider. */
-  readonly namespace: string
-  readonly hubUid: string
-  readonly provider: string
-}
+import { type PodManifestSpec, type ProviderContext, podSpec } from './pod-manifest.ts'
 
 export interface JobManifest {
   readonly apiVersion: 'batch/v1'

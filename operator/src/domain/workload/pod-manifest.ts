@@ -3,7 +3,13 @@ import type { GpuRun } from '../../api/gpurun.ts'
 import { RUN_UID_LABEL } from '../../api/labels.ts'
 import type { Container, EnvVar, InitContainer, PodTemplate } from '../../api/template.ts'
 import { GPU_RESOURCE } from '../../api/template-containers.ts'
-import type { ProviderContext } from './job-manifest.ts'
+
+export interface ProviderContext {
+  /** The tenant's namespace on the provider. */
+  readonly namespace: string
+  readonly hubUid: string
+  readonly provider: string
+}
 
 /** Pods of the federation: lower than the owner's own, and they push nobody out. */
 export const priorityClassName = 'gpu-commons-federated'

@@ -1,0 +1,29 @@
+// All that one pass over a GpuRun knows of the run, its Job and its pods.
+import type { GpuRun } from '../../api/gpurun.ts'
+import type { NodeSeen, WorkerRecord } from './worker-records.ts'
+
+/** The Job of a run, cut down to what is used. */
+export interface ProviderJob {
+  readonly uid: string
+  /** The run it was made for; `undefined`: not one of ours. */
+  readonly runUid: string | undefined
+  readonly createdMs: number
+  readonly deleting: boolean
+  /** Reason and message of the condition Failed or FailureTarget, where it is true. */
+  readonly failed: { readonly reason: string; readonly message: string } | undefined
+}
+
+/** All that one pass knows. */
+export interface Seen {
+  readonly run: GpuRun
+  /** The object that has the run's name in the tenant's namespace, whoever made it. */
+  readonly job: ProviderJob | undefined
+  /** Whether the gang's headless Service is there and ours. */
+  readonly service: 'Ours' | 'Foreign' | 'Absent'
+  readonly workers: readonly WorkerRecord[]
+  readonly node: (name: string) => NodeSeen | undefined
+  /** Wall clock, milliseconds. */
+  readonly now: number
+  /** Boot clock, milliseconds. */
+  readonly boot: number
+}
