@@ -1,0 +1,38 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+/** What a bench prints, as one line of JSON. */
+export interface Figures {
+  readonly bench: string
+  /** Whether every bar is met. */
+  readonly ok: boolean
+  readonly [figure: string]: unknown
+}
+
+/** The bytes that what is built keeps on the heap. */
+export function heapBytes(build: () => unknown): number {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
+  const before = process.memoryUsage().heapUsed
+  const built = build()
+  collect()
+  const bytes = process.memoryUsage().heapUsed - before
+  return built === undefined ? 0 : bytes
+}
+
+/** A generator of numbers from 0 up to 1 (mulberry32), the same for the same seed. */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+/** The value that a share of the values does not exceed. */
+export function quantile(values: readonly number[], share: number): number {
+  return values.toSorted((a, b) => a - b)[Math.ceil(values.length * share) - 1] ?? 0
+}

@@ -1,0 +1,18 @@
+// npm run bench -- NAME: runs one bench and prints one line of JSON; exit 1 where it misses a bar.
+import { engineBench } from './engine.ts'
+import type { Figures } from './figures.ts'
+
+const benches: Readonly<Record<string, () => Figures | Promise<Figures>>> = {
+  engine: engineBench,
+}
+
+const [name = ''] = process.argv.slice(2)
+const bench = Object.hasOwn(benches, name) ? benches[name] : undefined
+if (bench) {
+  const figures = await bench()
+  console.log(JSON.stringify(figures))
+  process.exitCode = figures.ok ? 0 : 1
+} else {
+  console.error(`There is no bench ${JSON.stringify(name)}. Run: npm run bench -- ${Object.keys(benches).join('|')}`)
+  process.exitCode = 2
+}
