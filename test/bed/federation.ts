@@ -102,8 +102,8 @@ async function startProvider(site: Site, { name, region }: ReturnType<typeof pro
   return { name, region, controlPlane }
 }
 
-/** Waits until all have ended: one that were still starting when its bed is cleared would be left running. */
-async function allOrNone(starting: readonly Promise<unknown>[], cancel: AbortController): Promise<void> {
+/** Waits until all have ended: one that still starts while its bed is cleared would be left running. */
+export async function allOrNone(starting: readonly Promise<unknown>[], cancel: AbortController): Promise<void> {
   for (const one of starting) one.catch((reason: unknown) => cancel.abort(reason))
   await Promise.allSettled(starting)
   await Promise.all(starting)

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { waitUntil } from './child.ts'
 import type { ControlPlane } from './control-plane.ts'
-import type { BedProvider, Federation } from './federation.ts'
+import { allOrNone, type BedProvider, type Federation } from './federation.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 import { type Program, startProgram } from './program.ts'
 
@@ -47,18 +47,30 @@ export async function startOperator(
     await startProgram({ ...common, name: 'hub', main: 'operator/src/hub.ts', args: hubFlags }, signal),
   )
   report(`hub operator is ready: ${hubProgram.url}/metrics`)
-  const agents = new Map<string, Program>()
-  for (const { name, controlPlane } of providers) {
-    const hubKubeconfig = join(dir, `agent-${name}.kubeconfig`)
-    await agentKubeconfig(hub, { provider: name, file: hubKubeconfig, report }, signal)
-    const files = ['--hub-kubeconfig', hubKubeconfig, '--kubeconfig', controlPlane.kubeconfigOf('operator')]
-    const args = ['--provider', name, ...files, ...agentArgs]
-    const agent = { ...common, name: `agent-${name}`, main: 'operator/src/agent.ts', args }
-    agents.set(name, parts.use(await startProgram(agent, signal)))
-    report(`agent of ${name} is ready: ${agents.get(name)?.url}/metrics`)
+  const cancel = new AbortController()
+  const until = signal ? AbortSignal.any([signal, cancel.signal]) : cancel.signal
+  const startAgent = async (provider: BedProvider): Promise<[string, Program]> => {
+    const options = await agentOptions(federation, provider, until)
+    const agent = parts.use(await startProgram({ ...common, ...options, args: [...options.args, ...agentArgs] }, until))
+    report(`agent of ${provider.name} is ready: ${agent.url}/metrics`)
+    return [provider.name, agent]
   }
+  const agents = providers.map(startAgent)
+  await allOrNone(agents, cancel)
   const held = parts.move()
-  return { hub: hubProgram, agents, [Symbol.asyncDispose]: () => held.disposeAsync() }
+  return {
+    hub: hubProgram,
+    agents: new Map(await Promise.all(agents)),
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  }
+}
+
+/** How the agent of a provider is started, once the hub lets it in. */
+async function agentOptions({ hub, dir }: Federation, { name, controlPlane }: BedProvider, until: AbortSignal) {
+  const hubKubeconfig = join(dir, `agent-${name}.kubeconfig`)
+  await agentKubeconfig(hub, { provider: name, file: hubKubeconfig }, until)
+  const kubeconfigs = ['--hub-kubeconfig', hubKubeconfig, '--kubeconfig', controlPlane.kubeconfigOf('operator')]
+  return { name: `agent-${name}`, main: 'operator/src/agent.ts', args: ['--provider', name, ...kubeconfigs] }
 }
 
 function list(items: readonly object[]): object {
