@@ -47,21 +47,12 @@ test.each([
   expect(offer(node)).toEqual(offers)
 })
 
-test('a provider with mixed machines has four whole H100 nodes, and names, racks and zones', () => {
-  const nodes = mixedNodes(9, { prefix: 'acme', region: 'eu-west' })
-  expect(nodes.map(({ metadata }) => metadata.labels[label('gpu.product')]?.split('-')[1])).toEqual([
-    'H100',
-    'H100',
-    'H100',
-    'H100',
-    'A100',
-    'L40S',
-    'GeForce',
-    'T4',
-    'H100',
-  ])
-  expect(nodes[8]?.metadata).toMatchObject({
-    name: 'acme-8',
-    labels: { 'topology.kubernetes.io/zone': 'eu-west-1', 'topology.gpucommons.io/rack': 'rack-3' },
+test('a provider with mixed machines has four whole H100 nodes first, and names, racks and zones', () => {
+  const nodes = mixedNodes(10, { prefix: 'acme', region: 'eu-west' })
+  const cards = nodes.map(({ metadata }) => metadata.labels[label('gpu.product')]?.split('-')[1])
+  expect(cards.join(' ')).toBe('H100 H100 H100 H100 L40S L40S A100 GeForce T4 H100')
+  expect(nodes[9]?.metadata).toMatchObject({
+    name: 'acme-9',
+    labels: { 'topology.kubernetes.io/zone': 'eu-west-2', 'topology.gpucommons.io/rack': 'rack-3' },
   })
 })

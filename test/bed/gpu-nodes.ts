@@ -214,13 +214,15 @@ export function mixedNodes(
   })
 }
 
+/** Eight of them take all of `crds/examples/`: the gang of 4 × 8, and the even one over two nodes of four. */
 const mix: readonly [Omit<GpuNodeOptions, 'name'>, ...Omit<GpuNodeOptions, 'name'>[]] = [
   { card: 'H100', gpus: 8 },
   { card: 'H100', gpus: 8 },
   { card: 'H100', gpus: 8 },
   { card: 'H100', gpus: 8 },
-  { card: 'A100-80GB', gpus: 8, tainted: true },
   { card: 'L40S', gpus: 4 },
+  { card: 'L40S', gpus: 4 },
+  { card: 'A100-80GB', gpus: 8, tainted: true },
   { card: 'RTX4090', gpus: 2 },
   { card: 'T4', gpus: 1 },
 ]
