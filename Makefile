@@ -23,8 +23,8 @@ demo: setup ## a hub and three provider clusters run the jobs of crds/examples; 
 	@node test/demo.ts
 
 .PHONY: bench
-bench: setup ## how fast it is, in numbers
-	@node test/bench/main.ts
+bench: setup ## how fast it is, as one line of JSON; NAME=engine
+	@node test/bench/main.ts $(or $(NAME),engine)
 
 .PHONY: clean
 clean: ## remove what was made in this folder; the tools in the cache stay
