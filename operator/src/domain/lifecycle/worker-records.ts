@@ -1,4 +1,6 @@
 // What became of each pod of a run, kept beyond the pod itself: a vanished pod proves nothing.
+import type { GpuRun } from '../../api/gpurun.ts'
+import { outcomeOf } from './gpurun.ts'
 
 /** A pod of ours as the watch delivers it, cut down to what is used. */
 export interface WorkerPod {
@@ -47,6 +49,16 @@ export interface WorkerRecord {
  */
 export const vanishedSettleMs = 60_000
 
+const unseen = {
+  name: '',
+  phase: 'Unknown',
+  deleting: true,
+  reason: undefined,
+  message: undefined,
+  disruption: undefined,
+  containers: [],
+} as const
+
 /** All that the agent has seen of the pods of the runs; fed by the pod watch, in its order. */
 export class WorkerRecords {
   readonly #byRun = new Map<string, Map<string, WorkerRecord>>()
@@ -65,9 +77,20 @@ export class WorkerRecords {
     return [...(this.#byRun.get(runUid)?.values() ?? [])]
   }
 
+  /** Tells of the workers that ran when the status was written and whose pods went while nobody looked: that they went proves nothing. */
+  missed(run: GpuRun, bootMs: number): void {
+    if (outcomeOf(run) !== undefined) return
+    const runUid = run.metadata.uid
+    const known = new Set(this.of(runUid).map(({ pod }) => pod.index))
+    for (const { index, node } of run.status?.workers ?? []) {
+      if (!known.has(index)) this.gone({ ...unseen, uid: `${runUid}/${index}`, runUid, index, node }, bootMs)
+    }
+  }
+
   /** The runs that have had a worker on this node: all of them may change when the node does. */
   runsOn(node: string): readonly string[] {
-    const hasWorkerThere = (pods: ReadonlyMap<string, WorkerRecord>) => pods.values().some(({ pod }) => pod.node === node)
+    const hasWorkerThere = (pods: ReadonlyMap<string, WorkerRecord>) =>
+      pods.values().some(({ pod }) => pod.node === node)
     return [...this.#byRun].filter(([, pods]) => hasWorkerThere(pods)).map(([runUid]) => runUid)
   }
 
@@ -81,10 +104,13 @@ export class WorkerRecords {
 export function hasEnded({ phase, containers, reason, disruption }: WorkerPod): boolean {
   if (phase !== 'Succeeded' && phase !== 'Failed') return false
   if (containers.some(({ state }) => state === 'Running')) return false
-  if (phase === 'Succeeded' || (containers.length > 0 && containers.every(({ state }) => state === 'Terminated'))) return true
+  if (phase === 'Succeeded' || (containers.length > 0 && containers.every(({ state }) => state === 'Terminated')))
+    return true
   // PodGC writes "Failed" for nodes that do not answer, and not always with its condition: what is only the control
   // plane's opinion never has a reason of the kubelet, nor an init container that failed.
-  const initFailed = containers.some(({ role, exitCode }) => role === 'Init' && exitCode !== undefined && exitCode !== 0)
+  const initFailed = containers.some(
+    ({ role, exitCode }) => role === 'Init' && exitCode !== undefined && exitCode !== 0,
+  )
   const refusedByKubelet = reason !== undefined && reason !== 'NodeLost' && disruption !== 'DeletionByPodGC'
   return initFailed || refusedByKubelet
 }
@@ -93,11 +119,6 @@ export interface NodeSeen {
   readonly ready: boolean
   /** Boot clock, milliseconds, of the moment since when it is Ready without a break, as far as we saw. */
   readonly readySince: number
-}
-
-/** Whether no container of this pod can be running any more. */
-export function isOver(record: WorkerRecord, node: NodeSeen | undefined, bootMs: number): boolean {
-  return overIn(record, node, bootMs) === 0
 }
 
 /** Milliseconds until the pod counts as over by what is known now; `undefined` while that cannot be foreseen. */

@@ -50,11 +50,12 @@ export function wireAgent(
   nodes.subscribe(({ key, object, previous }) => {
     queues.nodes.add(key)
     if (object.ready === previous?.ready) return
-    for (const { ours } of pods.by('node', key)) wakeRun(ours?.runUid)
+    for (const runUid of records.runsOn(key)) wakeRun(runUid) // Also those whose pods are gone and that wait for this node.
   })
   claims.subscribe(({ object }) => queues.nodes.add(object.metadata.name))
 
   for (const { ours } of pods.values()) if (ours) records.seen(ours)
+  for (const run of runs.values()) records.missed(run, boot())
   for (const key of runs.keys()) queues.runs.add(key)
   for (const key of nodes.keys()) queues.nodes.add(key)
   // A node that is gone since the last start left its claim behind.

@@ -10,6 +10,9 @@ export function workerPod({ metadata, spec, status }: Pod): WorkerPod {
   const index = metadata.annotations?.[indexAnnotation] ?? metadata.labels?.[indexAnnotation]
   const disruption = status?.conditions?.find(({ type, status: is }) => type === 'DisruptionTarget' && is === 'True')
   const main = spec.containers.find(({ resources }) => resources?.limits?.[GPU_RESOURCE] !== undefined)?.name
+  const sidecars = new Set(
+    spec.initContainers?.filter(({ restartPolicy }) => restartPolicy === 'Always').map(({ name }) => name),
+  )
   const reported = [...(status?.containerStatuses ?? [])].toSorted(
     (a, b) => Number(b.name === main) - Number(a.name === main),
   )
@@ -24,14 +27,20 @@ export function workerPod({ metadata, spec, status }: Pod): WorkerPod {
     reason: status?.reason,
     message: status?.message,
     disruption: disruption?.reason ?? (disruption && 'Disrupted'),
-    containers: [...reported, ...(status?.initContainerStatuses ?? [])].map(containerSeen),
+    containers: [
+      ...reported.map((one) => containerSeen(one, 'Container')),
+      ...(status?.initContainerStatuses ?? []).map((one) =>
+        containerSeen(one, sidecars.has(one.name) ? 'Sidecar' : 'Init'),
+      ),
+    ],
   }
 }
 
-function containerSeen({ name, state }: ContainerStatus): ContainerSeen {
+function containerSeen({ name, state }: ContainerStatus, role: ContainerSeen['role']): ContainerSeen {
   const { waiting, running, terminated } = state ?? {}
   return {
     name,
+    role,
     state: terminated ? 'Terminated' : running ? 'Running' : 'Waiting',
     reason: terminated?.reason ?? waiting?.reason,
     message: waiting?.message,
