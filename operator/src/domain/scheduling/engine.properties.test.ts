@@ -195,7 +195,7 @@ describe('the engine', () => {
           expect(decided.map((each) => rendered({ ...each, key: '' }))).toEqual(expected.map(rendered))
         })
       }),
-      { numRuns: 1500 },
+      { numRuns: 800 },
     )
   })
 
@@ -215,7 +215,7 @@ describe('the engine', () => {
           }
         })
       }),
-      { numRuns: 1500 },
+      { numRuns: 800 },
     )
   })
 
@@ -229,7 +229,7 @@ describe('the engine', () => {
           expect(reasons?.reduce((sum, { count }) => sum + count, 0)).toBe(ledger.nodes.size)
         }
       }),
-      { numRuns: 1500 },
+      { numRuns: 800 },
     )
   })
 
@@ -255,7 +255,7 @@ describe('the engine', () => {
         expect(other.decide()).toEqual(decided)
         expect(again.decide()).toEqual(decided)
       }),
-      { numRuns: 1500 },
+      { numRuns: 800 },
     )
   })
 
@@ -277,7 +277,7 @@ describe('the engine', () => {
           expect(waiting.filter((each) => engine.explain(each.uid)?.verdict === 'Waits')).toEqual([])
         },
       ),
-      { numRuns: 1500 },
+      { numRuns: 800 },
     )
   })
 })

@@ -112,13 +112,19 @@ function bestOf(
     candidate.cost = leastCost(candidate, shares)
     candidate.found = undefined
   }
-  for (;;) {
-    let best: Candidate | undefined
-    for (const candidate of candidates) if (!best || isBetter(candidate, best)) best = candidate
-    if (!best || best.cost === Infinity) return undefined
-    if (best.found) return { provider: best.stock.provider, spots: best.found }
+  let best = leader(candidates)
+  while (best && best.cost < Infinity && !best.found) {
+    const bound = best.cost
     search(best, shares)
+    if (best.cost > bound) best = leader(candidates)
   }
+  return best?.found && { provider: best.stock.provider, spots: best.found }
+}
+
+function leader(candidates: readonly Candidate[]): Candidate | undefined {
+  let best: Candidate | undefined
+  for (const candidate of candidates) if (!best || isBetter(candidate, best)) best = candidate
+  return best
 }
 
 /** On equal terms the earlier one stays. */
