@@ -116,7 +116,7 @@ export function quantity() {
     rules(
       { rule: `type(self) == int ? self >= 0 : self.matches('${QUANTITY}')`, message: NO_QUANTITY },
       {
-        rule: `type(self) == int || !isQuantity(self) || quantity(self).compareTo(quantity('${MOST_BYTES}')) <= 0`,
+        rule: `type(self) == int ? self <= ${2 ** 50} : !isQuantity(self) || quantity(self).compareTo(quantity('${MOST_BYTES}')) <= 0`,
         message: `must not be more than ${MOST_BYTES}`,
       },
     ),

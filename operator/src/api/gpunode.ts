@@ -4,6 +4,9 @@ import { gpuModel, labelMap, listAtomic, objectName, rules, writtenQuantity } fr
 import { AGE, type Kind } from './kind.ts'
 import { conditionsSchema, type DeepReadonly, type KubeObject } from './meta.ts'
 
+/** A thousand times it is still a whole number in JavaScript. */
+const MOST_CPU = '100k'
+
 const device = z
   .object({
     source: z.enum(['DevicePlugin', 'DRA']),
@@ -26,9 +29,13 @@ const taint = z.object({
 export const gpuNodeSpecSchema = z
   .object({
     node: objectName().describe("The node's name in the provider's cluster."),
-    allocatable: z.object({ cpu: writtenQuantity(), memory: writtenQuantity(), ephemeralStorage: writtenQuantity() }),
+    allocatable: z.object({
+      cpu: writtenQuantity(MOST_CPU),
+      memory: writtenQuantity(),
+      ephemeralStorage: writtenQuantity(),
+    }),
     usedByOthers: z
-      .object({ cpu: writtenQuantity(), memory: writtenQuantity(), gpus: z.int().min(0).max(1024) })
+      .object({ cpu: writtenQuantity(MOST_CPU), memory: writtenQuantity(), gpus: z.int().min(0).max(1024) })
       .describe("Asked for by pods that are not ours. Our own use is the hub's arithmetic."),
     devices: z.array(device).max(64).meta(listAtomic),
     labels: labelMap(64).optional(),

@@ -139,6 +139,12 @@ export const confused: readonly WrongField[] = [
     says: [`${main}.resources.limits[memory]`, 'more than 1Pi'],
   },
   {
+    name: 'more memory than there is, as a number',
+    at: `${main}.resources`,
+    to: { limits: { memory: 9_000_000_000_000_000 } },
+    says: [`${main}.resources.limits[memory]`, 'more than 1Pi'],
+  },
+  {
     name: 'more cpu than there is',
     at: `${main}.resources`,
     to: { limits: { cpu: '1M' } },

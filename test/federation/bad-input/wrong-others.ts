@@ -86,6 +86,13 @@ export const wrongOthers: readonly (Omit<WrongField, 'at' | 'to'> & { readonly m
     },
     {
       of: node,
+      name: 'a million cores in a node',
+      at: 'spec.allocatable.cpu',
+      to: '1M',
+      says: ['spec.allocatable.cpu', 'more than 100k'],
+    },
+    {
+      of: node,
       name: 'an allocatable that is no quantity',
       at: 'spec.allocatable.cpu',
       to: 'many',
