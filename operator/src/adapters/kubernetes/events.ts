@@ -148,8 +148,11 @@ async function countUp(
 }
 
 /** Ends in what makes it its own; the object's name is cut so that the whole stays a valid name. */
-function eventName({ regarding, reason, message }: Happening, now: number): string {
-  const digest = createHash('sha256').update(`${regarding.uid} ${reason} ${message} ${now}`).digest('hex').slice(0, 16)
+function eventName({ regarding, type, reason, message }: Happening, now: number): string {
+  const digest = createHash('sha256')
+    .update(`${regarding.uid} ${type} ${reason} ${message} ${now}`)
+    .digest('hex')
+    .slice(0, 16)
   return `${regarding.name.slice(0, 200).replace(/[^a-z0-9]+$/, '')}.${digest}`
 }
 

@@ -60,12 +60,12 @@ type User = z.infer<typeof userSchema>
 /** Without a context the file's current one is meant. Errors name the file and the field. */
 export async function accessOfKubeconfig(file: string, context?: string): Promise<Access> {
   try {
-    const { cluster, user, chosen } = parseKubeconfig(readFileSync(file, 'utf8'), context)
+    const { cluster, user } = parseKubeconfig(readFileSync(file, 'utf8'), context)
     const directory = dirname(resolve(file))
     const clusterTls = tlsOfCluster(cluster, directory)
     const server = cluster.server.replace(/\/+$/, '')
     if (user.exec !== undefined || user['auth-provider'] !== undefined) {
-      return { server, ...(await pluginIdentity({ file, chosen }, clusterTls)) }
+      return { server, ...(await pluginIdentity(user, clusterTls)) }
     }
     const tls = { ...clusterTls, ...certificateOf(user, directory) }
     return { server, tls, authorization: authorizationOf(user, directory) }
@@ -98,7 +98,6 @@ function parseKubeconfig(text: string, context: string | undefined) {
   if (!chosen) throw new Error('it has no current-context; name one')
   const { cluster, user } = check(`context ${chosen}`, contextSchema, entry(file.contexts, 'context', chosen))
   return {
-    chosen,
     cluster: check(`cluster ${cluster}`, clusterSchema, entry(file.clusters, 'cluster', cluster)),
     user: check(`user ${user}`, userSchema, entry(file.users, 'user', user) ?? {}),
   }
@@ -173,14 +172,13 @@ function tokenFromFile(path: string): () => string {
  * Exec plugins and auth providers. The official client does these well, but costs 90 MB: it is loaded only here.
  * A client certificate from a plugin is used until the next start; a token is renewed when it expires.
  */
-async function pluginIdentity(
-  { file, chosen }: { file: string; chosen: string },
-  clusterTls: Tls,
-): Promise<Pick<Access, 'tls' | 'authorization'>> {
+async function pluginIdentity(user: User, clusterTls: Tls): Promise<Pick<Access, 'tls' | 'authorization'>> {
   const { KubeConfig } = await import('@kubernetes/client-node')
   const config = new KubeConfig()
-  config.loadFromFile(file)
-  config.setCurrentContext(chosen)
+  // The chosen user alone: it would refuse the whole file for a fault in an entry that nobody asked for.
+  const chosen = { name: 'chosen', exec: user.exec, authProvider: user['auth-provider'] }
+  const contexts = [{ name: 'chosen', cluster: 'chosen', user: 'chosen' }]
+  config.loadFromOptions({ clusters: [], users: [chosen], contexts, currentContext: 'chosen' })
 
   async function ask(): Promise<HttpsOptions> {
     const options: HttpsOptions = {}

@@ -14,7 +14,11 @@ afterEach(() => {
 })
 
 /** A reflector of secrets on the fake API server; `client` may change what it hears. */
-async function bench({ had = [] as readonly string[], client, ...how }: Partial<Options> & { had?: readonly string[] } = {}) {
+async function bench({
+  had = [] as readonly string[],
+  client,
+  ...how
+}: Partial<Options> & { had?: readonly string[] } = {}) {
   const time = fakeTime()
   const api = fakeKubeApi({ ...time, namespaces: ['ns'] })
   const stop = new AbortController()
@@ -36,15 +40,25 @@ async function bench({ had = [] as readonly string[], client, ...how }: Partial<
     reflection.store.subscribe(({ type, key }) => log.push(`${type} ${key}`))
     return reflection
   }
-  const names = (reflection: ReturnType<typeof start>) => [...reflection.store.keys()].map((key) => key.slice(3)).toSorted()
+  const names = (reflection: ReturnType<typeof start>) =>
+    [...reflection.store.keys()].map((key) => key.slice(3)).toSorted()
   const change = (name: string) =>
     api.mergePatch(secrets, { ref: { namespace: 'ns', name }, patch: { data: { at: String(time.clock.boot()) } } })
   return { time, api, stop, put, change, errors, log, start, names }
 }
 
-const refused = new ApiError('WATCH secrets', { status: 422, reason: 'Invalid', message: 'sendInitialEvents is forbidden' })
+const refused = new ApiError('WATCH secrets', {
+  status: 422,
+  reason: 'Invalid',
+  message: 'sendInitialEvents is forbidden',
+})
 const expired = new ApiError('WATCH secrets', { status: 410, reason: 'Expired', message: 'too old' })
-const busy = new ApiError('WATCH secrets', { status: 429, reason: 'TooManyRequests', message: 'wait', retryAfterSeconds: 7 })
+const busy = new ApiError('WATCH secrets', {
+  status: 429,
+  reason: 'TooManyRequests',
+  message: 'wait',
+  retryAfterSeconds: 7,
+})
 
 describe('a reflector fills its store', () => {
   test('from one stream', async () => {
@@ -67,7 +81,12 @@ describe('a reflector fills its store', () => {
     api.compact()
     api.cutWatches(expired)
     await time.turn()
-    expect(api.requests.filter((request) => /LIST|WATCH/.test(request)).map((request) => request[0]).join('')).toBe('WLLLWLLLW')
+    expect(
+      api.requests
+        .filter((request) => /LIST|WATCH/.test(request))
+        .map((request) => request[0])
+        .join(''),
+    ).toBe('WLLLWLLLW')
     expect(errors).toEqual([])
   })
 
@@ -156,7 +175,9 @@ describe('a reflector goes on', () => {
   })
 
   test('by difference after it missed everything: tells of what changed, came and went, and of nothing else', async () => {
-    const { api, time, put, change, log, errors, start, names } = await bench({ had: ['same', 'changed', 'gone', 'anew'] })
+    const { api, time, put, change, log, errors, start, names } = await bench({
+      had: ['same', 'changed', 'gone', 'anew'],
+    })
     const reflection = start()
     await reflection.synced
     log.length = 0
@@ -170,7 +191,13 @@ describe('a reflector goes on', () => {
     api.compact()
     await time.advance(200)
     expect(names(reflection)).toEqual(['anew', 'changed', 'new', 'same'])
-    expect(log.toSorted()).toEqual(['added ns/anew', 'added ns/new', 'deleted ns/anew', 'deleted ns/gone', 'modified ns/changed'])
+    expect(log.toSorted()).toEqual([
+      'added ns/anew',
+      'added ns/new',
+      'deleted ns/anew',
+      'deleted ns/gone',
+      'modified ns/changed',
+    ])
     expect(errors).toEqual(['reset'])
   })
 
@@ -203,7 +230,9 @@ describe('a reflector waits', () => {
   }
 
   test('twice as long after each failure, up to half a minute', async () => {
-    expect(await waits(new Error('no route'), 10)).toEqual([200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000])
+    expect(await waits(new Error('no route'), 10)).toEqual([
+      200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000,
+    ])
   })
 
   test('as long as the server asks', async () => {
