@@ -18,8 +18,8 @@ export interface Seen {
   readonly run: GpuRun
   /** The object that has the run's name in the tenant's namespace, whoever made it. */
   readonly job: ProviderJob | undefined
-  /** Whether the gang's headless Service is there and ours. */
-  readonly service: 'Ours' | 'Foreign' | 'Absent'
+  /** Whether this process has seen that the gang's headless Service is there and ours. */
+  readonly service: 'Ours' | 'Unseen'
   readonly workers: readonly WorkerRecord[]
   readonly node: (name: string) => NodeSeen | undefined
   /** Wall clock, milliseconds. */

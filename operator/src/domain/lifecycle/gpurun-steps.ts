@@ -41,18 +41,20 @@ export function decide(seen: Seen): Decision {
   return {}
 }
 
-function rest({ run }: Seen): Decision | undefined {
-  return run.status?.cleanedAt === undefined ? undefined : {}
+function rest(seen: Seen): Decision | undefined {
+  if (seen.run.status?.cleanedAt === undefined) return undefined
+  // A Job whose making was under way when nothing was to be seen of it yet.
+  const late = ourJob(seen)
+  return late && !late.deleting ? { effect: { do: 'deleteJob', job: late } } : {}
 }
 
 function clean(seen: Seen): Decision | undefined {
-  const { run, job } = seen
+  const { run } = seen
   if (outcomeOf(run) === undefined || !run.spec.stop) return undefined
 
   const ours = ourJob(seen)
   if (ours) return ours.deleting ? {} : { effect: { do: 'deleteJob', job: ours } }
-  const presentPods = seen.workers.filter(({ goneSince }) => goneSince === undefined)
-  if (presentPods.length > 0 && job === undefined) return {}
+  if (!isAllGone(seen)) return {}
   return { status: { ...run.status, ...observed(seen), cleanedAt: toTime(seen.now) } }
 }
 
@@ -61,13 +63,13 @@ function linger({ run }: Seen): Decision | undefined {
 }
 
 function yieldToNamesake(seen: Seen): Decision | undefined {
-  const { run, job, service } = seen
-  const taken = job && job.runUid !== run.metadata.uid ? 'Job' : service === 'Foreign' ? 'Service' : undefined
-  if (!taken || seen.workers.length > 0) return undefined
+  const { run, job } = seen
+  if (!job || job.runUid === run.metadata.uid || seen.workers.length > 0) return undefined
   return over(seen, {
     state: 'Rejected',
     reason: 'NameTaken',
-    message: `a ${taken} of this run's name is on the provider and was not made for it; the owner of the cluster can remove it`,
+    message:
+      "a Job of this run's name is on the provider and was not made for it; the owner of the cluster can remove it",
   })
 }
 
@@ -161,19 +163,22 @@ function run(seen: Seen): Decision | undefined {
 
 /** Says that a worker vanished without a last word, or sits on a node that does not answer; the run is not over. */
 function lost(seen: Seen, workers: readonly WorkerRecord[]): Decision | undefined {
-  const gone = workers.find(({ pod, goneSince }) => goneSince !== undefined && pod.node !== undefined && !hasEnded(pod))
-  if (!gone || seen.run.status?.state !== 'Running') return undefined
-  const remaining = overIn(gone, seen.node(gone.pod.node ?? ''), seen.boot)
-  const recheck = remaining === undefined ? {} : { recheckMs: remaining }
-  if (seen.run.status.reason === 'NodeLost') return recheck
+  if (seen.run.status?.state !== 'Running') return undefined
+  const silent = workers.find(({ pod, goneSince }) => {
+    const { node } = pod
+    return node !== undefined && !hasEnded(pod) && (goneSince !== undefined || !seen.node(node)?.ready)
+  })
+  if (!silent) return undefined
+
+  const { index, node = '' } = silent.pod
+  const message =
+    silent.goneSince === undefined
+      ? `worker ${index} is on node ${node}, which does not answer; nobody knows whether it runs`
+      : `worker ${index} vanished from node ${node} without a last word of its kubelet; the run is over once that node is Ready`
+  const remaining = overIn(silent, seen.node(node), seen.boot)
   return {
-    status: {
-      ...seen.run.status,
-      ...observed(seen),
-      reason: 'NodeLost',
-      message: `worker ${gone.pod.index} vanished from node ${gone.pod.node} without a last word of its kubelet; the run is over once that node is Ready`,
-    },
-    ...recheck,
+    status: { ...seen.run.status, ...observed(seen), reason: 'NodeLost', message },
+    ...(remaining === undefined ? {} : { recheckMs: remaining }),
   }
 }
 
@@ -184,7 +189,7 @@ function intend(seen: Seen, reason: string, message: string): Decision {
 
 function over(seen: Seen, { state, reason, message, exitCode }: Ending): Decision {
   const { run, workers } = seen
-  const cleaned = run.spec.stop && !ourJob(seen) ? { cleanedAt: toTime(seen.now) } : {}
+  const cleaned = run.spec.stop && isAllGone(seen) ? { cleanedAt: toTime(seen.now) } : {}
   const startedAt = run.status?.startedAt ?? latest(workers.map(({ pod }) => pod.containers[0]?.startedAt))
   return {
     status: {
@@ -201,6 +206,10 @@ function over(seen: Seen, { state, reason, message, exitCode }: Ending): Decisio
       ...cleaned,
     },
   }
+}
+
+function isAllGone(seen: Seen): boolean {
+  return !ourJob(seen) && seen.workers.every(({ goneSince }) => goneSince !== undefined)
 }
 
 function ourJob({ job, run }: Seen): ProviderJob | undefined {

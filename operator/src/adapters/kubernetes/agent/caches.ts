@@ -110,19 +110,24 @@ function keptPod(pod: Pod, hubUid: string): PodKept {
   }
 }
 
-function keptJob({ metadata, status }: Job): JobKept {
-  const { name, uid, resourceVersion, namespace } = metadata
+function keptJob(job: Job): JobKept {
+  const { name, uid, resourceVersion, namespace } = job.metadata
+  return {
+    metadata: { name, uid, resourceVersion, ...(namespace === undefined ? {} : { namespace }) },
+    job: providerJob(job),
+  }
+}
+
+/** A Job, cut down to what the life of its run is decided from. */
+export function providerJob({ metadata, status }: Job): ProviderJob {
   const failed = status?.conditions?.find(
     ({ type, status: is }) => (type === 'FailureTarget' || type === 'Failed') && is === 'True',
   )
   return {
-    metadata: { name, uid, resourceVersion, ...(namespace === undefined ? {} : { namespace }) },
-    job: {
-      uid,
-      runUid: metadata.labels?.[RUN_UID_LABEL],
-      createdMs: toMillis(metadata.creationTimestamp),
-      deleting: metadata.deletionTimestamp !== undefined,
-      failed: failed && { reason: failed.reason ?? 'Failed', message: failed.message ?? 'the Job failed' },
-    },
+    uid: metadata.uid,
+    runUid: metadata.labels?.[RUN_UID_LABEL],
+    createdMs: toMillis(metadata.creationTimestamp),
+    deleting: metadata.deletionTimestamp !== undefined,
+    failed: failed && { reason: failed.reason ?? 'Failed', message: failed.message ?? 'the Job failed' },
   }
 }

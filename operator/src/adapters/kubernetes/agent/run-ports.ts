@@ -3,7 +3,7 @@ import type { GpuRun } from '../../../api/gpurun.ts'
 import { RUN_UID_LABEL } from '../../../api/labels.ts'
 import type { Refusal, RunPorts } from '../../../controllers/agent/run.ts'
 import type { Clock } from '../../../controllers/clock.ts'
-import type { Seen } from '../../../domain/lifecycle/gpurun-seen.ts'
+import type { ProviderJob } from '../../../domain/lifecycle/gpurun-seen.ts'
 import type { Effect } from '../../../domain/lifecycle/gpurun-steps.ts'
 import type { NodeSeen, WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
 import { jobManifest, serviceManifest } from '../../../domain/workload/job-manifest.ts'
@@ -14,7 +14,7 @@ import { isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound } from 
 import { gpuRuns } from '../kinds.ts'
 import { mergePatchBetween } from '../merge-patch.ts'
 import { jobs, namespaces, services } from '../resources.ts'
-import type { AgentCaches } from './caches.ts'
+import { type AgentCaches, providerJob } from './caches.ts'
 
 export interface RunWorld {
   readonly hub: KubeClient
@@ -31,7 +31,11 @@ export interface RunWorld {
 
 export function runPorts(world: RunWorld): RunPorts {
   const { caches, records, clock, node, namespaceOf } = world
-  const servicesSeen = new Map<string, Seen['service']>()
+  const servicesSeen = new Set<string>()
+  // By the run's uid: Jobs that were made and that the watch has not shown yet. Without them a stop order in that
+  // moment would find a run that had not begun.
+  const made = new Map<string, ProviderJob>()
+  caches.jobs.subscribe(({ object }) => made.delete(object.job.runUid ?? ''))
   const ownNamespaces = new Set<string>()
 
   return {
@@ -47,8 +51,8 @@ export function runPorts(world: RunWorld): RunPorts {
       }
       return {
         run,
-        job: caches.jobs.get(`${namespaceOf(run)}/${name}`)?.job,
-        service: servicesSeen.get(uid) ?? 'Absent',
+        job: caches.jobs.get(`${namespaceOf(run)}/${name}`)?.job ?? made.get(uid),
+        service: servicesSeen.has(uid) ? 'Ours' : 'Unseen',
         workers: records.of(uid),
         node,
       }
@@ -59,16 +63,12 @@ export function runPorts(world: RunWorld): RunPorts {
         case 'createJob':
           return (
             (await ownNamespace(world, { run, context, known: ownNamespaces })) ??
-            (await createJob(world, { run, context, known: ownNamespaces }))
+            (await createJob(world, { run, context, known: ownNamespaces, made }))
           )
         case 'createService':
           return createService(world, { run, context, effect, seen: servicesSeen })
         case 'deleteJob':
-          await world.provider.delete(
-            jobs,
-            { namespace: context.namespace, name: run.metadata.name },
-            { uid: effect.job.uid, propagationPolicy: 'Background' },
-          )
+          await deleteJob(world, { run, context, uid: effect.job.uid, made })
           return undefined
       }
     },
@@ -105,7 +105,7 @@ async function ownNamespace(
 
   const owner = { hubUid, namespace: run.spec.job.namespace }
   const found = await provider.get(namespaces, { name })
-  const labels = found ? found.metadata.labels : await created(provider, tenantNamespaceManifest(name, owner))
+  const labels = found ? found.metadata.labels : await createNamespace(provider, tenantNamespaceManifest(name, owner))
   if (!isTenantNamespaceOf(labels, owner)) {
     return {
       reason: 'NameTaken',
@@ -116,25 +116,53 @@ async function ownNamespace(
   return undefined
 }
 
-async function created(
+async function createNamespace(
   provider: KubeClient,
-  manifest: ReturnType<typeof tenantNamespaceManifest>,
+  { metadata }: ReturnType<typeof tenantNamespaceManifest>,
 ): Promise<Readonly<Record<string, string>> | undefined> {
-  const { metadata } = await provider.create(namespaces, { metadata: manifest.metadata })
-  return metadata.labels
+  try {
+    return (await provider.create(namespaces, { metadata })).metadata.labels
+  } catch (error) {
+    // The tenant's first runs come together: another of them was faster.
+    if (!isAlreadyExists(error)) throw error
+    return (await provider.get(namespaces, { name: metadata.name }))?.metadata.labels
+  }
 }
 
-async function createJob({ provider }: RunWorld, { run, context, known }: Placing): Promise<Refusal | undefined> {
+async function createJob(
+  { provider, caches }: RunWorld,
+  { run, context, known, made }: Placing & { readonly made: Map<string, ProviderJob> },
+): Promise<Refusal | undefined> {
   const { metadata, spec } = jobManifest(run, context)
   try {
-    await provider.create(jobs, { metadata, spec: spec as never })
+    const job = await provider.create(jobs, { metadata, spec: spec as never })
+    if (!caches.jobs.get(`${context.namespace}/${metadata.name}`)) made.set(run.metadata.uid, providerJob(job))
     return undefined
   } catch (error) {
     if (isAlreadyExists(error)) return nameTaken(provider, run, context)
     if (isNotFound(error)) known.delete(context.namespace)
-    if (!isInvalid(error) && !isForbidden(error)) throw error
-    return { reason: 'Invalid', message: error.message }
+    return invalid(error)
   }
+}
+
+/** What the provider's API server says no to, it says no to the next time too. */
+function invalid(error: unknown): Refusal {
+  if (!isInvalid(error) && !isForbidden(error)) throw error
+  return { reason: 'Invalid', message: error.message }
+}
+
+interface Removing {
+  readonly run: GpuRun
+  readonly context: ProviderContext
+  readonly uid: string
+  readonly made: Map<string, ProviderJob>
+}
+
+async function deleteJob({ provider }: RunWorld, { run, context, uid, made }: Removing): Promise<void> {
+  const ref = { namespace: context.namespace, name: run.metadata.name }
+  const outcome = await provider.delete(jobs, ref, { uid, propagationPolicy: 'Background' })
+  // It came and went before its making was answered, so no watch will tell: the next try sees that it is gone.
+  if (outcome !== 'deleted' && made.delete(run.metadata.uid)) throw new Error(`Job ${ref.name} was gone already`)
 }
 
 /** Ours from an earlier try: the watch will show it. The watch shows only ours, so a namesake must be asked for. */
@@ -155,7 +183,7 @@ interface Meeting {
   readonly run: GpuRun
   readonly context: ProviderContext
   readonly effect: Extract<Effect, { do: 'createService' }>
-  readonly seen: Map<string, Seen['service']>
+  readonly seen: Set<string>
 }
 
 async function createService(
@@ -167,7 +195,7 @@ async function createService(
   try {
     await provider.create(services, { metadata, spec: spec as never })
   } catch (error) {
-    if (!isAlreadyExists(error)) throw error
+    if (!isAlreadyExists(error)) return invalid(error)
     const found = await provider.get(services, { namespace: context.namespace, name })
     if (found?.metadata.labels?.[RUN_UID_LABEL] !== uid) {
       return {
@@ -176,6 +204,6 @@ async function createService(
       }
     }
   }
-  seen.set(uid, 'Ours')
+  seen.add(uid)
   return undefined
 }
