@@ -1,7 +1,7 @@
 // How a run ended, told from its pods and from the Job's own condition.
 import type { GpuRun, GpuRunStatus } from '../../api/gpurun.ts'
 import type { ProviderJob, Seen } from './gpurun-seen.ts'
-import type { WorkerRecord } from './worker-records.ts'
+import { hasEnded, type WorkerRecord } from './worker-records.ts'
 
 export interface Ending {
   readonly state: NonNullable<GpuRunStatus['state']>
@@ -52,16 +52,36 @@ export function ending({ run, workers }: Seen, job: ProviderJob | undefined): En
   }
   const failed = firstFailure(workers)
   if (failed) return failed
-  if (job?.failed) return { state: 'Failed', reason: 'NonZeroExit', message: job.failed.message }
+  if (job?.failed) return endingOfJob(job.failed.message, workers)
   if (jobGone) return { state: 'Reclaimed', reason: 'JobRemoved', message: 'the Job was removed on the provider' }
   return undefined
 }
 
-/** The failure that came first; those after it are usually the gang being taken down. */
+/**
+ * The podFailurePolicy's words outlive the pods: "Container main for pod team/x-0-abc failed with exit code 3 matching
+ * FailJob rule at index 1", "Pod team/x-0-abc has condition DisruptionTarget matching FailJob rule at index 0".
+ */
+function endingOfJob(message: string, workers: readonly WorkerRecord[]): Ending {
+  const code = /failed with exit code (\d+) matching/.exec(message)?.[1]
+  if (code !== undefined) return { state: 'Failed', reason: 'NonZeroExit', message, exitCode: Number(code) }
+  if (message.includes('has condition DisruptionTarget')) return { state: 'Reclaimed', reason: 'Reclaimed', message }
+  const vanished = workers.find(({ pod }) => !hasEnded(pod))?.pod
+  return vanished
+    ? {
+        state: 'Reclaimed',
+        reason: 'NodeLost',
+        message: `worker ${vanished.index} vanished from node ${vanished.node}`,
+      }
+    : { state: 'Failed', reason: 'NonZeroExit', message }
+}
+
+/** The failure that came first; those after it, on pods that are being deleted, are the gang being taken down. */
 function firstFailure(workers: readonly WorkerRecord[]): Ending | undefined {
   const failures = workers
-    .filter(({ pod }) => pod.phase === 'Failed')
-    .toSorted((a, b) => endedAt(a).localeCompare(endedAt(b)))
+    .filter(({ pod }) => pod.phase === 'Failed' && hasEnded(pod))
+    .toSorted(
+      (a, b) => Number(a.pod.deleting) - Number(b.pod.deleting) || endedAt(a).localeCompare(endedAt(b)), // Times are whole seconds.
+    )
   const disrupted = failures.find(({ pod }) => pod.disruption !== undefined)
   const first = failures.find(({ pod }) => pod.disruption === undefined) ?? disrupted
   if (!first) return undefined
@@ -74,7 +94,8 @@ function firstFailure(workers: readonly WorkerRecord[]): Ending | undefined {
       message: `worker ${pod.index} was taken off by the provider: ${pod.disruption}`,
     }
   }
-  const container = pod.containers.find(({ exitCode }) => exitCode !== undefined && exitCode !== 0)
+  const failed = pod.containers.filter(({ exitCode }) => exitCode !== undefined && exitCode !== 0)
+  const container = failed.find(({ role }) => role !== 'Sidecar') ?? failed[0]
   const exitCode = container?.exitCode
   const reason = container?.reason === 'OOMKilled' ? 'OOMKilled' : pod.reason === 'Evicted' ? 'Evicted' : 'NonZeroExit'
   const message = container
