@@ -1,0 +1,36 @@
+/** GpuJobs as tenants order them, on simulated nodes. */
+import type { GpuJob, GpuJobSpec } from '../../operator/src/api/gpujob.ts'
+import type { Ask } from '../bed/api-requests.ts'
+import { group } from './stage.ts'
+
+/** What the API server fills in may be left out. */
+type SpecOrder = Partial<Omit<GpuJobSpec, 'template' | 'retry'>> & { readonly retry?: Partial<GpuJobSpec['retry']> }
+
+export interface Order {
+  readonly namespace: string
+  readonly name: string
+  readonly spec?: SpecOrder
+  /** How its pods behave, see test/bed/README.md: `{ seconds: '0.2' }` is the label `simulate-seconds`. */
+  readonly simulate?: Readonly<Record<string, string>>
+}
+
+/** One worker with one GPU, for half a second, unless it says otherwise. */
+export async function createJob(ask: Ask, { namespace, name, spec = {}, simulate = {} }: Order): Promise<GpuJob> {
+  const behaviour = Object.entries({ seconds: '0.5', ...simulate }).map(([key, value]) => [
+    key === 'how' ? 'simulate' : `simulate-${key}`,
+    value,
+  ])
+  const template = {
+    metadata: { labels: Object.fromEntries(behaviour) as Record<string, string> },
+    spec: { containers: [{ name: 'main', image: 'example.com/train:1' }] },
+  }
+  const body = {
+    apiVersion: 'gpucommons.io/v1alpha1',
+    kind: 'GpuJob',
+    metadata: { name, namespace },
+    spec: { gpus: { count: 1 }, ...spec, template },
+  }
+  const answer = await ask(`${group}/namespaces/${namespace}/gpujobs`, { method: 'POST', body })
+  if (answer.status !== 201) throw new Error(`creating GpuJob ${namespace}/${name}: ${JSON.stringify(answer.body)}`)
+  return answer.body as GpuJob
+}

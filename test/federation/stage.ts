@@ -1,0 +1,121 @@
+/** What each suite here begins with: a federation, our operator on it, and watches of the suite's own on all of it. */
+import { glob, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Job, Pod, Service } from '../../operator/src/adapters/kubernetes/resources.ts'
+import type { GpuJob } from '../../operator/src/api/gpujob.ts'
+import type { GpuNode } from '../../operator/src/api/gpunode.ts'
+import type { GpuRun } from '../../operator/src/api/gpurun.ts'
+import type { Provider } from '../../operator/src/api/provider.ts'
+import type { Ask } from '../bed/api-requests.ts'
+import { type BedProvider, type Federation, startFederation } from '../bed/federation.ts'
+import type { NodeManifest } from '../bed/gpu-nodes.ts'
+import { type Operator, startOperator } from '../bed/operator.ts'
+import { type Named, type Watched, watched } from './watched.ts'
+
+export const group = '/apis/gpucommons.io/v1alpha1'
+
+export interface StageOptions {
+  /** Of its folder under `.results`, in which the logs stay. */
+  readonly name: string
+  readonly providers: number
+  readonly nodes: number | ((provider: string) => readonly NodeManifest[])
+  readonly hubArgs?: readonly string[]
+  readonly agentArgs?: readonly string[]
+  /** Namespaces of tenants. */
+  readonly namespaces: readonly string[]
+}
+
+/** What lies on one provider, as its own API server says it. */
+export interface ProviderSide extends BedProvider {
+  readonly pods: Watched<Pod>
+  readonly jobs: Watched<Job>
+  readonly services: Watched<Service>
+}
+
+export interface Stage extends AsyncDisposable {
+  readonly federation: Federation
+  readonly operator: Operator
+  readonly ask: Ask
+  readonly jobs: Watched<GpuJob>
+  readonly runs: Watched<GpuRun>
+  readonly nodes: Watched<GpuNode>
+  readonly providers: Watched<Provider>
+  readonly sides: ReadonlyMap<string, ProviderSide>
+}
+
+/** Waits until every provider is ready and has told the hub of its nodes. */
+export async function openStage(options: StageOptions): Promise<Stage> {
+  const dir = join(import.meta.dirname, '..', '..', '.results', options.name)
+  const report = (line: string) => void process.stderr.write(`${options.name}: ${line}\n`)
+  await using parts = new AsyncDisposableStack()
+  parts.defer(() => removeData(dir))
+  const federation = parts.use(await startFederation({ ...options, dir }, report))
+  const operator = parts.use(await startOperator(federation, { ...options, report }))
+  const { hub } = federation
+
+  const watch = async <T extends Named>(kind: string) => parts.use(await watched<T>(hub, `${group}/${kind}`))
+  const jobs = await watch<GpuJob>('gpujobs')
+  const runs = await watch<GpuRun>('gpuruns')
+  const nodes = await watch<GpuNode>('gpunodes')
+  const providers = await watch<Provider>('providers')
+  const sides = new Map<string, ProviderSide>()
+  for (const provider of federation.providers) {
+    const { controlPlane, name } = provider
+    sides.set(name, {
+      ...provider,
+      pods: parts.use(await watched<Pod>(controlPlane, '/api/v1/pods')),
+      jobs: parts.use(await watched<Job>(controlPlane, '/apis/batch/v1/jobs')),
+      services: parts.use(await watched<Service>(controlPlane, '/api/v1/services')),
+    })
+  }
+  for (const namespace of options.namespaces) await makeNamespace(hub.ask, namespace)
+  await untilReady({ providers, nodes }, [...sides.values()])
+
+  const held = parts.move()
+  return {
+    federation,
+    operator,
+    ask: hub.ask,
+    jobs,
+    runs,
+    nodes,
+    providers,
+    sides,
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  }
+}
+
+export async function makeNamespace(ask: Ask, name: string): Promise<void> {
+  const { status, body } = await ask('/api/v1/namespaces', { method: 'POST', body: { metadata: { name } } })
+  if (status !== 201) throw new Error(`making namespace ${name}: ${JSON.stringify(body)}`)
+}
+
+async function untilReady(
+  { providers, nodes }: Pick<Stage, 'providers' | 'nodes'>,
+  sides: readonly ProviderSide[],
+): Promise<void> {
+  for (const { name, controlPlane } of sides) {
+    const { body } = await controlPlane.ask('/api/v1/nodes')
+    const expected = (body as { items: unknown[] }).items.length
+    await nodes.until({
+      what: `the agent of ${name} to claim ${expected} nodes`,
+      seconds: 30,
+      find: (all) =>
+        [...all.keys()].filter((key) => key.startsWith(`provider-${name}/`)).length === expected || undefined,
+    })
+    await providers.until({
+      what: `provider ${name} to be Ready`,
+      seconds: 30,
+      find: (all) => isTrue(all.get(name), 'Ready') || undefined,
+    })
+  }
+}
+
+function isTrue(object: Provider | undefined, type: string): boolean {
+  return object?.status?.conditions.some((one) => one.type === type && one.status === 'True') ?? false
+}
+
+/** Logs and kubeconfigs stay; the data of etcd, hundreds of megabytes, do not. */
+async function removeData(dir: string): Promise<void> {
+  for await (const data of glob('*/etcd', { cwd: dir })) await rm(join(dir, data), { recursive: true, force: true })
+}
