@@ -7,6 +7,7 @@ const otherUid = '11111111-1111-4111-8111-111111111111'
 
 export function objectRows(bench: () => Promise<Bench>): void {
   describe('an object', () => creation(bench))
+  describe('an object of the core', () => coreKinds(bench))
   describe('a replacement', () => replacement(bench))
   describe('a merge patch', () => mergePatch(bench))
   describe('a list', () => lists(bench))
@@ -55,8 +56,10 @@ function creation(bench: () => Promise<Bench>): void {
     const draft = { metadata: { namespace, name: 'a' }, spec: {}, status: { phase: 'Done' } }
     expect((await client.create(widgets, draft)).status).toBeUndefined()
   })
+}
 
-  test('of the core that is a lease has no generation and keeps microseconds', async () => {
+function coreKinds(bench: () => Promise<Bench>): void {
+  test('that is a lease has no generation and keeps microseconds', async () => {
     const { client, namespace } = await bench()
     const spec = { holderIdentity: 'me', leaseDurationSeconds: 15, renewTime: '2026-01-01T00:00:00.123000Z' }
     const lease = await client.create(leases, { metadata: { namespace, name: 'a' }, spec })
@@ -70,6 +73,16 @@ function creation(bench: () => Promise<Bench>): void {
     const lease = await client.create(leases, { metadata: { namespace, name: 'a' }, spec })
     const given = await client.replace(leases, { ...lease, spec: { holderIdentity: '', leaseDurationSeconds: 1 } })
     expect(given.spec?.holderIdentity).toBe('')
+  })
+
+  test('that is a lease is made anew by a replacement when it is gone, unless that names its uid', async () => {
+    const { client, namespace } = await bench()
+    const gone = await client.create(leases, { metadata: { namespace, name: 'a' }, spec: { holderIdentity: 'me' } })
+    await client.delete(leases, gone.metadata)
+    expect(isConflict(await refusal(client.replace(leases, gone)))).toBe(true)
+    const { uid: _, ...metadata } = gone.metadata
+    const anew = await client.replace(leases, { ...gone, metadata } as unknown as Lease)
+    expect(anew.metadata.uid).not.toBe(gone.metadata.uid)
   })
 
   test('that is a secret takes plain text and keeps base64', async () => {
@@ -123,16 +136,6 @@ function replacement(bench: () => Promise<Bench>): void {
     const { metadata } = await widget(on)
     const other = { metadata: { ...metadata, uid: otherUid }, spec: { size: 2 } }
     expect(isConflict(await refusal(on.client.replace(widgets, other)))).toBe(true)
-  })
-
-  test('of a lease that is gone makes it anew, unless its uid is named', async () => {
-    const { client, namespace } = await bench()
-    const gone = await client.create(leases, { metadata: { namespace, name: 'a' }, spec: { holderIdentity: 'me' } })
-    await client.delete(leases, gone.metadata)
-    expect(isConflict(await refusal(client.replace(leases, gone)))).toBe(true)
-    const { uid: _, ...metadata } = gone.metadata
-    const anew = await client.replace(leases, { ...gone, metadata } as unknown as Lease)
-    expect(anew.metadata.uid).not.toBe(gone.metadata.uid)
   })
 
   test('moves the generation with the spec, not with labels or status', async () => {

@@ -18,8 +18,16 @@ function reflected({ server, client, namespace }: Bench) {
   const { clock, timers } = server
   const onError = (error: Error) => errors.push(error)
   const { store, synced, done } = reflect({
-    ...{ client, clock, timers, random: Math.random, signal: stop.signal, onError },
-    ...{ resource: widgets, namespace, project: small, indexes: { size: ({ size }: Small) => [String(size)] } },
+    client,
+    clock,
+    timers,
+    random: Math.random,
+    signal: stop.signal,
+    onError,
+    resource: widgets,
+    namespace,
+    project: small,
+    indexes: { size: ({ size }: Small) => [String(size)] },
   })
   store.subscribe(({ type, object }) => log.push(`${type} ${object.metadata.name}`))
   const end = async () => {

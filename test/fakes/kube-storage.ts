@@ -67,7 +67,7 @@ export class Storage {
   /** In the order of etcd: by key. */
   all(resource: AnyResource): Stored[] {
     const collection = this.#collection(resource)
-    return [...collection.keys()].sort().map((key) => collection.get(key) as Stored)
+    return [...collection.keys()].toSorted().map((key) => collection.get(key) as Stored)
   }
 
   find(resource: AnyResource, ref: ObjectRef): Stored | undefined {

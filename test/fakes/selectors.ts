@@ -30,8 +30,8 @@ function labelRequirement(text: string): Requirement | undefined {
   const set = /^\s*([\w./-]+)\s+(in|notin)\s+\(([^)]*)\)\s*$/.exec(text)
   if (set) {
     const [, key = '', operator, list = ''] = set
-    const values = list.split(',').map((value) => value.trim())
-    return ({ metadata: { labels = {} } }) => values.includes(labels[key] ?? '\0') === (operator === 'in')
+    const values = new Set(list.split(',').map((value) => value.trim()))
+    return ({ metadata: { labels = {} } }) => values.has(labels[key] ?? '\0') === (operator === 'in')
   }
   const pair = /^\s*([\w./-]+)\s*(==?|!=)\s*([\w.-]*)\s*$/.exec(text)
   if (pair) {

@@ -63,22 +63,23 @@ export async function connect(options: ConnectOptions): Promise<KubeClient> {
   return clientOf(access, options)
 }
 
-function clientOf(access: Access, options: ConnectOptions): KubeClient {
+function poolsOf(access: Access, { connections = requestConnections }: ConnectOptions) {
   const { origin, pathname } = new URL(access.server)
-  const prefix = pathname === '/' ? '' : pathname
   const shared: Pool.Options = {
     allowH2: false,
     headersTimeout: silenceMs,
     keepAliveTimeout: keepAliveMs,
     connect: { ...access.tls, keepAlive: true, keepAliveInitialDelay: 15_000 },
   }
-  const pool = new Pool(origin, {
-    ...shared,
-    bodyTimeout: silenceMs,
-    connections: options.connections ?? requestConnections,
-    maxResponseSize: longestAnswerBytes,
-  })
-  const watchPool = new Pool(origin, { ...shared, bodyTimeout: 0, connections: null })
+  return {
+    prefix: pathname === '/' ? '' : pathname,
+    pool: new Pool(origin, { ...shared, bodyTimeout: silenceMs, connections, maxResponseSize: longestAnswerBytes }),
+    watchPool: new Pool(origin, { ...shared, bodyTimeout: 0, connections: null }),
+  }
+}
+
+function clientOf(access: Access, options: ConnectOptions): KubeClient {
+  const { prefix, pool, watchPool } = poolsOf(access, options)
 
   async function headersFor(contentType?: string): Promise<Record<string, string>> {
     const authorization = await access.authorization()
@@ -144,22 +145,7 @@ type Send = <R>(what: string, request: RawRequest) => Promise<R>
 
 /** The verbs of the API as paths and bodies. */
 function verbs(send: Send): Pick<KubeClient, 'get' | 'list' | 'create' | 'replace' | 'mergePatch' | 'delete'> {
-  async function get<T extends KubeObject>(
-    resource: Resource<T>,
-    ref: ObjectRef,
-    { signal }: RequestOptions = {},
-  ): Promise<T | undefined> {
-    try {
-      return await send<T>(`GET ${resource.plural} ${keyOf(ref)}`, {
-        method: 'GET',
-        path: pathOf(resource, ref),
-        signal,
-      })
-    } catch (error) {
-      if (isNotFound(error)) return undefined
-      throw error
-    }
-  }
+  const get = reader(send)
 
   async function list<T extends KubeObject>(resource: Resource<T>, options: ListOptions = {}): Promise<Page<T>> {
     const { namespace, labelSelector, fieldSelector, limit, signal } = options
@@ -207,7 +193,35 @@ function verbs(send: Send): Pick<KubeClient, 'get' | 'list' | 'create' | 'replac
     })
   }
 
-  async function remove<T extends KubeObject>(resource: Resource<T>, ref: ObjectRef, options: DeleteOptions = {}) {
+  return { get, list, create, replace, mergePatch, delete: remover(send) }
+}
+
+function reader(send: Send): KubeClient['get'] {
+  return async function get<T extends KubeObject>(
+    resource: Resource<T>,
+    ref: ObjectRef,
+    { signal }: RequestOptions = {},
+  ): Promise<T | undefined> {
+    try {
+      return await send<T>(`GET ${resource.plural} ${keyOf(ref)}`, {
+        method: 'GET',
+        path: pathOf(resource, ref),
+        signal,
+      })
+    } catch (error) {
+      if (isNotFound(error)) return undefined
+      throw error
+    }
+  }
+}
+
+function remover(send: Send): KubeClient['delete'] {
+  const get = reader(send)
+  return async function remove<T extends KubeObject>(
+    resource: Resource<T>,
+    ref: ObjectRef,
+    options: DeleteOptions = {},
+  ) {
     const { uid, resourceVersion, propagationPolicy, gracePeriodSeconds, signal } = options
     const body = { preconditions: { uid, resourceVersion }, propagationPolicy, gracePeriodSeconds }
     try {
@@ -224,8 +238,6 @@ function verbs(send: Send): Pick<KubeClient, 'get' | 'list' | 'create' | 'replac
       throw error
     }
   }
-
-  return { get, list, create, replace, mergePatch, delete: remove }
 }
 
 function refOf({ metadata: { namespace, name } }: KubeObject): ObjectRef {
@@ -262,5 +274,5 @@ function query(parameters: Readonly<Record<string, string | number | undefined>>
   const set = Object.entries(parameters).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, String(value)]],
   )
-  return set.length === 0 ? '' : `?${new URLSearchParams(set as [string, string][])}`
+  return set.length === 0 ? '' : `?${new URLSearchParams(set as [string, string][]).toString()}`
 }

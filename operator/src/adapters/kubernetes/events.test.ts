@@ -10,7 +10,10 @@ function bench() {
   const errors: string[] = []
   const outcomes: string[] = []
   const recorder = eventRecorder({
-    ...{ client: api, component: 'gpu-commons-hub', instance: 'hub-0', clock: time.clock },
+    client: api,
+    component: 'gpu-commons-hub',
+    instance: 'hub-0',
+    clock: time.clock,
     onError: (error) => errors.push(error.message),
     observe: (outcome) => outcomes.push(outcome),
   })
@@ -116,7 +119,10 @@ describe('a recorder', () => {
     const outcomes: string[] = []
     const never = () => new Promise<never>(() => {})
     const { record } = eventRecorder({
-      ...{ client: { create: never, mergePatch: never }, component: 'c', instance: 'i', clock: time.clock },
+      client: { create: never, mergePatch: never },
+      component: 'c',
+      instance: 'i',
+      clock: time.clock,
       onError: () => {},
       observe: (outcome) => outcomes.push(outcome),
     })

@@ -48,11 +48,14 @@ users:
   )
 }
 
+const plain = { server: 'https://hub:6443', tls: {}, authorization: 'Bearer abc' }
+
+/** What differs from the plain one. */
 const cases = [
   {
     name: 'a token',
     given: {},
-    says: { server: 'https://hub:6443', tls: {}, authorization: 'Bearer abc' },
+    says: {},
   },
   {
     name: 'a CA, a server name and a client certificate in the file itself',
@@ -68,7 +71,7 @@ const cases = [
       cluster: 'server: https://hub:6443, certificate-authority: ca.pem',
       user: 'client-certificate: cert.pem, client-key: key.pem',
     },
-    says: { tls: { ca: 'ca of file', cert: 'cert of file', key: 'key of file' } },
+    says: { tls: { ca: 'ca of file', cert: 'cert of file', key: 'key of file' }, authorization: undefined },
   },
   {
     name: 'content rather than a file where both are given, as kubectl does',
@@ -84,7 +87,7 @@ const cases = [
   },
   {
     name: 'YAML 1.1, as kubectl does',
-    given: { cluster: 'server: https://hub, insecure-skip-tls-verify: yes' },
+    given: { cluster: 'server: https://hub:6443, insecure-skip-tls-verify: yes' },
     says: { tls: { rejectUnauthorized: false } },
   },
   { name: 'nobody in particular', given: { user: '' }, says: { authorization: undefined } },
@@ -98,8 +101,7 @@ describe('a kubeconfig is read:', () => {
     const readable = Object.fromEntries(
       Object.entries(tls).map(([key, value]) => [key, Buffer.isBuffer(value) ? value.toString() : value]),
     )
-    expect({ server, tls: readable, authorization: await authorization() }).toMatchObject(says)
-    if ('tls' in says) expect(readable).toEqual(says.tls)
+    expect({ server, tls: readable, authorization: await authorization() }).toEqual({ ...plain, ...says })
   })
 
   test('a token file, again when it has changed', async () => {

@@ -22,7 +22,10 @@ function contender(
     client: api,
     lease,
     identity,
-    ...{ clock: time.clock, timers: time.timers, random: () => 0, signal: stop.signal },
+    clock: time.clock,
+    timers: time.timers,
+    random: () => 0,
+    signal: stop.signal,
     onLost: (why) => log.push(why.message),
     onError: (error) => log.push(`${error.message}: ${(error.cause as Error).message}`),
   })
@@ -139,7 +142,7 @@ describe('a leader election', () => {
     await time.advance(4_000)
     time.sleep(60_000)
     expect(a.held()).toBe(false)
-    expect(() => a.assertHeld()).toThrow()
+    expect(() => a.assertHeld()).toThrow('the lease hub/leader is not held')
     await time.advance(2_000)
     expect(a.held()).toBe(true)
     expect(a.log).toEqual(['leads at 0'])

@@ -4,22 +4,18 @@ import type { KubeClient, KubeObject, Resource, Selection, WatchEvent } from './
 import { ApiError, isGone, isInvalid } from './errors.ts'
 import { createStore, type Indexes, keyOf, type Projected, type Store, type WritableStore } from './store.ts'
 
-/** What all reflectors of one API server share. */
-export interface ReflectorContext {
+export interface ReflectOptions<T extends KubeObject, P extends Projected> extends Selection {
   readonly client: Pick<KubeClient, 'list' | 'watch'>
+  readonly resource: Resource<T>
+  /** What is kept of an object; the rest is dropped on arrival. An object on which it throws is reported and left as it was. */
+  readonly project: (object: T) => P
+  readonly indexes?: Indexes<P>
   readonly clock: Pick<Clock, 'boot'>
   readonly timers: Timers
   readonly random: Random
   readonly signal: AbortSignal
   /** Each failed try. The reflector goes on by itself. */
   readonly onError: (error: Error) => void
-}
-
-export interface ReflectOptions<T extends KubeObject, P extends Projected> extends ReflectorContext, Selection {
-  readonly resource: Resource<T>
-  /** What is kept of an object; the rest is dropped on arrival. An object on which it throws is reported and left as it was. */
-  readonly project: (object: T) => P
-  readonly indexes?: Indexes<P>
 }
 
 export interface Reflection<P> {

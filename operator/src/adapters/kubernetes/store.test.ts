@@ -61,7 +61,7 @@ describe('a store tells', () => {
       'added ns/other 6',
       'added ns/new 7',
     ])
-    expect([...store.keys()].sort()).toEqual(['ns/changed', 'ns/new', 'ns/other', 'ns/same'])
+    expect([...store.keys()].toSorted()).toEqual(['ns/changed', 'ns/new', 'ns/other', 'ns/same'])
     expect(store.size).toBe(4)
   })
 

@@ -94,7 +94,7 @@ export function createStore<P extends Projected>({
   }
 
   function replaceAll(wanted: ReadonlyMap<string, P>): void {
-    for (const key of [...objects.keys()]) if (!wanted.has(key)) remove(key)
+    for (const key of objects.keys()) if (!wanted.has(key)) remove(key)
     for (const object of wanted.values()) put(object)
   }
 
