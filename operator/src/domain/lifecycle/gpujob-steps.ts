@@ -4,7 +4,7 @@ import type { GpuRun, StopReason } from '../../api/gpurun.ts'
 import { toMillis, toTime } from '../../api/time.ts'
 import type { Decision as EngineDecision, Explanation } from '../scheduling/facts.ts'
 import { payloadSources } from '../workload/payload.ts'
-import { type Claim, isTrue } from './conditions.ts'
+import { type Claim, condition, isTrue } from './conditions.ts'
 import { because, initialStatus, type JobClaim, withJobClaims } from './gpujob-status.ts'
 import { isRunOf, outcomeOf } from './gpurun.ts'
 import { afterRun } from './run-outcome.ts'
@@ -65,6 +65,9 @@ export function decide(seen: Seen): Decision {
 /** How long the hub looks away from a waiting job before it tells again why it waits. */
 const explainAgainMs = 60_000
 
+/** How soon the hub looks whether the object of a stranger, which stands in the way of a job, is gone. */
+const strangerAgainMs = 30_000
+
 function leave({ job }: Seen): Decision | undefined {
   return job.metadata.deletionTimestamp === undefined ? undefined : {}
 }
@@ -91,12 +94,12 @@ function yieldToNamesake(seen: Seen): Decision | undefined {
   const placement = job.status?.placement
   if (!placement || !run || isRunOf(run, job, placement.run)) return undefined
 
-  return claim(seen, {
-    type: 'Placed',
-    status: 'False',
-    reason: 'NameTaken',
-    message: `GpuRun ${run.metadata.namespace}/${run.metadata.name} exists and was not made for this job; remove it and the job goes on`,
-  })
+  const message = `GpuRun ${run.metadata.namespace}/${run.metadata.name} exists and was not made for this job; remove it and the job goes on`
+  // No event of a stranger's object brings this job back.
+  return {
+    ...claim(seen, { type: 'Placed', status: 'False', reason: 'NameTaken', message }),
+    recheckMs: strangerAgainMs,
+  }
 }
 
 function settle(seen: Seen): Decision | undefined {
@@ -172,10 +175,14 @@ function pause(seen: Seen): Decision | undefined {
   return claim(seen, { type: 'Admitted', status: 'False', reason: 'Suspended', message: 'spec.suspend is true' })
 }
 
-function backOff({ job, now }: Seen): Decision | undefined {
-  const { notBefore } = job.status ?? {}
+function backOff(seen: Seen): Decision | undefined {
+  const { notBefore, conditions } = seen.job.status ?? {}
+  if (notBefore === undefined || toMillis(notBefore) <= seen.now) return undefined
+
   // The scheduling loop has the clock: it wakes the job when the engine has looked at it, not before.
-  return notBefore !== undefined && toMillis(notBefore) > now ? {} : undefined
+  const said = condition(conditions, 'Placed')
+  const message = said?.reason === 'BackingOff' ? said.message : 'waits after a run that failed or was rejected'
+  return claim(seen, { type: 'Placed', status: 'False', reason: 'BackingOff', message })
 }
 
 function record(seen: Seen): Decision | undefined {

@@ -65,8 +65,16 @@ export function decide(seen: Seen): Decision {
       labels: provider.metadata.labels ?? {},
       state: factState(connected.claim, ready),
     },
-    ...(connected.recheckMs === undefined ? {} : { recheckMs: connected.recheckMs }),
+    ...recheck(seen, connected.recheckMs),
   }
+}
+
+/** No event tells that a stranger's object is gone. */
+const strangerAgainMs = 30_000
+
+function recheck({ home }: Seen, recheckMs: number | undefined): Pick<Decision, 'recheckMs'> {
+  if (home.state === 'Taken') return { recheckMs: Math.min(strangerAgainMs, recheckMs ?? Infinity) }
+  return recheckMs === undefined ? {} : { recheckMs }
 }
 
 type ConnectedClaim = Extract<ProviderClaim, { type: 'Connected' }>

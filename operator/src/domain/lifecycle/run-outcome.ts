@@ -19,10 +19,15 @@ export interface EndedRun {
 /** The job's status once the run's outcome is written down. Its placement goes, unless it was the last: then it tells where the job ran. */
 export function afterRun(job: GpuJob, ended: EndedRun): GpuJobStatus {
   const verdict = verdictOn(job, ended)
-  const { placement, ...kept } = job.status ?? initialStatus
+  const { placement, rejections, ...kept } = job.status ?? initialStatus
+  const startedAt = kept.startedAt ?? ended.run.status?.startedAt
   const status = {
     ...kept,
     ...(verdict.finished && placement ? { placement } : {}),
+    // They are counted in a row: whatever else comes of a run ends the row.
+    ...(ended.outcome === 'Rejected' && rejections !== undefined ? { rejections } : {}),
+    // A short run is over before the hub has seen it run.
+    ...(startedAt === undefined ? {} : { startedAt }),
     runs: [...(kept.runs ?? []), memoryOf(job, ended)].slice(-rememberedRuns),
   }
   const claims: JobClaim[] = verdict.finished

@@ -52,7 +52,8 @@ export function providerPorts(world: ProviderWorld): ProviderPorts {
     if (known?.providerUid === uid && known.home.state === 'Made') return known.home
     const home = await makeHome(world.client, provider, world.hubUid)
     known?.stop.abort()
-    const next: Watched = { providerUid: uid, home, sinceBoot: clock.boot(), stop: new AbortController() }
+    const sinceBoot = known?.providerUid === uid ? known.sinceBoot : clock.boot()
+    const next: Watched = { providerUid: uid, home, sinceBoot, stop: new AbortController() }
     watched.set(name, next)
     if (home.state === 'Made') watchLease(world, name, next)
     return home
