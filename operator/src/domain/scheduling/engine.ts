@@ -40,8 +40,8 @@ export function createEngine(known?: EngineSnapshot): Engine {
   }
 
   function wait(job: JobFact): void {
-    line.remove(job.uid)
-    if (!capacity.bookings.has(bookingKey(job.uid, job.run))) line.add(job)
+    if (capacity.bookings.has(bookingKey(job.uid, job.run))) line.remove(job.uid)
+    else line.add(job)
   }
 
   function book(booking: Booking): void {

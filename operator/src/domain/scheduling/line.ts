@@ -41,26 +41,29 @@ export function createLine(): Line {
   const asleep = new Set<Shape>()
   const sleepers = new WeakMap<Stock, Set<Shape>>()
 
+  /** The new entry comes before the old one leaves: a shape that sleeps sleeps on when its only job is told again. */
   function add(job: JobFact): void {
-    remove(job.uid)
+    const old = waiting.get(job.uid)
     const key = shapeOf(job)
     const shape = shapes.get(key) ?? newShape(key, job)
     const entry: Waiting = { job, shape, place: 0 }
     waiting.set(job.uid, entry)
     addTo(shape.jobs, entry)
-    if (shapes.has(key)) {
-      if (!shape.asleep) settle(awake, shape)
-    } else {
+    if (!shapes.has(key)) {
       shapes.set(key, shape)
       addTo(awake, shape)
-    }
+    } else if (!shape.asleep) settle(awake, shape)
+    if (old) leave(old)
   }
 
   function remove(uid: string): void {
     const entry = waiting.get(uid)
-    if (!entry) return
-    const { shape } = entry
     waiting.delete(uid)
+    if (entry) leave(entry)
+  }
+
+  function leave(entry: Waiting): void {
+    const { shape } = entry
     removeFrom(shape.jobs, entry)
     if (shape.jobs.items.length > 0) {
       if (!shape.asleep) settle(awake, shape)
