@@ -8,7 +8,7 @@ import type { Scheduling } from '../../../controllers/hub/scheduling.ts'
 import type { Effect } from '../../../domain/lifecycle/gpujob-steps.ts'
 import { providerNamespace, runName } from '../../../domain/lifecycle/gpurun.ts'
 import type { KubeClient } from '../client.ts'
-import { isAlreadyExists } from '../errors.ts'
+import { isAlreadyExists, isInvalid, isNotFound } from '../errors.ts'
 import { gpuJobs, gpuRuns } from '../kinds.ts'
 import { type StatusWriter } from '../status-writer.ts'
 import type { HubCaches } from './caches.ts'
@@ -77,14 +77,21 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
   }
 }
 
-/** Repeating it changes nothing: the schema keeps the first order. A run that is gone needs none. */
+/** Repeating it changes nothing: the schema keeps the first order. A run that is gone needs none. Its uid is the precondition. */
 export async function orderStop(
   client: KubeClient,
   run: GpuRun,
   stop: { reason: StopReason; requestedAt: string },
 ): Promise<void> {
   const { name, namespace, uid } = run.metadata
-  await client.mergePatch(gpuRuns, { ref: { name, namespace }, patch: { metadata: { uid }, spec: { stop } } })
+  const ref = { name, namespace }
+  try {
+    await client.mergePatch(gpuRuns, { ref, patch: { metadata: { uid }, spec: { stop } } })
+  } catch (error) {
+    if (isNotFound(error)) return
+    const isOrdered = isInvalid(error) && (await client.get(gpuRuns, ref))?.spec.stop !== undefined
+    if (!isOrdered) throw error
+  }
 }
 
 function refOf({ metadata }: GpuJob): { name: string; namespace: string | undefined } {
