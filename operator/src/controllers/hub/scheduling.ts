@@ -42,6 +42,10 @@ export interface Scheduling {
 /** A pass decides this much at most, so that facts and requests get their turn during a burst. */
 const decisionsPerPass = 1000
 
+/** When machines change, those who wait are told anew, in a while and so many at most; the others look by themselves, later. */
+const retellMs = 2000
+const toldAtOnce = 1000
+
 export function schedulingLoop(engine: Engine, ports: SchedulingPorts): Scheduling {
   return new SchedulingLoop(engine, ports)
 }
@@ -57,8 +61,11 @@ class SchedulingLoop implements Scheduling {
   readonly #later = new Map<string, TimerHandle>()
   /** Jobs that have a right to hear how the next pass went for them. */
   readonly #touched = new Set<string>()
+  /** Jobs that wait for room. */
+  readonly #waiting = new Set<string>()
   #begun = false
   #passIsDue = false
+  #retellIsDue = false
 
   constructor(engine: Engine, ports: SchedulingPorts) {
     this.#engine = engine
@@ -82,20 +89,22 @@ class SchedulingLoop implements Scheduling {
 
   setProvider(fact: ProviderFact): void {
     this.#engine.setProvider(fact)
-    this.#passSoon()
+    this.#machinesChanged()
   }
 
   removeProvider(name: string): void {
     this.#engine.removeProvider(name)
+    this.#machinesChanged()
   }
 
   setNode(fact: NodeFact): void {
     this.#engine.setNode(fact)
-    this.#passSoon()
+    this.#machinesChanged()
   }
 
   removeNode(provider: string, name: string): void {
     this.#engine.removeNode(provider, name)
+    this.#machinesChanged()
   }
 
   choiceOf(uid: string): Decision | undefined {
@@ -104,6 +113,18 @@ class SchedulingLoop implements Scheduling {
 
   explain(uid: string): Explanation | undefined {
     return this.#engine.explain(uid)
+  }
+
+  /** Somebody may get in; and what was said of those who wait, such as that they never fit, may be wrong by now. */
+  #machinesChanged(): void {
+    this.#passSoon()
+    if (this.#retellIsDue || this.#waiting.size === 0) return
+    this.#retellIsDue = true
+    this.#ports.timers.set(() => {
+      this.#retellIsDue = false
+      for (const uid of this.#waiting.values().take(toldAtOnce)) this.#touched.add(uid)
+      this.#passSoon()
+    }, retellMs)
   }
 
   /** A choice stands while the job still wants just that run; else it was recorded, or the job has changed its mind. */
@@ -142,6 +163,8 @@ class SchedulingLoop implements Scheduling {
     const { timers, clock } = this.#ports
     if (this.#later.has(uid)) timers.clear(this.#later.get(uid))
     this.#later.delete(uid)
+    if (wish.wish === 'Room' && !this.#choices.has(uid)) this.#waiting.add(uid)
+    else this.#waiting.delete(uid)
     if (wish.wish === 'Room') {
       if (!this.#choices.has(uid)) this.#engine.wait(wish.fact)
       return
@@ -169,6 +192,7 @@ class SchedulingLoop implements Scheduling {
     for (const decision of decisions) {
       const { uid, run } = decision
       this.#choices.set(uid, decision)
+      this.#waiting.delete(uid)
       this.#booked.set(uid, (this.#booked.get(uid) ?? new Map<number, Booking>()).set(run, decision))
       this.#touched.add(uid)
     }
