@@ -1,8 +1,10 @@
 // npm run bench -- NAME: runs one bench and prints one line of JSON; exit 1 where it misses a bar.
+import { dispatchBench } from './dispatch.ts'
 import { engineBench } from './engine.ts'
 import type { Figures } from './figures.ts'
 
 const benches: Readonly<Record<string, () => Figures | Promise<Figures>>> = {
+  dispatch: dispatchBench,
   engine: engineBench,
 }
 

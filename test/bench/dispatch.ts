@@ -1,0 +1,263 @@
+// From the tenant's POST to the Job's existence on the provider, beside a bare generator that makes only the minimal writes.
+import type { KubeClient } from '../../operator/src/adapters/kubernetes/client.ts'
+import { gpuJobs, gpuRuns } from '../../operator/src/adapters/kubernetes/kinds.ts'
+import { reflect } from '../../operator/src/adapters/kubernetes/reflector.ts'
+import { type Job, jobs } from '../../operator/src/adapters/kubernetes/resources.ts'
+import { systemClock, systemTimers } from '../../operator/src/adapters/system-clock.ts'
+import type { GpuJobSpec } from '../../operator/src/api/gpujob.ts'
+import { JOB_LABEL } from '../../operator/src/api/labels.ts'
+import { decide } from '../../operator/src/domain/lifecycle/gpujob-steps.ts'
+import { runName } from '../../operator/src/domain/lifecycle/gpurun.ts'
+import { jobManifest } from '../../operator/src/domain/workload/job-manifest.ts'
+import { waitUntil } from '../bed/child.ts'
+import { type Operator, startOperator } from '../bed/operator.ts'
+import { gpuJob } from '../builders/gpujob.ts'
+import { gpuRun } from '../builders/gpurun.ts'
+import { spentBy } from '../federation/program-cost.ts'
+import { type DispatchBed, dispatchBed, tenant } from './dispatch-bed.ts'
+import { type Figures, quantile } from './figures.ts'
+
+const size = { nodes: 130, bare: 1000, burst: 2000, unloaded: 300, unloadedPerSecond: 15, stored: 10_000 }
+const bars = { shareOfCeiling: 0.75, p50Ms: 24, p99Ms: 60, hubCpuMsPerJob: 2, hubRssMiB: 150 }
+
+/** Requests under way at once: those of the generator, and those of the tenants in a burst. */
+const atOnce = 32
+
+const report = (line: string) => console.error(line)
+
+export async function dispatchBench(): Promise<Figures> {
+  await using bed = await dispatchBed(size.nodes, report)
+  const before = await bareJobsPerSecond(bed, 'before')
+  const ours = await measureOurs(bed)
+  const after = await bareJobsPerSecond(bed, 'after')
+
+  const ceilingJobsPerSecond = (before + after) / 2
+  const shareOfCeiling = ours.jobsPerSecond / ceilingJobsPerSecond
+  const figures = {
+    shareOfCeiling,
+    ...ours,
+    ceilingJobsPerSecond,
+    ceilingBeforeJobsPerSecond: before,
+    ceilingAfterJobsPerSecond: after,
+  }
+  const ok =
+    shareOfCeiling >= bars.shareOfCeiling &&
+    ours.p50Ms <= bars.p50Ms &&
+    ours.p99Ms <= bars.p99Ms &&
+    ours.hubCpuMsPerJob <= bars.hubCpuMsPerJob &&
+    ours.hubRssMiB <= bars.hubRssMiB
+  return { bench: 'dispatch', ok, ...rounded(figures) }
+}
+
+/** The spec that both have to carry: one GPU, as a tenant writes it. */
+const spec: GpuJobSpec = gpuJob({
+  spec: {
+    template: {
+      spec: {
+        containers: [
+          {
+            name: 'main',
+            image: 'registry.example.com/team/train:1.4.2',
+            command: ['python', 'train.py', '--epochs', '3'],
+            env: [{ name: 'LEARNING_RATE', value: '0.001' }],
+            resources: { requests: { cpu: '4', memory: '16Gi' }, limits: { memory: '32Gi' } },
+          },
+        ],
+      },
+    },
+  },
+}).spec
+
+/** The minimal writes of a dispatch, by a generator that decides nothing and watches nothing: create job, record, create run, create Job. */
+async function bareJobsPerSecond({ hub, providers }: DispatchBed, round: string): Promise<number> {
+  const dispatch = async (i: number) => {
+    const { name, client } = providers[i % providers.length] as DispatchBed['providers'][number]
+    const job = await hub.create(gpuJobs, { metadata: { name: `bare-${round}-${i}`, namespace: tenant }, spec })
+    const choice = {
+      uid: job.metadata.uid,
+      key: '',
+      run: 1,
+      provider: name,
+      nodes: [{ name: 'node-1', workers: 1 }],
+      perWorker: { gpus: 1, cpuMilli: 0, memoryMiB: 0 },
+    }
+    const { status } = decide({ job, run: undefined, choice, explain: () => undefined, now: Date.now() })
+    const ref = { name: job.metadata.name, namespace: tenant }
+    await hub.mergePatch(
+      gpuJobs,
+      { ref, patch: { metadata: { resourceVersion: job.metadata.resourceVersion }, status: status as never } },
+      { subresource: 'status' },
+    )
+    const run = await hub.create(gpuRuns, {
+      metadata: { name: runName(job, 1), namespace: `bare-${name}` },
+      spec: gpuRun({ job, provider: name }).spec,
+    })
+    const { metadata, spec: jobSpec } = jobManifest(run, { namespace: tenant, hubUid: 'bench', provider: name })
+    await client.create(jobs, { metadata, spec: jobSpec as never })
+  }
+  report(`the bare generator, ${round}`)
+  const seconds = await timed(() => pooled(size.bare, dispatch))
+  await removeAll(hub, 'gpucommons.io/v1alpha1', [
+    [tenant, 'gpujobs'],
+    ...providers.map(({ name }) => [`bare-${name}`, 'gpuruns'] as const),
+  ])
+  for (const { client } of providers) await removeAll(client, 'batch/v1', [[tenant, 'jobs']])
+  return size.bare / seconds
+}
+
+async function removeAll(
+  client: KubeClient,
+  version: string,
+  collections: readonly (readonly [string, string])[],
+): Promise<void> {
+  for (const [namespace, plural] of collections) {
+    await client.request({
+      method: 'DELETE',
+      path: `/apis/${version}/namespaces/${namespace}/${plural}`,
+      body: { propagationPolicy: 'Background' },
+    })
+  }
+}
+
+async function measureOurs(bed: DispatchBed) {
+  await using operator = await startOperator(bed.federation, { report })
+  await using arrivals = await watchArrivals(bed)
+  await untilOffered(bed)
+
+  report('unloaded')
+  const latencies = await unloaded(bed, arrivals)
+  report('a burst')
+  const burst = await burstOf(bed, { arrivals, operator })
+  report('many stored')
+  const hubRssMiB = await storedRss(bed, operator)
+  return { ...burst, p50Ms: quantile(latencies, 0.5), p99Ms: quantile(latencies, 0.99), hubRssMiB }
+}
+
+interface Arrivals extends AsyncDisposable {
+  /** By name of the GpuJob: when its Job was seen on a provider. */
+  readonly at: ReadonlyMap<string, number>
+}
+
+async function watchArrivals({ providers }: DispatchBed): Promise<Arrivals> {
+  const at = new Map<string, number>()
+  const end = new AbortController()
+  const context = {
+    clock: systemClock(),
+    timers: systemTimers,
+    random: Math.random,
+    signal: end.signal,
+    onError: (error: Error) => report(String(error)),
+  }
+  const watches = providers.map(({ client }) =>
+    reflect({ ...context, client, resource: jobs, project: ({ metadata }: Job) => ({ metadata }) }),
+  )
+  for (const { store } of watches) {
+    store.subscribe(({ type, object }) => {
+      const job = (object.metadata as Job['metadata']).labels?.[JOB_LABEL]
+      if (type === 'added' && job !== undefined) at.set(job, performance.now())
+    })
+  }
+  await Promise.all(watches.map(({ synced }) => synced))
+  return {
+    at,
+    [Symbol.asyncDispose]: async () => {
+      end.abort()
+      await Promise.all(watches.map(({ done }) => done))
+    },
+  }
+}
+
+async function untilOffered({ federation }: DispatchBed): Promise<void> {
+  const expected = size.nodes * federation.providers.length
+  const areOffered = async () => {
+    const { body } = await federation.hub.ask('/apis/gpucommons.io/v1alpha1/providers')
+    const items = (body as { items: { status?: { inventory?: { nodes: number } } }[] }).items
+    return items.reduce((sum, { status }) => sum + (status?.inventory?.nodes ?? 0), 0) === expected || undefined
+  }
+  await waitUntil(areOffered, { what: `${expected} nodes on the hub`, seconds: 120 })
+}
+
+/** Milliseconds from sending the POST to seeing the Job, for jobs that come one by one. */
+async function unloaded({ hub }: DispatchBed, { at }: Arrivals): Promise<number[]> {
+  const sent: Promise<number>[] = []
+  const began = performance.now()
+  for (let i = 0; i < size.unloaded; i += 1) {
+    await until(began + (i * 1000) / size.unloadedPerSecond)
+    sent.push(post(hub, `one-${i}`))
+  }
+  const posts = await Promise.all(sent)
+  await untilArrived(at, size.unloaded)
+  return posts.map((start, i) => (at.get(`one-${i}`) ?? Infinity) - start)
+}
+
+async function burstOf(
+  { hub, federation }: DispatchBed,
+  { arrivals, operator }: { arrivals: Arrivals; operator: Operator },
+) {
+  const already = arrivals.at.size
+  const programs = { hub: [operator.hub], agents: [...operator.agents.values()] }
+  const cpu = async (list: readonly { pid: number }[]) =>
+    (await Promise.all(list.map(({ pid }) => spentBy(pid)))).reduce((sum, { cpuMs }) => sum + cpuMs, 0)
+  const before = { hub: await cpu(programs.hub), agents: await cpu(programs.agents) }
+  const seconds = await timed(async () => {
+    await pooled(size.burst, (i) => post(hub, `burst-${i}`))
+    await untilArrived(arrivals.at, already + size.burst)
+  })
+  return {
+    jobsPerSecond: size.burst / seconds,
+    hubCpuMsPerJob: ((await cpu(programs.hub)) - before.hub) / size.burst,
+    agentCpuMsPerJob: ((await cpu(programs.agents)) - before.agents) / size.burst,
+    providers: federation.providers.length,
+  }
+}
+
+/** Of the hub with so many jobs stored: what is missing to that number comes suspended, and has its status. */
+async function storedRss({ hub, federation }: DispatchBed, operator: Operator): Promise<number> {
+  const missing = size.stored - size.burst - size.unloaded
+  await pooled(missing, (i) =>
+    hub.create(gpuJobs, { metadata: { name: `stored-${i}`, namespace: tenant }, spec: { ...spec, suspend: true } }),
+  )
+  const areTold = async () => {
+    const metrics = String(await (await fetch(`${operator.hub.url}/metrics`)).text())
+    const suspended = /gpucommons_jobs\{state="Suspended"\} (\d+)/.exec(metrics)?.[1]
+    return Number(suspended) === missing || undefined
+  }
+  await waitUntil(areTold, {
+    what: `${missing} jobs to be said to be suspended, on ${federation.hub.url}`,
+    seconds: 300,
+  })
+  return (await spentBy(operator.hub.pid)).memoryMiB
+}
+
+async function post(hub: KubeClient, name: string): Promise<number> {
+  const start = performance.now()
+  await hub.create(gpuJobs, { metadata: { name, namespace: tenant }, spec })
+  return start
+}
+
+async function untilArrived(at: ReadonlyMap<string, number>, count: number): Promise<void> {
+  await waitUntil(async () => at.size >= count || undefined, { what: `${count} Jobs on the providers`, seconds: 120 })
+}
+
+function until(moment: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, Math.max(0, moment - performance.now())))
+}
+
+async function timed(act: () => Promise<unknown>): Promise<number> {
+  const start = performance.now()
+  await act()
+  return (performance.now() - start) / 1000
+}
+
+/** So many calls, a fixed number of them at once. */
+async function pooled(count: number, act: (i: number) => Promise<unknown>): Promise<void> {
+  let next = 0
+  const worker = async () => {
+    while (next < count) await act(next++)
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+}
+
+function rounded(figures: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, Math.round(value * 1000) / 1000]))
+}
