@@ -27,8 +27,12 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
   // The election writes its lease before anything is held, so it has a client of its own.
   await using electing = await connect({ ...where, userAgent: 'gpu-commons-hub/election' })
   const hubUid = await hubIdentity(electing, config.namespace)
+  const leading = new AbortController()
+  const giveUp = () => leading.abort(signal.reason)
+  signal.addEventListener('abort', giveUp, { once: true })
   const leadership = elect({
     ...program,
+    signal: leading.signal,
     client: electing,
     lease: { namespace: config.namespace, name: lease },
     identity: config.identity,
@@ -44,6 +48,8 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
   // A hub that stands by is ready: it takes over at once.
   program.waitsFor(undefined)
   await leadership.acquired
+  // From now on the lease is given back only when the last write is done.
+  signal.removeEventListener('abort', giveUp)
   metrics.setLeading(true)
   log.info({ lease, identity: config.identity, hubUid, jobs: caches.jobs.size, runs: caches.runs.size }, 'leads')
 
@@ -84,6 +90,7 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
   scheduling.begin()
   await Promise.all(Object.values(queues).map((one) => one.run(signal)))
   await recorder.flushed()
+  giveUp()
   await leadership.done
 }
 
