@@ -1,5 +1,5 @@
 // The life of a GpuRun on its provider, decided from one look at the world: docs in crds/gpurun.md.
-import type { GpuRun, GpuRunStatus } from '../../api/gpurun.ts'
+import type { GpuRunStatus } from '../../api/gpurun.ts'
 import { toMillis, toTime } from '../../api/time.ts'
 import { outcomeOf } from './gpurun.ts'
 import { type Ending, ending, intentOf, waitsForEver } from './gpurun-ending.ts'

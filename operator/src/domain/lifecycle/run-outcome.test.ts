@@ -1,0 +1,189 @@
+import { describe, expect, test } from '@jest/globals'
+import { gpuJob } from '../../../../test/builders/gpujob.ts'
+import { gpuRun } from '../../../../test/builders/gpurun.ts'
+import type { GpuJobSpec, GpuJobStatus } from '../../api/gpujob.ts'
+import type { GpuRunStatus } from '../../api/gpurun.ts'
+import { toMillis, toTime } from '../../api/time.ts'
+import type { RunOutcome } from './gpurun.ts'
+import { afterRun, backOffMs } from './run-outcome.ts'
+
+const now = Date.parse('2026-01-01T01:00:00.400Z')
+const placement = { run: 3, provider: 'acme', nodes: [{ name: 'node-1', workers: 1 }], recordedAt: toTime(now) }
+
+interface Case {
+  readonly name: string
+  readonly ended: Partial<GpuRunStatus> & { readonly state: RunOutcome }
+  readonly spec?: Partial<GpuJobSpec>
+  readonly status?: Partial<GpuJobStatus>
+  readonly says: string
+}
+
+function statusAfter({ ended, spec = {}, status = {} }: Omit<Case, 'name' | 'says'>): GpuJobStatus {
+  const job = gpuJob({ spec, status: { placement, lastRun: 3, ...status } })
+  const run = gpuRun({ job, run: 3, status: ended })
+  return afterRun(job, { run, outcome: ended.state, now })
+}
+
+/** What becomes of the job, whom it is blamed on, and how long it waits. */
+function rendered({ conditions, failures, rejections, notBefore, excludedProviders = [] }: GpuJobStatus): string {
+  const finished = conditions.find(({ type, status }) => type === 'Finished' && status === 'True')
+  const placed = conditions.find(({ type }) => type === 'Placed')
+  return [
+    finished ? `finished ${finished.reason}` : `again ${placed?.reason}`,
+    ...(failures > 0 ? [`failures ${failures}`] : []),
+    ...(rejections === undefined ? [] : [`rejections ${rejections}`]),
+    ...(notBefore === undefined ? [] : [`in ${(toMillis(notBefore) - now) / 1000} s`]),
+    ...(excludedProviders.length > 0 ? [`not on ${excludedProviders.join()}`] : []),
+  ].join(', ')
+}
+
+const rule42 = { retry: { limit: 3, exitCodes: [{ in: [42], action: 'Fail' as const }] } }
+const firstRule = {
+  retry: {
+    limit: 0,
+    exitCodes: [
+      { in: [7, 8], action: 'Retry' as const },
+      { in: [8], action: 'Fail' as const },
+    ],
+  },
+}
+const noRetry = { retry: { limit: 0 } }
+
+const cases: readonly Case[] = [
+  { name: 'success is the end', ended: { state: 'Succeeded' }, says: 'finished Succeeded' },
+  {
+    name: 'success after failures is success',
+    ended: { state: 'Succeeded' },
+    status: { failures: 3 },
+    says: 'finished Succeeded, failures 3',
+  },
+  {
+    name: 'a first failure is tried again after ten seconds, rounded up',
+    ended: { state: 'Failed', reason: 'NonZeroExit', exitCode: 1 },
+    says: 'again BackingOff, failures 1, in 10.6 s',
+  },
+  {
+    name: 'the wait doubles',
+    ended: { state: 'Failed' },
+    status: { failures: 2 },
+    says: 'again BackingOff, failures 3, in 40.6 s',
+  },
+  {
+    name: 'as many failures as the limit are repeated, one more is not',
+    ended: { state: 'Failed' },
+    status: { failures: 3 },
+    says: 'finished RetriesExhausted, failures 4',
+  },
+  {
+    name: 'without retries the first failure ends it',
+    ended: { state: 'Failed' },
+    spec: noRetry,
+    says: 'finished RetriesExhausted, failures 1',
+  },
+  {
+    name: 'an exit code for which the job says Fail ends it',
+    ended: { state: 'Failed', exitCode: 42 },
+    spec: rule42,
+    says: 'finished ExitCodeFails, failures 1',
+  },
+  {
+    name: 'another exit code does not',
+    ended: { state: 'Failed', exitCode: 41 },
+    spec: rule42,
+    says: 'again BackingOff, failures 1, in 10.6 s',
+  },
+  {
+    name: 'a failure without an exit code meets no rule',
+    ended: { state: 'Failed', reason: 'OOMKilled' },
+    spec: rule42,
+    says: 'again BackingOff, failures 1, in 10.6 s',
+  },
+  {
+    name: 'the first rule that names the code decides; Retry is still bound by the limit',
+    ended: { state: 'Failed', exitCode: 8 },
+    spec: firstRule,
+    says: 'finished RetriesExhausted, failures 1',
+  },
+  {
+    name: 'too long is too long, whatever the retries',
+    ended: { state: 'Failed', reason: 'DeadlineExceeded' },
+    says: 'finished DeadlineExceeded, failures 1',
+  },
+  {
+    name: 'taken back by its owner: no blame, no wait',
+    ended: { state: 'Reclaimed' },
+    spec: noRetry,
+    says: 'again Waiting',
+  },
+  { name: 'lapsed: no blame, no wait', ended: { state: 'Lapsed' }, spec: noRetry, says: 'again Waiting' },
+  { name: 'stopped: no blame, no wait', ended: { state: 'Stopped' }, spec: noRetry, says: 'again Waiting' },
+  {
+    name: 'a full provider may have room later',
+    ended: { state: 'Rejected', reason: 'NoRoom' },
+    spec: noRetry,
+    says: 'again BackingOff, rejections 1, in 5.6 s',
+  },
+  {
+    name: 'what a provider refuses it refuses again: the job goes elsewhere',
+    ended: { state: 'Rejected', reason: 'Invalid' },
+    status: { excludedProviders: ['b', 'acme'] },
+    says: 'again BackingOff, rejections 1, in 5.6 s, not on b,acme',
+  },
+  {
+    name: 'rejections in a row wait longer',
+    ended: { state: 'Rejected', reason: 'NoRoom' },
+    status: { rejections: 2 },
+    says: 'again BackingOff, rejections 3, in 20.6 s',
+  },
+  {
+    name: 'a run that was taken ends the row of rejections',
+    ended: { state: 'Failed' },
+    status: { rejections: 7 },
+    says: 'again BackingOff, failures 1, in 10.6 s',
+  },
+]
+
+describe('what a run that is over means for its job', () => {
+  test.each(cases)('$name', (one) => {
+    expect(rendered(statusAfter(one))).toBe(one.says)
+  })
+
+  test.each(['Failed', 'Rejected', 'Lapsed', 'Reclaimed', 'Stopped'] as const)('after %s no run is placed', (state) => {
+    expect(statusAfter({ ended: { state } })).not.toHaveProperty('placement')
+  })
+
+  test('a finished job still tells where it ran, and when it began and ended', () => {
+    const status = statusAfter({ ended: { state: 'Succeeded', startedAt: toTime(now - 60_000) } })
+    expect(status).toMatchObject({ placement, startedAt: toTime(now - 60_000), finishedAt: toTime(now) })
+  })
+
+  test('only the end of the job has a time of its end', () => {
+    expect(statusAfter({ ended: { state: 'Reclaimed' } })).not.toHaveProperty('finishedAt')
+  })
+
+  test('the last ten runs are remembered, oldest first', () => {
+    const past = { provider: 'b', outcome: 'Failed', reason: 'NonZeroExit', finishedAt: toTime(0) } as const
+    const runs = Array.from({ length: 10 }, (_, i) => ({ ...past, run: i + 1 }))
+    const ended = { state: 'Failed', reason: 'NonZeroExit', exitCode: 3, finishedAt: toTime(now - 1000) } as const
+    const status = statusAfter({ ended, status: { runs } })
+    expect(status.runs?.map(({ run }) => run)).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 3])
+    expect(status.runs?.at(-1)).toEqual({
+      run: 3,
+      provider: 'acme',
+      outcome: 'Failed',
+      reason: 'NonZeroExit',
+      exitCode: 3,
+      finishedAt: toTime(now - 1000),
+    })
+  })
+
+  test('a run without words of its own is remembered by its outcome', () => {
+    expect(statusAfter({ ended: { state: 'Lapsed' } }).runs).toMatchObject([
+      { reason: 'Lapsed', finishedAt: toTime(now) },
+    ])
+  })
+
+  test('no wait is longer than ten minutes', () => {
+    expect([1, 6, 7, 100].map((attempt) => backOffMs(attempt, 10_000))).toEqual([10_000, 320_000, 600_000, 600_000])
+  })
+})
