@@ -14,6 +14,15 @@ export interface Order {
   readonly simulate?: Readonly<Record<string, string>>
 }
 
+/** All of them as fast as the API server takes them. */
+export async function createJobs(ask: Ask, orders: readonly Order[]): Promise<void> {
+  const waiting = [...orders]
+  const createNext = async () => {
+    for (let order = waiting.shift(); order; order = waiting.shift()) await createJob(ask, order)
+  }
+  await Promise.all(Array.from({ length: 16 }, createNext))
+}
+
 /** One worker with one GPU, for half a second, unless it says otherwise. */
 export async function createJob(ask: Ask, { namespace, name, spec = {}, simulate = {} }: Order): Promise<GpuJob> {
   const behaviour = Object.entries({ seconds: '0.5', ...simulate }).map(([key, value]) => [

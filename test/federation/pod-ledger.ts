@@ -25,13 +25,16 @@ export interface PodLedger {
   readonly jobs: ReadonlyMap<string, string>
   /** The most GPUs that were ever in use at one moment, by node: all pods that were bound and not over. */
   readonly mostGpus: ReadonlyMap<string, number>
+  /** The most workers of one run that were ever on a node at one moment, by `<run uid> <node>`. */
+  readonly mostWorkers: ReadonlyMap<string, number>
 }
 
 /** Begin it before there is anything of ours; it counts as long as the watches last. */
 export function keepLedger({ pods, jobs }: Pick<ProviderSide, 'pods' | 'jobs'>): PodLedger {
   const entries = new Map<string, PodEntry>()
   const jobUids = new Map<string, string>()
-  const use = gpuUse()
+  const gpus = highWater()
+  const workers = highWater()
   const waitingSince = new Map<string, number>()
 
   function see({ type, object: pod }: Seen<Pod>): void {
@@ -41,7 +44,9 @@ export function keepLedger({ pods, jobs }: Pick<ProviderSide, 'pods' | 'jobs'>):
     if (pod.spec.nodeName !== undefined) entry.node = pod.spec.nodeName
     const exitCode = pod.status?.containerStatuses?.[0]?.state?.terminated?.exitCode
     if (exitCode !== undefined) entry.exitCode = exitCode
-    use.count(entry, type !== 'DELETED' && pod.spec.nodeName !== undefined && !isOver(pod))
+    const holds = type !== 'DELETED' && pod.spec.nodeName !== undefined && !isOver(pod)
+    gpus.set(uid, { key: entry.node ?? '', amount: holds ? entry.gpus : 0 })
+    workers.set(uid, { key: `${entry.runUid} ${entry.node}`, amount: holds ? 1 : 0 })
 
     const isWaiting = type !== 'DELETED' && pod.status?.conditions?.some(isUnschedulable) === true
     const since = waitingSince.get(uid)
@@ -56,7 +61,7 @@ export function keepLedger({ pods, jobs }: Pick<ProviderSide, 'pods' | 'jobs'>):
   jobs.onChange(
     ({ object }: Seen<Job>) => void jobUids.set(object.metadata.uid, object.metadata.labels?.[JOB_UID_LABEL] ?? ''),
   )
-  return { pods: entries, jobs: jobUids, mostGpus: use.most }
+  return { pods: entries, jobs: jobUids, mostGpus: gpus.most, mostWorkers: workers.most }
 }
 
 function newEntry({ metadata: { uid, labels = {} }, spec }: Pod): PodEntry {
@@ -72,19 +77,18 @@ function newEntry({ metadata: { uid, labels = {} }, spec }: Pod): PodEntry {
   }
 }
 
-function gpuUse() {
-  const holders = new Set<string>()
-  const now = new Map<string, number>()
+/** Sums up what each pod holds of a key, and remembers the largest sum of each. */
+function highWater() {
+  const held = new Map<string, number>()
+  const sums = new Map<string, number>()
   const most = new Map<string, number>()
   return {
     most,
-    count({ uid, node = '', gpus }: PodEntry, holds: boolean): void {
-      if (holders.has(uid) === holds) return
-      if (holds) holders.add(uid)
-      else holders.delete(uid)
-      const used = (now.get(node) ?? 0) + (holds ? gpus : -gpus)
-      now.set(node, used)
-      most.set(node, Math.max(used, most.get(node) ?? 0))
+    set(uid: string, { key, amount }: { readonly key: string; readonly amount: number }): void {
+      const sum = (sums.get(key) ?? 0) + amount - (held.get(uid) ?? 0)
+      held.set(uid, amount)
+      sums.set(key, sum)
+      most.set(key, Math.max(sum, most.get(key) ?? 0))
     },
   }
 }

@@ -6,7 +6,8 @@ import type { GpuJob } from '../../operator/src/api/gpujob.ts'
 import type { GpuRun } from '../../operator/src/api/gpurun.ts'
 import { RUN_UID_LABEL } from '../../operator/src/api/labels.ts'
 import type { Operator } from '../bed/operator.ts'
-import { createJob, type Order } from './order.ts'
+import { countBy, printFigures, rounded, secondsSince } from './figures.ts'
+import { createJobs, type Order } from './order.ts'
 import { keepLedger, type PodEntry, type PodLedger } from './pod-ledger.ts'
 import { type Spent, spentBy } from './program-cost.ts'
 import { group, openStage, type Stage } from './stage.ts'
@@ -57,7 +58,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await stage?.[Symbol.asyncDispose]()
-  process.stdout.write(`${JSON.stringify({ suite: 'thousand-jobs', ...figures })}\n`)
+  printFigures('thousand-jobs', figures)
 }, 30_000)
 
 async function runAll(): Promise<void> {
@@ -67,11 +68,7 @@ async function runAll(): Promise<void> {
   const before = await costs(operator)
   const begun = performance.now()
 
-  const waiting = [...orders]
-  const createAll = async () => {
-    for (let order = waiting.shift(); order; order = waiting.shift()) await createJob(ask, order)
-  }
-  await Promise.all(Array.from({ length: 16 }, createAll))
+  await createJobs(ask, orders)
   figures['createSeconds'] = secondsSince(begun)
   await seen.until({
     what: `${jobCount} jobs to finish`,
@@ -97,19 +94,6 @@ async function costs({ hub, agents }: Operator): Promise<{ readonly hub: Spent; 
 
 function pods(): readonly PodEntry[] {
   return [...ledgers.values()].flatMap((ledger) => [...ledger.pods.values()])
-}
-
-function secondsSince(begun: number): number {
-  return rounded((performance.now() - begun) / 1000)
-}
-
-function rounded(number: number): number {
-  return Math.round(number * 100) / 100
-}
-
-function countBy<T>(items: Iterable<T>, name: (item: T) => string): string {
-  const groups = Map.groupBy(items, name)
-  return JSON.stringify(Object.fromEntries(groups.entries().map(([key, { length }]) => [key, length])))
 }
 
 describe('a thousand jobs', () => {
