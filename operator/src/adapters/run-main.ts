@@ -4,6 +4,7 @@ import { type CommonConfig, WrongFlags } from '../config.ts'
 import type { Clock, Random, Timers } from '../controllers/clock.ts'
 import { type Reconcile, type WorkQueue, workQueue } from '../controllers/work-queue.ts'
 import { serveHttp } from './http/server.ts'
+import { isBusy } from './kubernetes/errors.ts'
 import { type Logger, logger } from './log.ts'
 import type { RuntimeMetrics } from './prometheus/metrics.ts'
 import { systemClock, systemTimers } from './system-clock.ts'
@@ -59,7 +60,10 @@ async function runUntil<Config extends CommonConfig>(
 
   const onError = (where: string) => (error: unknown, key?: string) => {
     metrics.countError(where)
-    log.error({ err: error, where, ...(key === undefined ? {} : { key }) }, `${where} failed and tries again`)
+    const line = { err: error, where, ...(key === undefined ? {} : { key }) }
+    // A server that asks for patience is not broken; it does so whenever it starts.
+    if (isBusy(error)) log.warn(line, `${where} was told to wait and tries again`)
+    else log.error(line, `${where} failed and tries again`)
   }
   const tools = { clock: systemClock(), timers: systemTimers, random: Math.random }
   await run(config, {

@@ -67,10 +67,9 @@ function verdictOn(job: GpuJob, ended: EndedRun): Verdict {
       return afterFailure(job, ended)
     case 'Rejected':
       return afterRejection(job, ended)
-    // Not the job's fault: no blame, no waiting.
     case 'Lapsed':
     case 'Reclaimed':
-      return { message: `run ${ended.run.spec.run} was ${ended.outcome.toLowerCase()} and the job is placed again` }
+      return afterLoss(job, ended)
     case 'Stopped':
       return { message: `run ${ended.run.spec.run} was stopped` }
   }
@@ -119,6 +118,17 @@ function afterRejection(job: GpuJob, { run, now }: EndedRun): Verdict {
       notBefore: toTime(roundUp(now + backOffMs(rejections, 5000))),
       ...(excludedProviders.length > 0 ? { excludedProviders } : {}),
     },
+  }
+}
+
+/** Not the job's fault: no blame, and no pause unless it happens again and again. */
+function afterLoss(job: GpuJob, { run, outcome, now }: EndedRun): Verdict {
+  const past = (job.status?.runs ?? []).toReversed()
+  const other = past.findIndex((one) => one.outcome !== 'Lapsed' && one.outcome !== 'Reclaimed')
+  const inARow = other === -1 ? past.length : other
+  return {
+    message: `run ${run.spec.run} was ${outcome.toLowerCase()} and the job is placed again`,
+    ...(inARow === 0 ? {} : { change: { notBefore: toTime(roundUp(now + backOffMs(inARow, 5000))) } }),
   }
 }
 
