@@ -1,0 +1,146 @@
+import { describe, expect, test } from '@jest/globals'
+import { gpuNode } from '../../../../test/builders/gpunode.ts'
+import { BEGINNING } from '../../../../test/builders/meta.ts'
+import { provider } from '../../../../test/builders/provider.ts'
+import type { Condition } from '../../api/meta.ts'
+import type { Provider } from '../../api/provider.ts'
+import { type Decision, decide, type Seen } from './provider-steps.ts'
+
+const now = Date.parse('2026-01-01T01:00:00Z')
+const made = { state: 'Made', namespaceUid: 'ns-uid' } as const
+const taken = { state: 'Taken', what: 'Namespace provider-acme' } as const
+const cordoned = provider({ spec: { intake: 'Cordoned' } })
+
+function known(status: Condition['status'], reason: string): Provider {
+  const condition = { type: 'Connected', status, reason, message: 'm', lastTransitionTime: BEGINNING }
+  return provider({ status: { conditions: [condition] } })
+}
+
+/** Its agent was seen a second ago. */
+function seen(some: Partial<Seen>): Seen {
+  const rest = { home: made, silentMs: 1000, watchedMs: 60_000, nodes: [], report: undefined, suspectAfterMs: 15_000 }
+  return { provider: provider(), ...rest, now, ...some }
+}
+
+/** Connected, Ready, what the engine is told, and when to look again. */
+function rendered({ status, fact, recheckMs }: Decision): string {
+  const said = ['Connected', 'Ready'].map((type) => {
+    const one = status.conditions.find((condition) => condition.type === type)
+    return `${one?.status}/${one?.reason}`
+  })
+  return [...said, fact.state, ...(recheckMs === undefined ? [] : [`again in ${recheckMs / 1000} s`])].join(' ')
+}
+
+const cases: readonly { name: string; seen: Partial<Seen>; says: string }[] = [
+  { name: 'its agent renews its Lease', seen: {}, says: 'True/Heartbeat True/Ready Connected again in 14 s' },
+  {
+    name: 'its agent is silent for as long as that may be',
+    seen: { silentMs: 15_000 },
+    says: 'Unknown/Silent False/NotConnected Disconnected',
+  },
+  {
+    name: 'no agent was ever seen',
+    seen: { silentMs: undefined },
+    says: 'Unknown/NeverSeen False/NotConnected Disconnected',
+  },
+  {
+    name: 'a hub that has just started takes what was known for true',
+    seen: { provider: known('True', 'Heartbeat'), silentMs: undefined, watchedMs: 5000 },
+    says: 'True/Heartbeat True/Ready Connected again in 10 s',
+  },
+  {
+    name: 'but no longer than the usual silence',
+    seen: { provider: known('True', 'Heartbeat'), silentMs: undefined, watchedMs: 15_000 },
+    says: 'Unknown/Silent False/NotConnected Disconnected',
+  },
+  {
+    name: 'a hub that has just started does not take a silent agent for alive',
+    seen: { provider: known('Unknown', 'Silent'), silentMs: undefined, watchedMs: 0 },
+    says: 'Unknown/Silent False/NotConnected Disconnected',
+  },
+  {
+    name: 'silence that this hub has heard counts, whatever was known',
+    seen: { provider: known('True', 'Heartbeat'), silentMs: 20_000, watchedMs: 20_000 },
+    says: 'Unknown/Silent False/NotConnected Disconnected',
+  },
+  {
+    name: 'a cordoned provider is connected, and takes no new work',
+    seen: { provider: cordoned },
+    says: 'True/Heartbeat False/Cordoned Cordoned again in 14 s',
+  },
+  {
+    name: 'a namesake stands where its home should be: it is looked at again',
+    seen: { home: taken, silentMs: undefined },
+    says: 'Unknown/NeverSeen False/NameTaken NotReady again in 30 s',
+  },
+  {
+    name: 'a namesake is told before a cordon',
+    seen: { home: taken, provider: cordoned },
+    says: 'True/Heartbeat False/NameTaken NotReady again in 14 s',
+  },
+]
+
+describe('what is said of a Provider', () => {
+  test.each(cases)('$name', ({ seen: some, says }) => {
+    expect(rendered(decide(seen(some)))).toBe(says)
+  })
+
+  test.each(cases)('$name: said twice it is an equal status', ({ seen: some }) => {
+    const world = seen(some)
+    const { status } = decide(world)
+    const again = { ...world.provider, status }
+    // What was said of a Lease that nobody renews stays said.
+    expect(
+      decide({ ...world, provider: again, now: now + 5000 }).status.conditions.map(
+        ({ lastTransitionTime }) => lastTransitionTime,
+      ),
+    ).toEqual(status.conditions.map(({ lastTransitionTime }) => lastTransitionTime))
+  })
+
+  test('nothing of it is verified', () => {
+    expect(decide(seen({})).status.conditions).toContainEqual(
+      expect.objectContaining({ type: 'Verified', status: 'Unknown', reason: 'NotYet' }),
+    )
+  })
+
+  test('offered nodes are summed up by model; those withheld are not', () => {
+    const nodes = [
+      gpuNode({ name: 'a', gpus: 8 }),
+      gpuNode({ name: 'b', gpus: 4, model: 'A100' }),
+      gpuNode({ name: 'c', gpus: 2 }),
+      gpuNode({ name: 'd', spec: { offer: 'Withheld', withheldBecause: 'NotReady' } }),
+    ]
+    expect(decide(seen({ nodes })).status.inventory).toEqual({
+      nodes: 3,
+      gpus: 14,
+      models: [
+        { model: 'A100', gpus: 4 },
+        { model: 'H100', gpus: 10 },
+      ],
+    })
+  })
+
+  test('only healthy GPUs count', () => {
+    const [device] = gpuNode().spec.devices
+    const nodes = device ? [gpuNode({ spec: { devices: [{ ...device, healthy: 5 }] } })] : []
+    expect(decide(seen({ nodes })).status.inventory?.gpus).toBe(5)
+  })
+
+  test('its agent and its namespace are told', () => {
+    const report = {
+      agentVersion: '0.1.0',
+      kubernetesVersion: 'v1.34.4',
+      podSecurity: 'Baseline',
+      networkIsolation: 'Unknown',
+    } as const
+    expect(decide(seen({ report })).status).toMatchObject({
+      agent: { version: '0.1.0', kubernetesVersion: 'v1.34.4' },
+      namespaceUid: 'ns-uid',
+    })
+  })
+
+  test('the engine hears its name and labels', () => {
+    const labelled = provider({ metadata: { labels: { region: 'eu' } } })
+    expect(decide(seen({ provider: labelled })).fact).toMatchObject({ name: 'acme', labels: { region: 'eu' } })
+  })
+})
