@@ -25,8 +25,8 @@ export type PodManifestSpec = Readonly<Record<string, unknown>> & {
 export function podSpec(run: GpuRun, context: ProviderContext): PodManifestSpec {
   const { spec } = run.spec.template
   const main = mainContainer(spec.containers)
-  const bringsSharedMemory = [...spec.containers, ...(spec.initContainers ?? [])].some(({ volumeMounts }) =>
-    volumeMounts?.some(({ mountPath }) => mountPath.replace(/\/+$/, '') === sharedMemory.mountPath),
+  const bringsSharedMemory = main?.volumeMounts?.some(
+    ({ mountPath }) => mountPath.replace(/\/+$/, '') === sharedMemory.mountPath,
   )
   const gang = gangEnv(run, context)
   const containers = spec.containers.map((container) =>
