@@ -1,6 +1,8 @@
 // How the agent carries out GpuRuns on its own cluster, and reports to the hub.
+import { prettifyError } from 'zod'
 import type { GpuRun } from '../../../api/gpurun.ts'
 import { RUN_UID_LABEL } from '../../../api/labels.ts'
+import { type PodTemplate, podTemplateSchema } from '../../../api/template.ts'
 import type { Refusal, RunPorts } from '../../../controllers/agent/run.ts'
 import type { Clock } from '../../../controllers/clock.ts'
 import type { ProviderJob } from '../../../domain/lifecycle/gpurun-seen.ts'
@@ -133,7 +135,14 @@ async function createJob(
   { provider, caches }: RunWorld,
   { run, context, known, made }: Placing & { readonly made: Map<string, ProviderJob> },
 ): Promise<Refusal | undefined> {
-  const { metadata, spec } = jobManifest(run, context)
+  // What this agent's own schema does not know does not travel: its hub may be newer, or not what it seems.
+  const template = podTemplateSchema.safeParse(run.spec.template)
+  if (!template.success) return { reason: 'Invalid', message: `spec.template: ${prettifyError(template.error)}` }
+
+  const { metadata, spec } = jobManifest(
+    { ...run, spec: { ...run.spec, template: template.data as PodTemplate } },
+    context,
+  )
   try {
     const job = await provider.create(jobs, { metadata, spec: spec as never })
     if (!caches.jobs.get(`${context.namespace}/${metadata.name}`)) made.set(run.metadata.uid, providerJob(job))
