@@ -116,6 +116,25 @@ const cases: readonly Case[] = [
   },
   { name: 'the Job failed for itself', pods: [], job: jobFailed('Other'), says: 'Failed/NonZeroExit' },
   { name: 'the owner removed the Job', pods: [workerPod()], job: 'Gone', says: 'Reclaimed/JobRemoved' },
+  {
+    name: 'the owner removed the Job, which took its pods down',
+    pods: [failed(137, takenDown)],
+    job: 'Gone',
+    says: 'Reclaimed/JobRemoved',
+  },
+  {
+    name: 'the owner removed the Job of a worker that had failed',
+    pods: [failed(3), failed(137, { ...takenDown, index: 1 })],
+    spec: { workers: 2 },
+    job: 'Gone',
+    says: 'Failed/NonZeroExit 3',
+  },
+  {
+    name: 'the Job had failed before it was removed',
+    pods: [failed(3, takenDown)],
+    job: { ...jobFailed('PodFailurePolicy', words.exit), deleting: true },
+    says: 'Failed/NonZeroExit 3',
+  },
   { name: 'and it is on its way out', pods: [], job: providerJob({ deleting: true }), says: 'Reclaimed/JobRemoved' },
   { name: 'nothing is known to have ended', pods: [workerPod()], says: 'not yet' },
 ]

@@ -50,11 +50,16 @@ export function ending({ run, workers }: Seen, job: ProviderJob | undefined): En
   if (job?.failed?.reason === 'DeadlineExceeded') {
     return { state: 'Failed', reason: 'DeadlineExceeded', message: job.failed.message }
   }
-  const failed = firstFailure(workers)
-  if (failed) return failed
-  if (job?.failed) return endingOfJob(job.failed.message, workers)
-  if (jobGone) return { state: 'Reclaimed', reason: 'JobRemoved', message: 'the Job was removed on the provider' }
-  return undefined
+  const removed = jobGone && !job?.failed ? jobRemoved : undefined
+  if (removed && workers.every(wasTakenDown)) return removed
+  return firstFailure(workers) ?? (job?.failed && endingOfJob(job.failed.message, workers)) ?? removed
+}
+
+const jobRemoved: Ending = { state: 'Reclaimed', reason: 'JobRemoved', message: 'the Job was removed on the provider' }
+
+/** It did not fail by itself: it was being deleted, with its Job, before it ended, or vanished with it. */
+function wasTakenDown({ pod }: WorkerRecord): boolean {
+  return pod.disruption === undefined && (pod.deleting || pod.phase !== 'Failed')
 }
 
 /**
