@@ -1,0 +1,57 @@
+import { describe, expect, test } from '@jest/globals'
+import { type GpuJobOptions, gpuJob } from '../../../../test/builders/gpujob.ts'
+import { gpuRun } from '../../../../test/builders/gpurun.ts'
+import { BEGINNING } from '../../../../test/builders/meta.ts'
+import type { Seen } from '../../domain/lifecycle/gpujob-steps.ts'
+import { type GpuJobPorts, gpuJobReconciler } from './gpujob.ts'
+
+const now = Date.parse('2026-01-01T01:00:00Z')
+const placement = { run: 1, provider: 'acme', nodes: [{ name: 'node-1', workers: 1 }], recordedAt: BEGINNING }
+
+/** One pass over this world, as the list of what was done to it. */
+async function pass(some: Partial<Seen> | undefined, broken: Partial<GpuJobPorts> = {}) {
+  const done: string[] = []
+  const seen = { job: gpuJob(), run: undefined, choice: undefined, explain: () => undefined, ...some }
+  const reconcile = gpuJobReconciler({
+    read: () => (some ? seen : undefined),
+    carryOut: async (job, effect) => void done.push(`${effect.do} of ${job.metadata.name}`),
+    writeStatus: async (_, status) => void done.push(`status ${status.state}`),
+    now: () => now,
+    ...broken,
+  })
+  const { recheckMs } = await reconcile('team/train')
+  return { done, recheckMs }
+}
+
+const placed: GpuJobOptions = { status: { placement, lastRun: 1 } }
+
+describe('one pass over a GpuJob', () => {
+  test('does nothing for a job that is gone', async () => {
+    expect(await pass(undefined)).toEqual({ done: [], recheckMs: undefined })
+  })
+
+  test('writes the status once and looks again when it is said', async () => {
+    expect(await pass({})).toEqual({ done: ['status Waiting'], recheckMs: 60_000 })
+  })
+
+  test('a record and its run are never of one pass', async () => {
+    const choice = { uid: '', key: '', perWorker: { gpus: 1, cpuMilli: 0, memoryMiB: 0 }, ...placement }
+    expect((await pass({ choice })).done).toEqual(['status Placed'])
+    expect((await pass({ job: gpuJob(placed) })).done).toEqual(['createRun of train'])
+  })
+
+  test('writes nothing that stands there already', async () => {
+    const world = { job: gpuJob(placed), run: gpuRun({ status: { state: 'Running' } }) }
+    let job = world.job
+    await pass(world, { writeStatus: async (_, status) => void (job = { ...job, status }) })
+    expect((await pass({ ...world, job })).done).toEqual([])
+  })
+
+  test('what cannot be done is not claimed: the queue tries again', async () => {
+    const carryOut = () => Promise.reject(new Error('the API server is away'))
+    const done: string[] = []
+    const writeStatus = async () => void done.push('status')
+    await expect(pass({ job: gpuJob(placed) }, { carryOut, writeStatus })).rejects.toThrow('away')
+    expect(done).toEqual([])
+  })
+})
