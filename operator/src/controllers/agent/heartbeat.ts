@@ -1,5 +1,5 @@
 // The agent's sign of life: its Lease on the hub, taken once and renewed in a fixed beat.
-import type { Clock, Timers } from '../clock.ts'
+import { type Clock, pause as pauseFor, type Timers } from '../clock.ts'
 
 /** What of the Lease is used. */
 export interface LeaseSeen {
@@ -29,21 +29,25 @@ export class LeaseTaken extends Error {}
 
 /**
  * Waits until the Lease is free, or its holder has been silent for as long as the Lease says, and takes it.
- * Silence is measured by this agent's own clock.
+ * Silence is measured by this agent's own clock, and only while the hub answers.
  */
 export async function takeLease(ports: HeartbeatPorts, signal: AbortSignal): Promise<LeaseSeen> {
-  let watched = await ports.read()
-  let since = ports.clock.boot()
+  const { clock, identity, onError } = ports
+  let watched: { readonly lease: LeaseSeen; readonly since: number } | undefined
   for (;;) {
-    const free = !watched.holder || watched.holder === ports.identity
-    const silent = ports.clock.boot() - since >= watched.durationSeconds * 1000
-    const taken = free || silent ? await ports.write(watched) : undefined
-    if (taken) return taken
-
-    await pause(ports, signal)
-    const seen = await ports.read()
-    if (seen.renewTime !== watched.renewTime || seen.holder !== watched.holder) since = ports.clock.boot()
-    watched = seen
+    try {
+      const lease = await ports.read()
+      const same = lease.renewTime === watched?.lease.renewTime && lease.holder === watched?.lease.holder
+      watched = { lease, since: (same ? watched?.since : undefined) ?? clock.boot() }
+      const free = !lease.holder || lease.holder === identity
+      const silent = clock.boot() - watched.since >= lease.durationSeconds * 1000
+      const taken = free || silent ? await ports.write(lease) : undefined
+      if (taken) return taken
+    } catch (error) {
+      onError(error)
+      watched = undefined
+    }
+    if (!(await pause(ports, signal))) throw new Error('stopped while waiting for the Lease', { cause: signal.reason })
   }
 }
 
@@ -51,7 +55,7 @@ export async function takeLease(ports: HeartbeatPorts, signal: AbortSignal): Pro
 export async function keepLease(ports: HeartbeatPorts, taken: LeaseSeen, signal: AbortSignal): Promise<LeaseSeen> {
   let lease = taken
   for (;;) {
-    if (!(await pause(ports, signal, true))) return lease
+    if (!(await pause(ports, signal))) return lease
     try {
       const renewed = await ports.write(lease)
       if (renewed) ports.onRenewed()
@@ -72,19 +76,8 @@ async function again(ports: HeartbeatPorts): Promise<LeaseSeen> {
   return seen
 }
 
-/** False when the signal came, which ends the caller in order where it says so; else that is an error. */
-function pause({ timers, beatMs }: HeartbeatPorts, signal: AbortSignal, inOrder = false): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      timers.clear(handle)
-      if (inOrder) resolve(false)
-      else reject(new Error('stopped while waiting for the Lease', { cause: signal.reason }))
-    }
-    const handle = timers.set(() => {
-      signal.removeEventListener('abort', stop)
-      resolve(true)
-    }, beatMs)
-    if (signal.aborted) stop()
-    else signal.addEventListener('abort', stop, { once: true })
-  })
+/** One beat; false when the signal came. */
+async function pause({ timers, beatMs }: HeartbeatPorts, signal: AbortSignal): Promise<boolean> {
+  await pauseFor(beatMs, { timers, signal })
+  return !signal.aborted
 }
