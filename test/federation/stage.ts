@@ -38,6 +38,8 @@ export interface Stage extends AsyncDisposable {
   readonly ask: Ask
   readonly jobs: Watched<GpuJob>
   readonly runs: Watched<GpuRun>
+  /** Every GpuRun that there ever was, as last seen, by uid. */
+  readonly runsEver: ReadonlyMap<string, GpuRun>
   readonly nodes: Watched<GpuNode>
   readonly providers: Watched<Provider>
   readonly sides: ReadonlyMap<string, ProviderSide>
@@ -56,6 +58,8 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const watch = async <T extends Named>(kind: string) => parts.use(await watched<T>(hub, `${group}/${kind}`))
   const jobs = await watch<GpuJob>('gpujobs')
   const runs = await watch<GpuRun>('gpuruns')
+  const runsEver = new Map<string, GpuRun>()
+  runs.onChange(({ object }) => void runsEver.set(object.metadata.uid, object))
   const nodes = await watch<GpuNode>('gpunodes')
   const providers = await watch<Provider>('providers')
   const sides = new Map<string, ProviderSide>()
@@ -78,6 +82,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     ask: hub.ask,
     jobs,
     runs,
+    runsEver,
     nodes,
     providers,
     sides,

@@ -3,7 +3,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Node } from '../../operator/src/adapters/kubernetes/resources.ts'
 import type { GpuJob } from '../../operator/src/api/gpujob.ts'
-import type { GpuRun } from '../../operator/src/api/gpurun.ts'
 import { RUN_UID_LABEL } from '../../operator/src/api/labels.ts'
 import type { Operator } from '../bed/operator.ts'
 import { countBy, printFigures, rounded, secondsSince } from './figures.ts'
@@ -35,8 +34,6 @@ const orders: readonly Order[] = Array.from({ length: jobCount }, (_, index) => 
 
 let stage: Stage
 const ledgers = new Map<string, PodLedger>()
-/** As last seen, deleted or not, by uid. */
-const runs = new Map<string, GpuRun>()
 let jobs: readonly GpuJob[] = []
 let podsOf: ReadonlyMap<string, readonly PodEntry[]> = new Map()
 const figures: Record<string, number> = {}
@@ -50,7 +47,6 @@ beforeAll(async () => {
     hubArgs: ['--tombstone-seconds', '5'],
   })
   for (const [name, side] of stage.sides) ledgers.set(name, keepLedger(side))
-  stage.runs.onChange(({ object }) => void runs.set(object.metadata.uid, object))
   await runAll()
   jobs = [...stage.jobs.all.values()]
   podsOf = Map.groupBy(pods(), ({ jobUid }) => jobUid)
@@ -121,7 +117,9 @@ describe('a thousand jobs', () => {
   })
 
   test('had no pod on a node that was not chosen for it', () => {
-    const strays = pods().filter(({ runUid, node }) => !runs.get(runUid)?.spec.nodes.some(({ name }) => name === node))
+    const strays = pods().filter(
+      ({ runUid, node }) => !stage.runsEver.get(runUid)?.spec.nodes.some(({ name }) => name === node),
+    )
     expect(strays).toEqual([])
   })
 
@@ -139,7 +137,7 @@ describe('a thousand jobs', () => {
   })
 
   test('have one GpuRun each', () => {
-    expect([...runs.values()].map(({ spec }) => spec.job.uid).toSorted()).toEqual(
+    expect([...stage.runsEver.values()].map(({ spec }) => spec.job.uid).toSorted()).toEqual(
       jobs.map(({ metadata }) => metadata.uid).toSorted(),
     )
     expect(stage.runs.all.size).toBe(jobCount)
@@ -180,6 +178,6 @@ describe('when all of them are deleted', () => {
           ({ spec, status }) => `stop ${spec.stop?.reason}, cleaned ${status?.cleanedAt !== undefined}`,
         ),
     })
-    expect([...runs.values()].filter(({ status }) => status?.cleanedAt === undefined)).toEqual([])
+    expect([...stage.runsEver.values()].filter(({ status }) => status?.cleanedAt === undefined)).toEqual([])
   }, 90_000)
 })
