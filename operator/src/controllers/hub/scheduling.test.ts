@@ -1,0 +1,266 @@
+import { describe, expect, test } from '@jest/globals'
+import { gpuJob } from '../../../../test/builders/gpujob.ts'
+import { gpuRun } from '../../../../test/builders/gpurun.ts'
+import { uidOf } from '../../../../test/builders/meta.ts'
+import { nodeFact, providerFact } from '../../../../test/builders/scheduling.ts'
+import { fakeTime } from '../../../../test/fakes/time.ts'
+import type { GpuJob, GpuJobSpec, GpuJobStatus } from '../../api/gpujob.ts'
+import type { GpuRun } from '../../api/gpurun.ts'
+import { toTime } from '../../api/time.ts'
+import { decide } from '../../domain/lifecycle/gpujob-steps.ts'
+import { createEngine } from '../../domain/scheduling/engine.ts'
+import { schedulingLoop } from './scheduling.ts'
+
+/** A provider `acme` with one node of eight GPUs, and jobs that come and go. */
+function world({ begun = true, nodes = [nodeFact()] } = {}) {
+  const time = fakeTime()
+  const engine = createEngine()
+  const jobs = new Map<string, GpuJob>()
+  const runs = new Map<string, GpuRun[]>()
+  const woken: string[] = []
+  const passes: number[] = []
+  const loop = schedulingLoop(engine, {
+    jobOf: (uid) => jobs.get(uid),
+    runsOf: (uid) => (runs.get(uid) ?? []).map((run) => ({ run, provider: 'acme' })),
+    wake: (key) => void woken.push(key),
+    clock: time.clock,
+    timers: time.timers,
+    observe: ({ decisions }) => void passes.push(decisions),
+  })
+  loop.setProvider(providerFact())
+  nodes.forEach((node) => loop.setNode(node))
+  if (begun) loop.begin()
+
+  function put(job: GpuJob): GpuJob {
+    jobs.set(job.metadata.uid, job)
+    loop.jobChanged(job.metadata.uid)
+    return job
+  }
+  return {
+    time,
+    loop,
+    passes,
+    job: (name: string, spec: Partial<GpuJobSpec> = {}, status?: Partial<GpuJobStatus>) =>
+      put(gpuJob({ name, spec, ...(status && { status }) })),
+    run: (run: GpuRun) => {
+      const { uid } = run.spec.job
+      runs.set(uid, [...(runs.get(uid) ?? []).filter(({ metadata }) => metadata.name !== run.metadata.name), run])
+      loop.jobChanged(uid)
+    },
+    gone: (name: string) => {
+      jobs.delete(uidOf(name))
+      runs.delete(uidOf(name))
+      loop.jobChanged(uidOf(name))
+    },
+    /** Lets the pass that is due happen; who was woken since the last time. */
+    pass: async () => {
+      await time.advance(0)
+      return woken
+        .splice(0)
+        .map((key) => key.replace('team/', ''))
+        .join()
+    },
+    /** `run@provider:node` */
+    choice: (name: string) => {
+      const choice = loop.choiceOf(uidOf(name))
+      return choice && `${choice.run}@${choice.provider}:${choice.nodes.map((node) => node.name).join()}`
+    },
+    /** Writes the choice down, as the job's reconciler does. */
+    record: (job: GpuJob) => {
+      const choice = loop.choiceOf(job.metadata.uid)
+      const { status } = decide({ job, run: undefined, choice, explain: () => undefined, now: time.clock.now() })
+      return put({ ...job, ...(status && { status }) })
+    },
+    /** Who holds GPUs: `uid8:run×GPUs`. */
+    booked: () =>
+      engine
+        .snapshot()
+        .bookings.map(({ uid, run, nodes: of }) => `${nameOf(uid)}:${run}@${of.map(({ name }) => name).join()}`)
+        .join(),
+    waiting: () =>
+      engine
+        .snapshot()
+        .waiting.map(({ key }) => key.replace('team/', ''))
+        .toSorted()
+        .join(),
+  }
+  function nameOf(uid: string): string {
+    return ['train', 'a', 'b', 'c'].find((name) => uidOf(name) === uid) ?? uid
+  }
+}
+
+const whole = { gpus: { count: 8 } }
+
+describe('the choices of the engine', () => {
+  test('wake the job, and stand until they are recorded', async () => {
+    const { job, pass, choice, record, booked } = world()
+    const a = job('a', whole)
+    expect([await pass(), choice('a'), booked()]).toEqual(['a', '1@acme:n1', 'a:1@n1'])
+    record(a)
+    expect([await pass(), choice('a'), booked()]).toEqual(['a', undefined, 'a:1@n1'])
+  })
+
+  test('nothing is decided before all facts are there', async () => {
+    const { job, pass, choice, loop } = world({ begun: false })
+    job('a')
+    expect([await pass(), choice('a')]).toEqual(['', undefined])
+    loop.begin()
+    expect([await pass(), choice('a')]).toEqual(['a', '1@acme:n1'])
+  })
+
+  test('a job without room is woken too, to say why', async () => {
+    const { job, pass, choice, loop } = world()
+    job('a', { gpus: { count: 9 } })
+    expect([await pass(), choice('a')]).toEqual(['a', undefined])
+    expect(loop.explain(uidOf('a'))?.verdict).toBe('NeverFits')
+  })
+
+  test('a second change before the record does not choose again', async () => {
+    const { job, pass, choice, booked, passes } = world()
+    job('a')
+    await pass()
+    job('a', { priority: 7 })
+    await pass()
+    expect([choice('a'), booked(), passes]).toEqual(['1@acme:n1', 'a:1@n1', [1, 0]])
+  })
+
+  test('a choice for a job that is suspended meanwhile is dropped', async () => {
+    const { job, pass, choice, booked, waiting } = world()
+    job('a')
+    await pass()
+    job('a', { suspend: true })
+    expect([choice('a'), booked(), waiting()]).toEqual([undefined, '', ''])
+  })
+
+  test('a choice for a job that is deleted meanwhile is dropped, and its room given on', async () => {
+    const { job, pass, choice, gone } = world()
+    job('a', whole)
+    await pass()
+    job('b', whole)
+    expect(await pass()).toBe('b')
+    gone('a')
+    expect([await pass(), choice('a'), choice('b')]).toEqual(['b', undefined, '1@acme:n1'])
+  })
+
+  test('a choice for a run that another hub has recorded meanwhile is dropped', async () => {
+    const { job, pass, choice, booked } = world({ nodes: [nodeFact(), nodeFact({ name: 'n2' })] })
+    job('a')
+    await pass()
+    const elsewhere = { run: 1, provider: 'acme', nodes: [{ name: 'n2', workers: 1 }], recordedAt: toTime(0) }
+    job('a', {}, { lastRun: 1, placement: elsewhere })
+    expect([choice('a'), booked()]).toEqual([undefined, 'a:1@n2'])
+  })
+})
+
+describe('the bookings', () => {
+  test('follow a run to where its workers really are', async () => {
+    const { job, pass, record, run, booked } = world({ nodes: [nodeFact(), nodeFact({ name: 'n2' })] })
+    const a = job('a')
+    await pass()
+    const placed = record(a)
+    run(gpuRun({ job: placed, status: { state: 'Running', workers: [{ index: 0, node: 'n2' }] } }))
+    expect(booked()).toBe('a:1@n2')
+  })
+
+  test('end with the run, before the job says so', async () => {
+    const { job, pass, record, run, booked, choice } = world()
+    const a = job('a', whole)
+    await pass()
+    const placed = record(a)
+    job('b', whole)
+    await pass()
+    run(gpuRun({ job: placed, status: { state: 'Succeeded' } }))
+    expect([booked(), await pass(), choice('b')]).toEqual(['', 'a,b', '1@acme:n1'])
+  })
+
+  test('of a job that is gone stay while its run may live', async () => {
+    const { job, pass, record, run, booked, gone } = world()
+    const a = job('a')
+    await pass()
+    const placed = record(a)
+    const stop = { reason: 'JobDeleted', requestedAt: toTime(0) } as const
+    gone('a')
+    run(gpuRun({ job: placed, spec: { stop }, status: { state: 'Running' } }))
+    expect(booked()).toBe('a:1@node-1')
+    run(gpuRun({ job: placed, spec: { stop }, status: { state: 'Stopped' } }))
+    expect(booked()).toBe('')
+  })
+
+  test('a hub that starts knows what runs before it decides', async () => {
+    const { job, pass, run, choice, loop } = world({ begun: false })
+    const placement = { run: 1, provider: 'acme', nodes: [{ name: 'n1', workers: 1 }], recordedAt: toTime(0) }
+    const a = job('a', whole, { lastRun: 1, placement })
+    run(gpuRun({ job: a, spec: { nodes: placement.nodes } }))
+    job('b', whole)
+    loop.begin()
+    await pass()
+    expect(choice('b')).toBeUndefined()
+  })
+
+  test('a finished job that tells where it ran holds nothing', async () => {
+    const { job, booked } = world()
+    const placement = { run: 1, provider: 'acme', nodes: [{ name: 'n1', workers: 1 }], recordedAt: toTime(0) }
+    const finished = {
+      type: 'Finished',
+      status: 'True',
+      reason: 'Succeeded',
+      message: '',
+      lastTransitionTime: toTime(0),
+    } as const
+    job('a', whole, { lastRun: 1, placement, conditions: [finished] })
+    expect(booked()).toBe('')
+  })
+})
+
+describe('the line', () => {
+  test('machines that come let jobs in', async () => {
+    const { job, pass, choice, loop } = world({ nodes: [] })
+    job('a')
+    await pass()
+    loop.setNode(nodeFact())
+    expect([await pass(), choice('a')]).toEqual(['a', '1@acme:n1'])
+  })
+
+  test('a provider that comes back lets jobs in', async () => {
+    const { job, pass, choice, loop } = world()
+    loop.setProvider(providerFact({ state: 'Disconnected' }))
+    job('a')
+    expect([await pass(), choice('a')]).toEqual(['a', undefined])
+    loop.setProvider(providerFact())
+    expect([await pass(), choice('a')]).toEqual(['a', '1@acme:n1'])
+  })
+
+  test('a job that backs off stands in line when its time has come, not before', async () => {
+    const { job, pass, choice, time, waiting } = world()
+    job('a', {}, { lastRun: 1, notBefore: toTime(time.clock.now() + 10_000) })
+    await pass()
+    await time.advance(9999)
+    expect([waiting(), choice('a')]).toEqual(['', undefined])
+    await time.advance(1)
+    expect([await pass(), choice('a')]).toEqual(['a', '2@acme:n1'])
+  })
+
+  test('a job that is suspended while it backs off has no timer left', async () => {
+    const { job, pass, time } = world()
+    const notBefore = toTime(time.clock.now() + 10_000)
+    job('a', {}, { lastRun: 1, notBefore })
+    job('a', {}, { lastRun: 1, notBefore })
+    job('a', { suspend: true }, { lastRun: 1, notBefore })
+    await pass()
+    expect(time.pending()).toBe(0)
+  })
+
+  test('a burst is decided in passes, so that others get their turn', async () => {
+    const nodes = Array.from({ length: 300 }, (_, i) => nodeFact({ name: `n${i}` }))
+    const { job, passes, pass } = world({ nodes })
+    for (let i = 0; i < 2300; i++) job(`j${i}`)
+    await pass()
+    expect(passes).toEqual([1000, 1000, 300])
+  })
+
+  test('many changes at once are one pass', async () => {
+    const { job, passes, pass } = world()
+    for (const name of ['a', 'b', 'c']) job(name)
+    expect([await pass(), passes]).toEqual(['a,b,c', [3]])
+  })
+})
