@@ -8,12 +8,17 @@ export function mergePatchBetween(before: unknown, after: unknown): unknown {
   if (!isObject(before) || !isObject(after)) return isSame(before, after) ? undefined : after
 
   const changes = Object.entries(after).flatMap(([key, value]) => {
-    const change = mergePatchBetween(before[key], value)
+    const change = mergePatchBetween(valueOf(before, key), value)
     return change === undefined ? [] : [[key, change] as const]
   })
-  const removals = Object.keys(before).filter((key) => before[key] !== undefined && after[key] === undefined)
+  const removals = Object.keys(before).filter((key) => before[key] !== undefined && valueOf(after, key) === undefined)
   const patch = Object.fromEntries([...changes, ...removals.map((key) => [key, null] as const)])
   return Object.keys(patch).length === 0 ? undefined : patch
+}
+
+/** Not what every object inherits: a key may be called `constructor`. */
+function valueOf(object: Json, key: string): unknown {
+  return Object.hasOwn(object, key) ? object[key] : undefined
 }
 
 function isObject(value: unknown): value is Json {
