@@ -1,0 +1,26 @@
+import { expect, test } from '@jest/globals'
+import { gpuJob } from '../../../../test/builders/gpujob.ts'
+import { withoutBallast } from './projection.ts'
+
+test('an object is kept without what nobody reads', () => {
+  const job = gpuJob({
+    metadata: { labels: { a: 'b' }, deletionTimestamp: '2026-01-01T00:00:00Z' },
+    status: { lastRun: 1 },
+  })
+  const ballast = {
+    annotations: { 'kubectl.kubernetes.io/last-applied-configuration': '{}' },
+    managedFields: [{ manager: 'kubectl' }],
+    ownerReferences: [],
+  }
+  const whole = { ...job, metadata: { ...job.metadata, ...ballast }, extra: true }
+  expect(withoutBallast(whole)).toEqual(job)
+})
+
+test('what is absent stays absent', () => {
+  const { generation: _, ...metadata } = gpuJob().metadata
+  const kept = withoutBallast({ ...gpuJob(), metadata })
+  expect([Object.keys(kept), Object.keys(kept.metadata)]).toEqual([
+    ['apiVersion', 'kind', 'metadata', 'spec'],
+    ['name', 'uid', 'resourceVersion', 'creationTimestamp', 'namespace'],
+  ])
+})
