@@ -8,6 +8,7 @@ import type { GpuJobSpec } from '../../operator/src/api/gpujob.ts'
 import { JOB_LABEL } from '../../operator/src/api/labels.ts'
 import { decide } from '../../operator/src/domain/lifecycle/gpujob-steps.ts'
 import { runName } from '../../operator/src/domain/lifecycle/gpurun.ts'
+import { keptJob } from '../../operator/src/domain/lifecycle/kept.ts'
 import { jobManifest } from '../../operator/src/domain/workload/job-manifest.ts'
 import { waitUntil } from '../bed/child.ts'
 import { type Operator, startOperator } from '../bed/operator.ts'
@@ -81,7 +82,7 @@ async function bareJobsPerSecond({ hub, providers }: DispatchBed, round: string)
       nodes: [{ name: 'node-1', workers: 1 }],
       perWorker: { gpus: 1, cpuMilli: 0, memoryMiB: 0 },
     }
-    const { status } = decide({ job, run: undefined, choice, explain: () => undefined, now: Date.now() })
+    const { status } = decide({ job: keptJob(job), run: undefined, choice, explain: () => undefined, now: Date.now() })
     const ref = { name: job.metadata.name, namespace: tenant }
     await hub.mergePatch(
       gpuJobs,

@@ -54,7 +54,7 @@ export interface StatusWriter {
    */
   readonly write: <T extends WithConditions>(
     resource: Resource<T>,
-    before: T,
+    before: Pick<T, 'metadata' | 'status'>,
     after: NonNullable<T['status']>,
   ) => Promise<T | undefined>
 }
@@ -65,7 +65,7 @@ export function statusWriter(client: KubeClient, onTransition: (transition: Tran
       const { name, namespace, resourceVersion } = before.metadata
       const change = mergePatchBetween(before.status ?? {}, after)
       if (change === undefined) return undefined
-      const patch = { metadata: { resourceVersion }, status: change } as MergePatch<typeof before>
+      const patch = { metadata: { resourceVersion }, status: change } as MergePatch<never>
       try {
         const written = await client.mergePatch(
           resource,

@@ -156,7 +156,11 @@ export function hubGauges(
     queues,
     jobs,
     providers,
-  }: { queues: readonly WorkQueue[]; jobs: () => Iterable<GpuJob>; providers: () => Iterable<Provider> },
+  }: {
+    queues: readonly WorkQueue[]
+    jobs: () => Iterable<Pick<GpuJob, 'status'>>
+    providers: () => Iterable<Provider>
+  },
 ): void {
   const connected = ({ status }: Provider) =>
     status?.conditions.find(({ type }) => type === 'Connected')?.status ?? 'Unknown'

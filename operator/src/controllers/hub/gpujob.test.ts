@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { type GpuJobOptions, gpuJob } from '../../../../test/builders/gpujob.ts'
-import { gpuRun } from '../../../../test/builders/gpurun.ts'
+import type { GpuJobOptions } from '../../../../test/builders/gpujob.ts'
+import { keptJob, keptRun } from '../../../../test/builders/kept.ts'
 import { BEGINNING } from '../../../../test/builders/meta.ts'
 import type { Seen } from '../../domain/lifecycle/gpujob-steps.ts'
 import { type GpuJobPorts, gpuJobReconciler } from './gpujob.ts'
@@ -11,7 +11,7 @@ const placement = { run: 1, provider: 'acme', nodes: [{ name: 'node-1', workers:
 /** One pass over this world, as the list of what was done to it. */
 async function pass(some: Partial<Seen> | undefined, broken: Partial<GpuJobPorts> = {}) {
   const done: string[] = []
-  const seen = { job: gpuJob(), run: undefined, choice: undefined, explain: () => undefined, ...some }
+  const seen = { job: keptJob(), run: undefined, choice: undefined, explain: () => undefined, ...some }
   const reconcile = gpuJobReconciler({
     read: () => (some ? seen : undefined),
     carryOut: async (job, effect) => void done.push(`${effect.do} of ${job.metadata.name}`),
@@ -37,11 +37,11 @@ describe('one pass over a GpuJob', () => {
   test('a record and its run are never of one pass', async () => {
     const choice = { uid: '', key: '', perWorker: { gpus: 1, cpuMilli: 0, memoryMiB: 0 }, ...placement }
     expect((await pass({ choice })).done).toEqual(['status Placed'])
-    expect((await pass({ job: gpuJob(placed) })).done).toEqual(['createRun of train'])
+    expect((await pass({ job: keptJob(placed) })).done).toEqual(['createRun of train'])
   })
 
   test('writes nothing that stands there already', async () => {
-    const world = { job: gpuJob(placed), run: gpuRun({ status: { state: 'Running' } }) }
+    const world = { job: keptJob(placed), run: keptRun({ status: { state: 'Running' } }) }
     let job = world.job
     await pass(world, { writeStatus: async (_, status) => void (job = { ...job, status }) })
     expect((await pass({ ...world, job })).done).toEqual([])
@@ -51,7 +51,7 @@ describe('one pass over a GpuJob', () => {
     const carryOut = () => Promise.reject(new Error('the API server is away'))
     const done: string[] = []
     const writeStatus = async () => void done.push('status')
-    await expect(pass({ job: gpuJob(placed) }, { carryOut, writeStatus })).rejects.toThrow('away')
+    await expect(pass({ job: keptJob(placed) }, { carryOut, writeStatus })).rejects.toThrow('away')
     expect(done).toEqual([])
   })
 })

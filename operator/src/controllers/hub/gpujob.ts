@@ -1,7 +1,8 @@
 // Carries a GpuJob through its life. What is decided stands in domain/lifecycle/gpujob-steps.ts.
 import { isDeepStrictEqual } from 'node:util'
-import type { GpuJob, GpuJobStatus } from '../../api/gpujob.ts'
+import type { GpuJobStatus } from '../../api/gpujob.ts'
 import { decide, type Effect, type Seen } from '../../domain/lifecycle/gpujob-steps.ts'
+import type { KeptJob } from '../../domain/lifecycle/kept.ts'
 import { type Reconcile, settled } from '../work-queue.ts'
 
 /** What this controller needs of the world. Adapters provide it; tests fake it. */
@@ -9,9 +10,9 @@ export interface GpuJobPorts {
   /** From the caches; `undefined` when there is no such job. */
   readonly read: (key: string) => Omit<Seen, 'now'> | undefined
   /** May be repeated: every target is named by the job's uid. */
-  readonly carryOut: (job: GpuJob, effect: Effect) => Promise<void>
+  readonly carryOut: (job: KeptJob, effect: Effect) => Promise<void>
   /** Refused (without an error) where the job has changed meanwhile: the watch brings it back. */
-  readonly writeStatus: (job: GpuJob, status: GpuJobStatus) => Promise<void>
+  readonly writeStatus: (job: KeptJob, status: GpuJobStatus) => Promise<void>
   /** Wall clock, milliseconds. */
   readonly now: () => number
 }

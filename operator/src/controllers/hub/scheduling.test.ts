@@ -1,13 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
-import { gpuJob } from '../../../../test/builders/gpujob.ts'
-import { gpuRun } from '../../../../test/builders/gpurun.ts'
+import { keptJob, keptRun } from '../../../../test/builders/kept.ts'
 import { uidOf } from '../../../../test/builders/meta.ts'
 import { nodeFact, providerFact } from '../../../../test/builders/scheduling.ts'
 import { fakeTime } from '../../../../test/fakes/time.ts'
-import type { GpuJob, GpuJobSpec, GpuJobStatus } from '../../api/gpujob.ts'
-import type { GpuRun } from '../../api/gpurun.ts'
+import type { GpuJobSpec, GpuJobStatus } from '../../api/gpujob.ts'
 import { toTime } from '../../api/time.ts'
 import { decide } from '../../domain/lifecycle/gpujob-steps.ts'
+import type { KeptJob, KeptRun } from '../../domain/lifecycle/kept.ts'
 import { createEngine } from '../../domain/scheduling/engine.ts'
 import { schedulingLoop } from './scheduling.ts'
 
@@ -15,8 +14,8 @@ import { schedulingLoop } from './scheduling.ts'
 function world({ begun = true, nodes = [nodeFact()] } = {}) {
   const time = fakeTime()
   const engine = createEngine()
-  const jobs = new Map<string, GpuJob>()
-  const runs = new Map<string, GpuRun[]>()
+  const jobs = new Map<string, KeptJob>()
+  const runs = new Map<string, KeptRun[]>()
   const woken: string[] = []
   const passes: number[] = []
   const loop = schedulingLoop(engine, {
@@ -31,7 +30,7 @@ function world({ begun = true, nodes = [nodeFact()] } = {}) {
   nodes.forEach((node) => loop.setNode(node))
   if (begun) loop.begin()
 
-  function put(job: GpuJob): GpuJob {
+  function put(job: KeptJob): KeptJob {
     jobs.set(job.metadata.uid, job)
     loop.jobChanged(job.metadata.uid)
     return job
@@ -41,8 +40,8 @@ function world({ begun = true, nodes = [nodeFact()] } = {}) {
     loop,
     passes,
     job: (name: string, spec: Partial<GpuJobSpec> = {}, status?: Partial<GpuJobStatus>) =>
-      put(gpuJob({ name, spec, ...(status && { status }) })),
-    run: (run: GpuRun) => {
+      put(keptJob({ name, spec, ...(status && { status }) })),
+    run: (run: KeptRun) => {
       const { uid } = run.spec.job
       runs.set(uid, [...(runs.get(uid) ?? []).filter(({ metadata }) => metadata.name !== run.metadata.name), run])
       loop.jobChanged(uid)
@@ -66,7 +65,7 @@ function world({ begun = true, nodes = [nodeFact()] } = {}) {
       return choice && `${choice.run}@${choice.provider}:${choice.nodes.map((node) => node.name).join()}`
     },
     /** Writes the choice down, as the job's reconciler does. */
-    record: (job: GpuJob) => {
+    record: (job: KeptJob) => {
       const choice = loop.choiceOf(job.metadata.uid)
       const { status } = decide({ job, run: undefined, choice, explain: () => undefined, now: time.clock.now() })
       return put({ ...job, ...(status && { status }) })
@@ -158,7 +157,7 @@ describe('the bookings', () => {
     const a = job('a')
     await pass()
     const placed = record(a)
-    run(gpuRun({ job: placed, status: { state: 'Running', workers: [{ index: 0, node: 'n2' }] } }))
+    run(keptRun({ job: placed, status: { state: 'Running', workers: [{ index: 0, node: 'n2' }] } }))
     expect(booked()).toBe('a:1@n2')
   })
 
@@ -169,7 +168,7 @@ describe('the bookings', () => {
     const placed = record(a)
     job('b', whole)
     await pass()
-    run(gpuRun({ job: placed, status: { state: 'Succeeded' } }))
+    run(keptRun({ job: placed, status: { state: 'Succeeded' } }))
     expect([booked(), await pass(), choice('b')]).toEqual(['', 'a,b', '1@acme:n1'])
   })
 
@@ -180,9 +179,9 @@ describe('the bookings', () => {
     const placed = record(a)
     const stop = { reason: 'JobDeleted', requestedAt: toTime(0) } as const
     gone('a')
-    run(gpuRun({ job: placed, spec: { stop }, status: { state: 'Running' } }))
+    run(keptRun({ job: placed, spec: { stop }, status: { state: 'Running' } }))
     expect(booked()).toBe('a:1@node-1')
-    run(gpuRun({ job: placed, spec: { stop }, status: { state: 'Stopped' } }))
+    run(keptRun({ job: placed, spec: { stop }, status: { state: 'Stopped' } }))
     expect(booked()).toBe('')
   })
 
@@ -190,7 +189,7 @@ describe('the bookings', () => {
     const { job, pass, run, choice, loop } = world({ begun: false })
     const placement = { run: 1, provider: 'acme', nodes: [{ name: 'n1', workers: 1 }], recordedAt: toTime(0) }
     const a = job('a', whole, { lastRun: 1, placement })
-    run(gpuRun({ job: a, spec: { nodes: placement.nodes } }))
+    run(keptRun({ job: a, spec: { nodes: placement.nodes } }))
     job('b', whole)
     loop.begin()
     await pass()

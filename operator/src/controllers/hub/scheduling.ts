@@ -1,6 +1,4 @@
 // Feeds the engine with facts and hands its decisions to the jobs. All of it happens in memory.
-import type { GpuJob } from '../../api/gpujob.ts'
-import type { GpuRun } from '../../api/gpurun.ts'
 import {
   bookingOfPlacement,
   bookingOfRun,
@@ -8,15 +6,16 @@ import {
   type Wish,
   wishOf,
 } from '../../domain/lifecycle/engine-facts.ts'
+import type { KeptJob, KeptRun } from '../../domain/lifecycle/kept.ts'
 import type { Engine } from '../../domain/scheduling/engine.ts'
 import type { Booking, Decision, Explanation, NodeFact, ProviderFact } from '../../domain/scheduling/facts.ts'
 import type { Clock, TimerHandle, Timers } from '../clock.ts'
 
 /** What the loop needs of the world. */
 export interface SchedulingPorts {
-  readonly jobOf: (uid: string) => GpuJob | undefined
+  readonly jobOf: (uid: string) => KeptJob | undefined
   /** All runs of a job that still exist, with the provider of each. */
-  readonly runsOf: (jobUid: string) => readonly { readonly run: GpuRun; readonly provider: string }[]
+  readonly runsOf: (jobUid: string) => readonly { readonly run: KeptRun; readonly provider: string }[]
   /** The job's reconciler is to look: a decision is there, or a reason to wait. */
   readonly wake: (jobKey: string) => void
   readonly clock: Clock
@@ -133,7 +132,7 @@ class SchedulingLoop implements Scheduling {
     if (choice && !(wish.wish === 'Room' && wish.fact.run === choice.run)) this.#choices.delete(uid)
   }
 
-  #bookAnew(uid: string, job: GpuJob | undefined): void {
+  #bookAnew(uid: string, job: KeptJob | undefined): void {
     const before = this.#booked.get(uid) ?? new Map<number, Booking>()
     const after = this.#bookingsOf(uid, job)
     for (const run of before.keys()) if (!after.has(run)) this.#engine.release(uid, run)
@@ -143,7 +142,7 @@ class SchedulingLoop implements Scheduling {
   }
 
   /** Later sources know more: a choice, the record of it, the run with its real nodes. */
-  #bookingsOf(uid: string, job: GpuJob | undefined): Map<number, Booking> {
+  #bookingsOf(uid: string, job: KeptJob | undefined): Map<number, Booking> {
     const bookings = new Map<number, Booking>()
     const choice = this.#choices.get(uid)
     if (choice) bookings.set(choice.run, choice)

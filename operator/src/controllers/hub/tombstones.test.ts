@@ -1,10 +1,10 @@
 import { expect, test } from '@jest/globals'
-import { gpuRun } from '../../../../test/builders/gpurun.ts'
+import { keptRun } from '../../../../test/builders/kept.ts'
 import { BEGINNING } from '../../../../test/builders/meta.ts'
 import type { Seen } from '../../domain/lifecycle/tombstone-steps.ts'
 import { tombstoneReconciler } from './tombstones.ts'
 
-const stopped = gpuRun({
+const stopped = keptRun({
   spec: { stop: { reason: 'JobDeleted', requestedAt: BEGINNING } },
   status: { cleanedAt: BEGINNING },
 })
@@ -18,7 +18,7 @@ test.each<{ name: string; found: Partial<Seen> | undefined; says: string; rechec
 ])('one pass over a tombstone does $name', async ({ found, says, recheckMs }) => {
   const done: string[] = []
   const reconcile = tombstoneReconciler({
-    read: async () => found && { run: gpuRun(), job: 'Gone', tombstoneSeconds: 600, ...found },
+    read: async () => found && { run: keptRun(), job: 'Gone', tombstoneSeconds: 600, ...found },
     carryOut: async (_, effect) => void done.push(effect.do),
     now: () => Date.parse(BEGINNING) + 100_000,
   })

@@ -1,11 +1,12 @@
 // Stops the runs of jobs that are gone, and buries them when the provider has cleaned up.
-import type { GpuRun } from '../../api/gpurun.ts'
+
+import type { KeptRun } from '../../domain/lifecycle/kept.ts'
 import { decide, type Effect, type Seen } from '../../domain/lifecycle/tombstone-steps.ts'
 import { type Reconcile, settled } from '../work-queue.ts'
 
 export interface TombstonePorts {
   readonly read: (key: string) => Promise<Omit<Seen, 'now'> | undefined>
-  readonly carryOut: (run: GpuRun, effect: Effect) => Promise<void>
+  readonly carryOut: (run: KeptRun, effect: Effect) => Promise<void>
   /** Wall clock, milliseconds. */
   readonly now: () => number
 }

@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
-import { type GpuJobOptions, gpuJob } from '../../../../test/builders/gpujob.ts'
-import { type GpuRunOptions, gpuRun } from '../../../../test/builders/gpurun.ts'
+import type { GpuJobOptions } from '../../../../test/builders/gpujob.ts'
+import { type KeptRunOptions, keptJob, keptRun } from '../../../../test/builders/kept.ts'
 import { BEGINNING } from '../../../../test/builders/meta.ts'
 import type { GpuJobStatus } from '../../api/gpujob.ts'
-import type { GpuRun } from '../../api/gpurun.ts'
 import { toTime } from '../../api/time.ts'
-import { bookingOfPlacement, bookingOfRun, placementHolds, wishOf, workerRoom } from './engine-facts.ts'
+import { bookingOfPlacement, bookingOfRun, placementHolds, wishOf } from './engine-facts.ts'
+import { type KeptRun, workerRoom } from './kept.ts'
 
 const now = Date.parse('2026-01-01T01:00:00Z')
 const nodes = [{ name: 'node-1', workers: 1 }]
@@ -41,7 +41,7 @@ describe('what a job wants of the engine', () => {
     { name: 'and in time', job: { status: { notBefore: toTime(now) } }, says: 'Room for run 1' },
   ]
   test.each(cases)('$name', ({ job, says }) => {
-    const wish = wishOf(gpuJob(job), now)
+    const wish = wishOf(keptJob(job), now)
     const more =
       wish.wish === 'Room'
         ? ` for run ${wish.fact.run}`
@@ -64,7 +64,7 @@ describe('what a job wants of the engine', () => {
       placement: { providerSelector: { region: 'eu' }, nodeSelector: { disk: 'fast' } },
       template: { spec: { containers: [{ ...image, resources }], tolerations } },
     }
-    expect(wishOf(gpuJob({ spec, status: { excludedProviders: ['bad'] } }), now)).toMatchObject({
+    expect(wishOf(keptJob({ spec, status: { excludedProviders: ['bad'] } }), now)).toMatchObject({
       fact: {
         key: 'team/train',
         priority: 7,
@@ -83,7 +83,7 @@ describe('what a job wants of the engine', () => {
 
   test('a toleration that does not travel opens no node', () => {
     const tolerations = [{ key: 'team', operator: 'Exists' as const }]
-    const wish = wishOf(gpuJob({ spec: { template: { spec: { containers: [image], tolerations } } } }), now)
+    const wish = wishOf(keptJob({ spec: { template: { spec: { containers: [image], tolerations } } } }), now)
     expect(wish).toMatchObject({ fact: { tolerations: [] } })
   })
 
@@ -99,7 +99,7 @@ describe('what is booked', () => {
     { index: 0, node: 'node-2' },
     { index: 1, node: 'node-3' },
   ]
-  const cases: readonly { name: string; run: GpuRunOptions; says: string }[] = [
+  const cases: readonly { name: string; run: KeptRunOptions; says: string }[] = [
     { name: 'a run that was ordered', run: {}, says: 'node-1×1' },
     {
       name: 'a run that runs, where it really is',
@@ -120,33 +120,33 @@ describe('what is booked', () => {
     { name: 'nothing of a run that is over', run: { status: { state: 'Reclaimed' } }, says: 'nothing' },
   ]
   test.each(cases)('$name', ({ run, says }) => {
-    const booking = bookingOfRun(gpuRun(run), 'acme')
+    const booking = bookingOfRun(keptRun(run), 'acme')
     expect(booking?.nodes.map(({ name, workers }) => `${name}×${workers}`).join() ?? 'nothing').toBe(says)
   })
 
   test('a placement and its run book the same', () => {
-    const job = gpuJob()
-    expect(bookingOfRun(gpuRun({ job, run: 2 }), 'acme')).toEqual(bookingOfPlacement(job, placement))
+    const job = keptJob()
+    expect(bookingOfRun(keptRun({ job, run: 2 }), 'acme')).toEqual(bookingOfPlacement(job, placement))
   })
 })
 
 describe('how long a record holds its room', () => {
-  const job = gpuJob({ status: { placement, lastRun: 2 } })
-  const done = gpuJob({ status: { placement, lastRun: 2, ...finished } })
-  const other = gpuJob({ name: 'other' })
-  const cases: readonly { name: string; job: typeof job; run: GpuRun | undefined; says: boolean }[] = [
+  const job = keptJob({ status: { placement, lastRun: 2 } })
+  const done = keptJob({ status: { placement, lastRun: 2, ...finished } })
+  const other = keptJob({ name: 'other' })
+  const cases: readonly { name: string; job: typeof job; run: KeptRun | undefined; says: boolean }[] = [
     { name: 'before its run is made', job, run: undefined, says: true },
-    { name: 'while its run lives', job, run: gpuRun({ job, run: 2, status: { state: 'Running' } }), says: true },
-    { name: 'not once its run is over', job, run: gpuRun({ job, run: 2, status: { state: 'Failed' } }), says: false },
+    { name: 'while its run lives', job, run: keptRun({ job, run: 2, status: { state: 'Running' } }), says: true },
+    { name: 'not once its run is over', job, run: keptRun({ job, run: 2, status: { state: 'Failed' } }), says: false },
     {
       name: 'the end of an earlier run says nothing',
       job,
-      run: gpuRun({ job, run: 1, status: { state: 'Failed' } }),
+      run: keptRun({ job, run: 1, status: { state: 'Failed' } }),
       says: true,
     },
-    { name: 'nor does a namesake', job, run: gpuRun({ job: other, run: 2, status: { state: 'Failed' } }), says: true },
+    { name: 'nor does a namesake', job, run: keptRun({ job: other, run: 2, status: { state: 'Failed' } }), says: true },
     { name: 'not of a finished job, which only tells where it ran', job: done, run: undefined, says: false },
-    { name: 'not without a record', job: gpuJob(), run: undefined, says: false },
+    { name: 'not without a record', job: keptJob(), run: undefined, says: false },
   ]
   test.each(cases)('$name', ({ job: of, run, says }) => {
     expect(placementHolds(of, run)).toBe(says)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { gpuJob } from '../../../../test/builders/gpujob.ts'
+import { keptJob } from '../../../../test/builders/kept.ts'
 import { because, type JobClaim, withJobClaims } from './gpujob-status.ts'
 
 const now = Date.parse('2026-01-01T00:00:00Z')
@@ -27,22 +27,22 @@ const cases: readonly { name: string; claims: readonly JobClaim[]; says: string 
 
 describe('the columns that people see', () => {
   test.each(cases)('$name', ({ claims, says }) => {
-    const { state, why } = withJobClaims(gpuJob(), claims, { now })
+    const { state, why } = withJobClaims(keptJob(), claims, { now })
     expect(`${state}: ${why}`).toBe(says)
   })
 
   test('a long reason is cut to what the column takes', () => {
-    const { why } = withJobClaims(gpuJob(), [{ ...refused, message: 'x'.repeat(300) }], { now })
+    const { why } = withJobClaims(keptJob(), [{ ...refused, message: 'x'.repeat(300) }], { now })
     expect([why?.length, why?.at(-1)]).toEqual([256, '…'])
   })
 
   test('a status is of the generation that was read', () => {
-    const job = gpuJob({ metadata: { generation: 7 }, status: { observedGeneration: 3 } })
+    const job = keptJob({ metadata: { generation: 7 }, status: { observedGeneration: 3 } })
     expect(withJobClaims(job, [], { now }).observedGeneration).toBe(7)
   })
 
   test('fields that are not said stay as they were', () => {
-    const job = gpuJob({ status: { lastRun: 4, failures: 2 } })
+    const job = keptJob({ status: { lastRun: 4, failures: 2 } })
     expect(withJobClaims(job, [placed], { now, change: { failures: 3 } })).toMatchObject({ lastRun: 4, failures: 3 })
   })
 

@@ -1,8 +1,9 @@
 // How the status of a GpuJob is put together from claims.
 
 import type { GpuJobConditionType, GpuJobReason } from '../../api/conditions.ts'
-import type { GpuJob, GpuJobStatus } from '../../api/gpujob.ts'
+import type { GpuJobStatus } from '../../api/gpujob.ts'
 import { type Claim, condition, withClaims } from './conditions.ts'
+import type { KeptJob } from './kept.ts'
 
 /** A claim whose reason is one of those documented for its condition. */
 export type JobClaim = { [Type in GpuJobConditionType]: Claim<Type, GpuJobReason<Type>> }[GpuJobConditionType]
@@ -28,7 +29,7 @@ export const because = {
 
 /** The status after this pass: claims laid over the conditions, `change` over the fields, state and why derived. */
 export function withJobClaims(
-  job: GpuJob,
+  job: KeptJob,
   claims: readonly JobClaim[],
   { now, change = {} }: { readonly now: number; readonly change?: Partial<GpuJobStatus> },
 ): GpuJobStatus {

@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
-import { gpuJob } from '../../../../test/builders/gpujob.ts'
-import { gpuRun } from '../../../../test/builders/gpurun.ts'
-import type { GpuJob, GpuJobSpec, GpuJobStatus, Placement } from '../../api/gpujob.ts'
-import type { GpuRun, GpuRunSpec, GpuRunStatus } from '../../api/gpurun.ts'
+import { keptJob, keptRun } from '../../../../test/builders/kept.ts'
+import type { GpuJobSpec, GpuJobStatus, Placement } from '../../api/gpujob.ts'
+import type { GpuRunSpec, GpuRunStatus } from '../../api/gpurun.ts'
 import type { Condition } from '../../api/meta.ts'
 import { toTime } from '../../api/time.ts'
 import type { Explanation, Decision as Placing } from '../scheduling/facts.ts'
 import { type Decision, decide, type Effect, type Seen } from './gpujob-steps.ts'
+import type { KeptJob, KeptRun } from './kept.ts'
 
 const now = Date.parse('2026-01-01T01:00:00Z')
 const ago = (seconds: number) => toTime(now - seconds * 1000)
@@ -27,23 +27,23 @@ function conditions(...words: string[]): Condition[] {
 }
 
 /** A job whose placement is recorded. */
-function placed({ spec, status }: { spec?: Partial<GpuJobSpec>; status?: Partial<GpuJobStatus> } = {}): GpuJob {
-  return gpuJob({ ...(spec && { spec }), status: { placement, lastRun: 1, ...status } })
+function placed({ spec, status }: { spec?: Partial<GpuJobSpec>; status?: Partial<GpuJobStatus> } = {}): KeptJob {
+  return keptJob({ ...(spec && { spec }), status: { placement, lastRun: 1, ...status } })
 }
 
-function finished(spec: Partial<GpuJobSpec> = {}): GpuJob {
+function finished(spec: Partial<GpuJobSpec> = {}): KeptJob {
   const status = { lastRun: 1, finishedAt: ago(100), placement, conditions: conditions('Finished=True/Succeeded') }
-  return gpuJob({ spec, status })
+  return keptJob({ spec, status })
 }
 
-function run(status?: Partial<GpuRunStatus>, spec: Partial<GpuRunSpec> = {}): GpuRun {
-  return gpuRun({ spec, ...(status && { status }) })
+function run(status?: Partial<GpuRunStatus>, spec: Partial<GpuRunSpec> = {}): KeptRun {
+  return keptRun({ spec, ...(status && { status }) })
 }
 
 function choice(number: number): Placing {
   const { provider, nodes } = placement
   return {
-    uid: gpuJob().metadata.uid,
+    uid: keptJob().metadata.uid,
     key: 'team/train',
     run: number,
     provider,
@@ -57,7 +57,7 @@ const noRoom: Explanation = { verdict: 'Waits', reasons: [{ reason: 'NotEnoughFr
 const tooSmall: Explanation = { verdict: 'NeverFits', reasons: [{ reason: 'NodeTooSmall', count: 3 }] }
 
 function seen(some: Partial<Seen>): Seen {
-  return { job: gpuJob(), run: undefined, choice: undefined, explain: () => undefined, now, ...some }
+  return { job: keptJob(), run: undefined, choice: undefined, explain: () => undefined, now, ...some }
 }
 
 /** The effect, then what is said of the job now that was not said before, then when to look again. */
@@ -110,7 +110,7 @@ const lifeOfAJob: readonly Case[] = [
   },
   {
     name: 'a choice for another run than the next is not recorded',
-    seen: { job: gpuJob({ status: { lastRun: 1 } }), choice: choice(1) },
+    seen: { job: keptJob({ status: { lastRun: 1 } }), choice: choice(1) },
     says: 'Admitted=True/Admitted Running=False/NotStarted Finished=False/NotFinished Placed=False/Waiting again in 60 s',
   },
   {
@@ -172,7 +172,7 @@ const over: readonly Case[] = [
 const deleted: readonly Case[] = [
   {
     name: 'a job that is being deleted takes no choice',
-    seen: { job: gpuJob({ metadata: leaving }), choice: choice(1) },
+    seen: { job: keptJob({ metadata: leaving }), choice: choice(1) },
     says: '',
   },
   {
@@ -185,7 +185,7 @@ const deleted: readonly Case[] = [
 const suspended: readonly Case[] = [
   {
     name: 'a suspended job waits for nothing and takes no choice',
-    seen: { job: gpuJob({ spec: { suspend: true } }), choice: choice(1) },
+    seen: { job: keptJob({ spec: { suspend: true } }), choice: choice(1) },
     says: 'Placed=False/Waiting Running=False/NotStarted Finished=False/NotFinished Admitted=False/Suspended',
   },
   {
@@ -226,7 +226,7 @@ const suspended: readonly Case[] = [
   {
     name: 'resumed, it is admitted again and waits for GPUs',
     seen: {
-      job: gpuJob({
+      job: keptJob({
         status: { lastRun: 1, conditions: conditions('Admitted=False/Suspended', 'Placed=False/Waiting') },
       }),
     },
@@ -237,23 +237,23 @@ const suspended: readonly Case[] = [
 const waiting: readonly Case[] = [
   {
     name: 'it waits for room',
-    seen: { explain: () => noRoom, job: gpuJob({ status: { conditions: conditions('Placed=False/NeverFits') } }) },
+    seen: { explain: () => noRoom, job: keptJob({ status: { conditions: conditions('Placed=False/NeverFits') } }) },
     says: 'Placed=False/Waiting Admitted=True/Admitted Running=False/NotStarted Finished=False/NotFinished again in 60 s',
   },
   {
     name: 'it can never fit',
-    seen: { explain: () => tooSmall, job: gpuJob({ status: { conditions: conditions('Placed=False/Waiting') } }) },
+    seen: { explain: () => tooSmall, job: keptJob({ status: { conditions: conditions('Placed=False/Waiting') } }) },
     says: 'Placed=False/NeverFits Admitted=True/Admitted Running=False/NotStarted Finished=False/NotFinished again in 60 s',
   },
   {
     name: 'what cannot travel is said before it waits for GPUs',
-    seen: { job: gpuJob({ spec: { template: { spec: secret } } }), choice: choice(1) },
+    seen: { job: keptJob({ spec: { template: { spec: secret } } }), choice: choice(1) },
     says: 'Placed=False/Waiting Running=False/NotStarted Finished=False/NotFinished Admitted=False/NotSupportedYet',
   },
   {
     name: 'a job that backs off takes no choice; the scheduling loop wakes it',
     seen: {
-      job: gpuJob({
+      job: keptJob({
         status: { lastRun: 1, notBefore: toTime(now + 5000), conditions: conditions('Placed=False/BackingOff') },
       }),
       choice: choice(2),
@@ -263,7 +263,7 @@ const waiting: readonly Case[] = [
   {
     name: 'resumed while it backs off, it is not suspended any more',
     seen: {
-      job: gpuJob({
+      job: keptJob({
         status: {
           lastRun: 1,
           notBefore: toTime(now + 5000),
@@ -276,7 +276,7 @@ const waiting: readonly Case[] = [
   {
     name: 'when its time has come it may be placed again',
     seen: {
-      job: gpuJob({
+      job: keptJob({
         status: { lastRun: 1, notBefore: toTime(now), conditions: conditions('Placed=False/BackingOff') },
       }),
       choice: choice(2),
@@ -285,21 +285,21 @@ const waiting: readonly Case[] = [
   },
 ]
 
-const otherJob = gpuJob({ name: 'other' })
+const otherJob = keptJob({ name: 'other' })
 const namesakes: readonly Case[] = [
   {
     name: 'a run of the right name that was made for another job is left alone, and looked at again',
-    seen: { job: placed(), run: gpuRun({ job: otherJob, status: { state: 'Succeeded' } }) },
+    seen: { job: placed(), run: keptRun({ job: otherJob, status: { state: 'Succeeded' } }) },
     says: 'Admitted=True/Admitted Running=False/NotStarted Finished=False/NotFinished Placed=False/NameTaken again in 30 s',
   },
   {
     name: 'so is one with another number',
-    seen: { job: placed(), run: gpuRun({ run: 2, status: { state: 'Failed' } }) },
+    seen: { job: placed(), run: keptRun({ run: 2, status: { state: 'Failed' } }) },
     says: 'Admitted=True/Admitted Running=False/NotStarted Finished=False/NotFinished Placed=False/NameTaken again in 30 s',
   },
   {
     name: 'it is not told to stop either',
-    seen: { job: placed({ spec: { suspend: true } }), run: gpuRun({ job: otherJob }) },
+    seen: { job: placed({ spec: { suspend: true } }), run: keptRun({ job: otherJob }) },
     says: 'Admitted=True/Admitted Running=False/NotStarted Finished=False/NotFinished Placed=False/NameTaken again in 30 s',
   },
 ]
@@ -316,9 +316,9 @@ describe('the life of a GpuJob', () => {
   const steady: readonly { name: string; seen: Partial<Seen> }[] = [
     { name: 'waits', seen: { explain: () => noRoom } },
     { name: 'can never fit', seen: { explain: () => tooSmall } },
-    { name: 'is suspended', seen: { job: gpuJob({ spec: { suspend: true } }) } },
-    { name: 'asks for what cannot travel', seen: { job: gpuJob({ spec: { template: { spec: secret } } }) } },
-    { name: 'backs off', seen: { job: gpuJob({ status: { notBefore: toTime(now + 60_000) } }) } },
+    { name: 'is suspended', seen: { job: keptJob({ spec: { suspend: true } }) } },
+    { name: 'asks for what cannot travel', seen: { job: keptJob({ spec: { template: { spec: secret } } }) } },
+    { name: 'backs off', seen: { job: keptJob({ status: { notBefore: toTime(now + 60_000) } }) } },
     { name: 'starts', seen: { job: placed(), run: run() } },
     { name: 'runs', seen: { job: placed(), run: run({ state: 'Running', startedAt: ago(30) }) } },
     { name: 'is lost', seen: { job: placed(), run: run({ state: 'Running', reason: 'NodeLost' }) } },
@@ -326,7 +326,7 @@ describe('the life of a GpuJob', () => {
       name: 'is being stopped',
       seen: { job: placed({ spec: { suspend: true } }), run: run({ state: 'Running' }, stopped) },
     },
-    { name: 'meets a namesake', seen: { job: placed(), run: gpuRun({ job: otherJob }) } },
+    { name: 'meets a namesake', seen: { job: placed(), run: keptRun({ job: otherJob }) } },
   ]
   test.each(steady)('a job that $name needs one write, however often it is looked at', ({ seen: some }) => {
     const world = seen(some)
@@ -337,7 +337,7 @@ describe('the life of a GpuJob', () => {
 
   test('a job that fails once and then succeeds costs the hub eight writes, and none for looking again', () => {
     const first = run({ state: 'Running' })
-    const second = gpuRun({ run: 2, status: { state: 'Running' } })
+    const second = keptRun({ run: 2, status: { state: 'Running' } })
     const later = now + 60_000
     const life: readonly (Partial<Seen> | undefined)[] = [
       { choice: choice(1) },
@@ -349,9 +349,9 @@ describe('the life of a GpuJob', () => {
       { choice: choice(2), now: later },
       { now: later },
       { run: second, now: later },
-      { run: gpuRun({ run: 2, status: { state: 'Succeeded' } }), now: later },
+      { run: keptRun({ run: 2, status: { state: 'Succeeded' } }), now: later },
     ]
-    let job = gpuJob()
+    let job = keptJob()
     const writes: string[] = []
     for (const step of life) {
       for (let look = 0; look < 2; look++) {
@@ -368,13 +368,13 @@ describe('the life of a GpuJob', () => {
   })
 })
 
-function after(job: GpuJob, status: GpuJobStatus | undefined): GpuJob {
+function after(job: KeptJob, status: GpuJobStatus | undefined): KeptJob {
   return status ? { ...job, status } : job
 }
 
 describe('what is recorded', () => {
   test('stands in one write: placement, number, and no wait any more', () => {
-    const job = gpuJob({ status: { lastRun: 6, failures: 2, notBefore: ago(1), excludedProviders: ['b'] } })
+    const job = keptJob({ status: { lastRun: 6, failures: 2, notBefore: ago(1), excludedProviders: ['b'] } })
     const { status } = decide(seen({ job, choice: choice(7) }))
     expect(status).toMatchObject({
       state: 'Placed',
@@ -393,7 +393,7 @@ describe('what is recorded', () => {
 
   test('a message names the first three sources that cannot travel', () => {
     const envFrom = ['a', 'b', 'c', 'd'].map((name) => ({ secretRef: { name } }))
-    const job = gpuJob({ spec: { template: { spec: { containers: [{ name: 'main', image: 'i', envFrom }] } } } })
+    const job = keptJob({ spec: { template: { spec: { containers: [{ name: 'main', image: 'i', envFrom }] } } } })
     expect(decide(seen({ job })).status?.why).toMatch(/take out Secret a, Secret b, Secret c$/)
   })
 })

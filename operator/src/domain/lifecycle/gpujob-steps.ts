@@ -1,19 +1,19 @@
 // The life of a GpuJob, decided from one look at the world: docs in crds/gpujob.md.
-import type { GpuJob, GpuJobStatus } from '../../api/gpujob.ts'
-import type { GpuRun, StopReason } from '../../api/gpurun.ts'
+import type { GpuJobStatus } from '../../api/gpujob.ts'
+import type { StopReason } from '../../api/gpurun.ts'
 import { toMillis, toTime } from '../../api/time.ts'
 import type { Decision as EngineDecision, Explanation } from '../scheduling/facts.ts'
-import { payloadSources } from '../workload/payload.ts'
 import { type Claim, condition, isTrue } from './conditions.ts'
 import { because, initialStatus, type JobClaim, withJobClaims } from './gpujob-status.ts'
 import { isRunOf, outcomeOf } from './gpurun.ts'
+import type { KeptJob, KeptRun } from './kept.ts'
 import { afterRun } from './run-outcome.ts'
 
 /** All that one pass knows. */
 export interface Seen {
-  readonly job: GpuJob
+  readonly job: KeptJob
   /** The object that has the name of the recorded run, whoever made it. */
-  readonly run: GpuRun | undefined
+  readonly run: KeptRun | undefined
   /** What the engine chose for the next run; it is booked there, and not yet recorded. */
   readonly choice: EngineDecision | undefined
   /** Why the engine has chosen nothing; it costs the engine a look over the nodes. */
@@ -25,7 +25,7 @@ export interface Seen {
 /** A change to the world, as data: a test can compare it and a log can print it. */
 export type Effect =
   | { readonly do: 'createRun'; readonly placement: NonNullable<GpuJobStatus['placement']>; readonly stop?: StopReason }
-  | { readonly do: 'stopRun'; readonly run: GpuRun; readonly reason: StopReason }
+  | { readonly do: 'stopRun'; readonly run: KeptRun; readonly reason: StopReason }
   | { readonly do: 'deleteJob' }
 
 export interface Decision {
@@ -134,7 +134,7 @@ function follow(seen: Seen): Decision | undefined {
   }
 }
 
-function runningClaim(run: GpuRun): JobClaim {
+function runningClaim(run: KeptRun): JobClaim {
   if (run.spec.stop) {
     const status = run.status?.state === 'Running' ? 'True' : 'False'
     return { type: 'Running', status, reason: 'Stopping', message: 'the provider was told to stop this run' }
@@ -159,7 +159,7 @@ function runningClaim(run: GpuRun): JobClaim {
 }
 
 function refuse(seen: Seen): Decision | undefined {
-  const sources = payloadSources(seen.job.spec.template)
+  const sources = seen.job.needs.payload
   if (sources.length === 0) return undefined
 
   return claim(seen, {

@@ -8,7 +8,7 @@ const overStates: ReadonlySet<string> = new Set(['Succeeded', 'Failed', 'Rejecte
 export type RunOutcome = NonNullable<GpuJobStatus['runs']>[number]['outcome']
 
 /** `undefined` while the run may still be alive. */
-export function outcomeOf(run: GpuRun): RunOutcome | undefined {
+export function outcomeOf(run: Pick<GpuRun, 'status'>): RunOutcome | undefined {
   const state = run.status?.state
   return state !== undefined && overStates.has(state) ? (state as RunOutcome) : undefined
 }
@@ -29,6 +29,10 @@ export function providerOf(namespace: string | undefined): string | undefined {
 }
 
 /** Whether this GpuRun was made for this very job and number; a namesake of someone else is left alone. */
-export function isRunOf(run: GpuRun, job: Pick<GpuJob, 'metadata'>, number: number): boolean {
+export function isRunOf(
+  run: { readonly spec: Pick<GpuRun['spec'], 'job' | 'run'> },
+  job: Pick<GpuJob, 'metadata'>,
+  number: number,
+): boolean {
   return run.spec.job.uid === job.metadata.uid && run.spec.run === number
 }

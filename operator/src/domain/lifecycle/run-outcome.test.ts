@@ -1,6 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { gpuJob } from '../../../../test/builders/gpujob.ts'
-import { gpuRun } from '../../../../test/builders/gpurun.ts'
+import { keptJob, keptRun } from '../../../../test/builders/kept.ts'
 import type { GpuJobSpec, GpuJobStatus } from '../../api/gpujob.ts'
 import type { GpuRunStatus } from '../../api/gpurun.ts'
 import { toMillis, toTime } from '../../api/time.ts'
@@ -19,8 +18,8 @@ interface Case {
 }
 
 function statusAfter({ ended, spec = {}, status = {} }: Omit<Case, 'name' | 'says'>): GpuJobStatus {
-  const job = gpuJob({ spec, status: { placement, lastRun: 3, ...status } })
-  const run = gpuRun({ job, run: 3, status: ended })
+  const job = keptJob({ spec, status: { placement, lastRun: 3, ...status } })
+  const run = keptRun({ job, run: 3, status: ended })
   return afterRun(job, { run, outcome: ended.state, now })
 }
 

@@ -1,23 +1,23 @@
 // What a run that is over means for its job: done, failed for good, or placed again.
-import type { GpuJob, GpuJobStatus } from '../../api/gpujob.ts'
-import type { GpuRun } from '../../api/gpurun.ts'
+import type { GpuJobStatus } from '../../api/gpujob.ts'
 import { toTime } from '../../api/time.ts'
 import { initialStatus, type JobClaim, withJobClaims } from './gpujob-status.ts'
 import type { RunOutcome } from './gpurun.ts'
+import type { KeptJob, KeptRun } from './kept.ts'
 
 /** How many ended runs the job's status remembers. */
 const rememberedRuns = 10
 const excludedProvidersMax = 64
 
 export interface EndedRun {
-  readonly run: GpuRun
+  readonly run: KeptRun
   readonly outcome: RunOutcome
   /** Wall clock of the hub, milliseconds; the provider's own times are shown, never reckoned with. */
   readonly now: number
 }
 
 /** The job's status once the run's outcome is written down. Its placement goes, unless it was the last: then it tells where the job ran. */
-export function afterRun(job: GpuJob, ended: EndedRun): GpuJobStatus {
+export function afterRun(job: KeptJob, ended: EndedRun): GpuJobStatus {
   const verdict = verdictOn(job, ended)
   const { placement, rejections, ...kept } = job.status ?? initialStatus
   const startedAt = kept.startedAt ?? ended.run.status?.startedAt
@@ -59,7 +59,7 @@ type Verdict =
     }
   | { readonly finished?: undefined; readonly message: string; readonly change?: Partial<GpuJobStatus> }
 
-function verdictOn(job: GpuJob, ended: EndedRun): Verdict {
+function verdictOn(job: KeptJob, ended: EndedRun): Verdict {
   switch (ended.outcome) {
     case 'Succeeded':
       return { finished: { reason: 'Succeeded', message: 'all workers ended with exit code 0' } }
@@ -75,7 +75,7 @@ function verdictOn(job: GpuJob, ended: EndedRun): Verdict {
   }
 }
 
-function afterFailure(job: GpuJob, { run, now }: EndedRun): Verdict {
+function afterFailure(job: KeptJob, { run, now }: EndedRun): Verdict {
   const failures = (job.status?.failures ?? 0) + 1
   const what = failureText(run)
   if (run.status?.reason === 'DeadlineExceeded') {
@@ -103,7 +103,7 @@ function afterFailure(job: GpuJob, { run, now }: EndedRun): Verdict {
   }
 }
 
-function afterRejection(job: GpuJob, { run, now }: EndedRun): Verdict {
+function afterRejection(job: KeptJob, { run, now }: EndedRun): Verdict {
   const rejections = (job.status?.rejections ?? 0) + 1
   const provider = job.status?.placement?.provider
   // A full node may empty again; every other refusal would come back from the same provider.
@@ -122,7 +122,7 @@ function afterRejection(job: GpuJob, { run, now }: EndedRun): Verdict {
 }
 
 /** Not the job's fault: no blame, and no pause unless it happens again and again. */
-function afterLoss(job: GpuJob, { run, outcome, now }: EndedRun): Verdict {
+function afterLoss(job: KeptJob, { run, outcome, now }: EndedRun): Verdict {
   const past = (job.status?.runs ?? []).toReversed()
   const other = past.findIndex((one) => one.outcome !== 'Lapsed' && one.outcome !== 'Reclaimed')
   const inARow = other === -1 ? past.length : other
@@ -142,17 +142,17 @@ function roundUp(ms: number): number {
   return Math.ceil(ms / 1000) * 1000
 }
 
-function exitCodeAction(job: GpuJob, exitCode: number | undefined): 'Fail' | 'Retry' | undefined {
+function exitCodeAction(job: KeptJob, exitCode: number | undefined): 'Fail' | 'Retry' | undefined {
   if (exitCode === undefined) return undefined
   return job.spec.retry.exitCodes?.find((rule) => rule.in.includes(exitCode))?.action
 }
 
-function failureText({ status }: GpuRun): string {
+function failureText({ status }: KeptRun): string {
   const code = status?.exitCode === undefined ? '' : ` with exit code ${status.exitCode}`
   return `${status?.reason ?? 'Unknown'}${code}`
 }
 
-function memoryOf(job: GpuJob, { run, outcome, now }: EndedRun): NonNullable<GpuJobStatus['runs']>[number] {
+function memoryOf(job: KeptJob, { run, outcome, now }: EndedRun): NonNullable<GpuJobStatus['runs']>[number] {
   const { reason = outcome, exitCode, startedAt, finishedAt = toTime(now) } = run.status ?? {}
   return {
     run: run.spec.run,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { gpuRun } from '../../../../test/builders/gpurun.ts'
+import { keptRun } from '../../../../test/builders/kept.ts'
 import { BEGINNING } from '../../../../test/builders/meta.ts'
 import type { GpuRunStatus } from '../../api/gpurun.ts'
 import { decide, type Seen } from './tombstone-steps.ts'
@@ -12,50 +12,50 @@ const after = (seconds: number) => born + seconds * 1000
 const cases: readonly { name: string; seen: Partial<Seen>; says: string }[] = [
   {
     name: 'stays while its job lives',
-    seen: { job: 'Lives', run: gpuRun({ spec: { stop }, status: cleaned }) },
+    seen: { job: 'Lives', run: keptRun({ spec: { stop }, status: cleaned }) },
     says: '',
   },
   {
     name: 'is told to stop when its job is gone',
-    seen: { run: gpuRun({ status: { state: 'Running' } }) },
+    seen: { run: keptRun({ status: { state: 'Running' } }) },
     says: 'stopRun',
   },
   {
     name: 'also when it is over: something may be left of it',
-    seen: { run: gpuRun({ status: { state: 'Succeeded' } }) },
+    seen: { run: keptRun({ status: { state: 'Succeeded' } }) },
     says: 'stopRun',
   },
-  { name: 'also when it has not begun', seen: { run: gpuRun() }, says: 'stopRun' },
+  { name: 'also when it has not begun', seen: { run: keptRun() }, says: 'stopRun' },
   {
     name: 'stays until the provider has cleaned up',
-    seen: { run: gpuRun({ spec: { stop }, status: { state: 'Stopped' } }) },
+    seen: { run: keptRun({ spec: { stop }, status: { state: 'Stopped' } }) },
     says: '',
   },
   {
     name: 'stays for ten minutes at the least, cleaned or not',
-    seen: { run: gpuRun({ spec: { stop }, status: cleaned }), now: after(500) },
+    seen: { run: keptRun({ spec: { stop }, status: cleaned }), now: after(500) },
     says: 'again in 100 s',
   },
   {
     name: 'then it is buried',
-    seen: { run: gpuRun({ spec: { stop }, status: cleaned }), now: after(600) },
+    seen: { run: keptRun({ spec: { stop }, status: cleaned }), now: after(600) },
     says: 'deleteRun',
   },
   {
     name: 'stays for an absent provider, however long that is absent',
-    seen: { run: gpuRun({ spec: { stop }, status: { state: 'Running' } }), now: after(10_000_000) },
+    seen: { run: keptRun({ spec: { stop }, status: { state: 'Running' } }), now: after(10_000_000) },
     says: '',
   },
   {
     name: 'is left alone when somebody deletes it already',
-    seen: { run: gpuRun({ metadata: { deletionTimestamp: BEGINNING } }) },
+    seen: { run: keptRun({ metadata: { deletionTimestamp: BEGINNING } }) },
     says: '',
   },
 ]
 
 describe('the afterlife of a GpuRun', () => {
   test.each(cases)('$name', ({ seen, says }) => {
-    const { effect, recheckMs } = decide({ run: gpuRun(), job: 'Gone', now: born, tombstoneSeconds: 600, ...seen })
+    const { effect, recheckMs } = decide({ run: keptRun(), job: 'Gone', now: born, tombstoneSeconds: 600, ...seen })
     const again = recheckMs === undefined ? '' : `again in ${recheckMs / 1000} s`
     expect(effect?.do ?? again).toBe(says)
   })

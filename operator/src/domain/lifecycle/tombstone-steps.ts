@@ -1,9 +1,9 @@
 // The afterlife of GpuRuns: they stay as long as their job, so that no lagging hub makes one again.
-import type { GpuRun } from '../../api/gpurun.ts'
 import { toMillis } from '../../api/time.ts'
+import type { KeptRun } from './kept.ts'
 
 export interface Seen {
-  readonly run: GpuRun
+  readonly run: KeptRun
   /** Whether the job with the run's job uid exists, by a read of the API server where the cache says no. */
   readonly job: 'Lives' | 'Gone'
   /** Wall clock, milliseconds. */

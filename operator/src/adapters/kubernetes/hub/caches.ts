@@ -1,10 +1,9 @@
 // What the hub knows of its own API server, kept by one watch a kind.
-import type { GpuJob } from '../../../api/gpujob.ts'
 import type { GpuNode } from '../../../api/gpunode.ts'
-import type { GpuRun } from '../../../api/gpurun.ts'
 import type { Provider } from '../../../api/provider.ts'
 import type { ProviderReport } from '../../../api/providerreport.ts'
 import { providerOf } from '../../../domain/lifecycle/gpurun.ts'
+import { type KeptJob, type KeptRun, keptJob, keptRun } from '../../../domain/lifecycle/kept.ts'
 import { gpuJobs, gpuNodes, gpuRuns, providerReports, providers } from '../kinds.ts'
 import { withoutBallast } from '../projection.ts'
 import { reflect } from '../reflector.ts'
@@ -13,9 +12,9 @@ import type { Store } from '../store.ts'
 
 export interface HubCaches {
   /** Index `uid`. */
-  readonly jobs: Store<GpuJob>
+  readonly jobs: Store<KeptJob>
   /** Index `job`: the uid of the GpuJob. */
-  readonly runs: Store<GpuRun>
+  readonly runs: Store<KeptRun>
   readonly providers: Store<Provider>
   /** Index `namespace`. */
   readonly nodes: Store<GpuNode>
@@ -28,14 +27,14 @@ export function hubCaches(context: ReflectorContext): HubCaches {
   const jobs = reflect({
     ...context,
     resource: gpuJobs,
-    project: withoutBallast,
-    indexes: { uid: (job: GpuJob) => [job.metadata.uid] },
+    project: (job) => keptJob(withoutBallast(job)),
+    indexes: { uid: (job: KeptJob) => [job.metadata.uid] },
   })
   const runs = reflect({
     ...context,
     resource: gpuRuns,
-    project: withoutBallast,
-    indexes: { job: (run: GpuRun) => [run.spec.job.uid] },
+    project: (run) => keptRun(withoutBallast(run)),
+    indexes: { job: (run: KeptRun) => [run.spec.job.uid] },
   })
   const provider = reflect({ ...context, resource: providers, project: withoutBallast })
   const nodes = reflect({
@@ -57,7 +56,7 @@ export function hubCaches(context: ReflectorContext): HubCaches {
 }
 
 /** All runs of a job that still exist, with the provider of each. */
-export function runsOf({ runs }: HubCaches, jobUid: string): { run: GpuRun; provider: string }[] {
+export function runsOf({ runs }: HubCaches, jobUid: string): { run: KeptRun; provider: string }[] {
   return runs.by('job', jobUid).flatMap((run) => {
     const provider = providerOf(run.metadata.namespace)
     return provider === undefined ? [] : [{ run, provider }]

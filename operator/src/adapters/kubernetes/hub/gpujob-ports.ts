@@ -7,6 +7,7 @@ import type { GpuJobPorts } from '../../../controllers/hub/gpujob.ts'
 import type { Scheduling } from '../../../controllers/hub/scheduling.ts'
 import type { Effect } from '../../../domain/lifecycle/gpujob-steps.ts'
 import { providerNamespace, runName } from '../../../domain/lifecycle/gpurun.ts'
+import type { KeptJob } from '../../../domain/lifecycle/kept.ts'
 import type { KubeClient } from '../client.ts'
 import { isAlreadyExists, isInvalid, isNotFound } from '../errors.ts'
 import { gpuJobs, gpuRuns } from '../kinds.ts'
@@ -24,12 +25,15 @@ export interface GpuJobWorld {
 
 export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
   const { client, caches, scheduling, statuses, now } = world
-  /** The versions in which this process recorded a placement: what it wrote itself it need not read again. */
-  const ownRecords = new Map<string, string>()
+  /** By uid, the jobs as this process wrote a placement into them: what it wrote itself it need not read again. */
+  const ownRecords = new Map<string, GpuJob>()
 
-  async function createRun(job: GpuJob, { placement, stop }: Extract<Effect, { do: 'createRun' }>): Promise<void> {
-    const { uid, resourceVersion } = job.metadata
-    if (ownRecords.get(uid) !== resourceVersion && !(await stillRecorded(job, placement.run))) return
+  async function createRun(kept: KeptJob, { placement, stop }: Extract<Effect, { do: 'createRun' }>): Promise<void> {
+    const { uid, resourceVersion } = kept.metadata
+    const own = ownRecords.get(uid)
+    const job = own?.metadata.resourceVersion === resourceVersion ? own : await stillRecorded(kept, placement.run)
+    ownRecords.delete(uid)
+    if (!job) return
     const namespace = providerNamespace(placement.provider)
     try {
       await client.create(gpuRuns, {
@@ -40,12 +44,13 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
       // Made before, by us or by another hub: the watch shows whose it is.
       if (!isAlreadyExists(error)) throw error
     }
-    ownRecords.delete(uid)
   }
 
-  async function stillRecorded(job: GpuJob, run: number): Promise<boolean> {
+  /** `undefined` where the job's record is another by now. */
+  async function stillRecorded(job: KeptJob, run: number): Promise<GpuJob | undefined> {
     const current = await client.get(gpuJobs, refOf(job))
-    return current?.metadata.uid === job.metadata.uid && current.status?.placement?.run === run
+    const isTheSame = current?.metadata.uid === job.metadata.uid && current.status?.placement?.run === run
+    return isTheSame ? current : undefined
   }
 
   return {
@@ -68,11 +73,11 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
       if (effect.do === 'deleteJob')
         await client.delete(gpuJobs, refOf(job), { uid: job.metadata.uid, propagationPolicy: 'Background' })
     },
-    writeStatus: async (job: GpuJob, status: GpuJobStatus) => {
+    writeStatus: async (job, status) => {
       const written = await statuses.write(gpuJobs, job, status)
       if (!written) return
       const recorded = status.placement !== undefined && status.placement.run !== job.status?.placement?.run
-      if (recorded) ownRecords.set(job.metadata.uid, written.metadata.resourceVersion)
+      if (recorded) ownRecords.set(job.metadata.uid, written)
     },
   }
 }
@@ -80,7 +85,7 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
 /** Repeating it changes nothing: the schema keeps the first order. A run that is gone needs none. Its uid is the precondition. */
 export async function orderStop(
   client: KubeClient,
-  run: GpuRun,
+  run: Pick<GpuRun, 'metadata'>,
   stop: { reason: StopReason; requestedAt: string },
 ): Promise<void> {
   const { name, namespace, uid } = run.metadata
@@ -94,7 +99,7 @@ export async function orderStop(
   }
 }
 
-function refOf({ metadata }: GpuJob): { name: string; namespace: string | undefined } {
+function refOf({ metadata }: KeptJob): { name: string; namespace: string | undefined } {
   return { name: metadata.name, namespace: metadata.namespace }
 }
 
