@@ -36,8 +36,9 @@ export const nodeFilters: readonly Filter<NodeAt>[] = [
   (job, { node }) => (hasLabels(node.labels, job.nodeSelector) ? undefined : 'NodeSelector'),
   (job, { node }) => (job.avoidNodes?.includes(`${node.provider}/${node.name}`) ? 'NodeAvoided' : undefined),
   (job, { node, provider }) => (toleratesAll(job, { taints: node.taints, provider }) ? undefined : 'Taint'),
-  (job, { node }) => (lacks(job.perWorker, capacityOf(node)) ? 'NodeTooSmall' : undefined),
+  // Before its size: a machine whose GPUs are all broken has none to be measured by.
   (_, { node }) => (node.withheld === undefined ? undefined : `Withheld:${node.withheld}`),
+  (job, { node }) => (lacks(job.perWorker, capacityOf(node)) ? 'NodeTooSmall' : undefined),
 ]
 
 /** Passing: how the provider does. */
