@@ -101,7 +101,7 @@ const notAnEnd: readonly Case[] = [
       workers: [record(workerPod(), 0)],
       node: () => ({ ready: true, readySince: boot - 20_000 }),
     },
-    says: 'again in 40 s',
+    says: 'Running/NodeLost again in 40 s',
   },
   {
     name: 'a worker on a node that does not answer may run or not',

@@ -94,7 +94,7 @@ function finish(seen: Seen): Decision | undefined {
 
   const how = ending(seen, job)
   if (!how) return undefined
-  return longest > 0 ? { recheckMs: longest } : over(seen, how)
+  return longest > 0 ? (lost(seen, workers) ?? { recheckMs: longest }) : over(seen, how)
 }
 
 function end(seen: Seen): Decision | undefined {
