@@ -1,0 +1,220 @@
+// The agent as a whole, between two API servers in memory.
+import { afterEach, describe, expect, test } from '@jest/globals'
+import {
+  type Clusters,
+  clusters,
+  jobOf,
+  kubeletSays,
+  makeNode,
+  makePod,
+  nodeIs,
+  order,
+  startAgent,
+  stateOf,
+  stopRun,
+  vanish,
+} from '../../../../../test/builders/agent-world.ts'
+import { ApiError } from '../errors.ts'
+import { jobs, nodes, pods, services } from '../resources.ts'
+
+const agents: { readonly stop: () => void; readonly errors: readonly string[] }[] = []
+afterEach(() => {
+  for (const { stop } of agents.splice(0)) stop()
+})
+
+async function agentOn(world: Clusters) {
+  const agent = await startAgent(world)
+  agents.push(agent)
+  return agent
+}
+
+/** One node, one agent, one run with a pod that runs. */
+async function running() {
+  const world = clusters()
+  await makeNode(world)
+  const agent = await agentOn(world)
+  const run = await order(world)
+  const pod = await makePod(world, run)
+  await kubeletSays(world, pod, 'Running')
+  return { world, agent, run, pod }
+}
+
+describe('a run on a provider', () => {
+  test('is ordered, runs and succeeds, with two writes to the hub and one Job on the provider', async () => {
+    const { world, run, pod, agent } = await running()
+    expect(await stateOf(world, run)).toBe('Running')
+    await kubeletSays(world, pod, 0)
+    expect(await stateOf(world, run)).toBe('Succeeded/Completed')
+    const writes = (requests: readonly string[]) => requests.filter((one) => /^(POST|PATCH|PUT)/.test(one))
+    expect(writes(world.hub.requests).filter((one) => one.startsWith('PATCH'))).toHaveLength(2)
+    expect(writes(world.provider.requests).filter((one) => /jobs|services/.test(one))).toHaveLength(1)
+    expect(agent.errors).toEqual([])
+  })
+
+  test('a gang gets its Service, which leaves with the Job', async () => {
+    const world = clusters()
+    await agentOn(world)
+    const run = await order(world, { spec: { workers: 2 } })
+    expect((await world.provider.list(services)).items).toHaveLength(1)
+    await stopRun(world, run)
+    expect((await world.provider.list(services)).items).toEqual([])
+  })
+
+  test('is stopped and cleaned up', async () => {
+    const { world, run, pod } = await running()
+    await stopRun(world, run)
+    expect(await jobOf(world, run)).toBeUndefined()
+    expect(await stateOf(world, run)).toBe('Running')
+    await kubeletSays(world, pod, 143)
+    expect(await stateOf(world, run)).toBe('Stopped/Stopped')
+    await vanish(world, pod)
+    expect(await stateOf(world, run)).toBe('Stopped/Stopped cleaned')
+  })
+
+  test('is stopped although its Job was not seen yet', async () => {
+    const world = clusters()
+    await agentOn(world)
+    world.provider.cutWatches(new Error('the watch is broken'))
+    world.provider.fail(/^(WATCH|LIST) jobs/, { with: new Error('still broken'), times: 3 })
+    const run = await order(world)
+    expect(await jobOf(world, run)).toBeDefined()
+    await stopRun(world, run)
+    expect(await stateOf(world, run)).toBe('not begun')
+    expect(await jobOf(world, run)).toBeUndefined()
+    await world.time.advance(60_000)
+    expect(await stateOf(world, run)).toBe('Stopped/Stopped cleaned')
+  })
+
+  test('a Job that was made without an answer is removed when it shows up after the order to stop', async () => {
+    const world = clusters()
+    await agentOn(world)
+    world.provider.cutWatches(new Error('the watch is broken'))
+    world.provider.fail(/^(WATCH|LIST) jobs/, { with: new Error('still broken'), times: 3 })
+    world.provider.fail(/^POST jobs/, { with: new Error('the line was cut'), answerLost: true })
+    const run = await order(world)
+    await stopRun(world, run)
+    await world.time.advance(60_000)
+    expect([await stateOf(world, run), await jobOf(world, run)]).toEqual(['Stopped/Stopped cleaned', undefined])
+  })
+
+  test('its Job is removed by the owner of the cluster: reclaimed, once its pod has ended', async () => {
+    const { world, run, pod } = await running()
+    await world.provider.delete(
+      jobs,
+      { namespace: pod.metadata.namespace, name: run.metadata.name },
+      { propagationPolicy: 'Background' },
+    )
+    await world.time.advance(0)
+    expect(await stateOf(world, run)).toBe('Running')
+    await vanish(world, pod)
+    expect(await stateOf(world, run)).toBe('Running/NodeLost')
+    await world.time.advance(60_000)
+    expect(await stateOf(world, run)).toBe('Reclaimed/JobRemoved')
+  })
+})
+
+describe('a node that does not answer', () => {
+  test('makes its run lost, and found again', async () => {
+    const { world, run } = await running()
+    await nodeIs(world, 'node-1', 'Unknown')
+    expect(await stateOf(world, run)).toBe('Running/NodeLost')
+    await nodeIs(world, 'node-1', 'True')
+    expect(await stateOf(world, run)).toBe('Running')
+  })
+
+  test('a pod that vanished from it is waited for until a minute after it is back', async () => {
+    const { world, run, pod } = await running()
+    await nodeIs(world, 'node-1', 'Unknown')
+    await vanish(world, pod)
+    await stopRun(world, run)
+    await world.time.advance(86_400_000)
+    expect(await stateOf(world, run)).toBe('Running/NodeLost')
+    await nodeIs(world, 'node-1', 'True')
+    await world.time.advance(59_000)
+    expect(await stateOf(world, run)).toBe('Running/NodeLost')
+    await world.time.advance(1000)
+    expect(await stateOf(world, run)).toBe('Stopped/Stopped cleaned')
+  })
+
+  test('a node that left its cluster answers no more than a silent one', async () => {
+    const { world, run, pod } = await running()
+    await world.provider.delete(nodes, { name: 'node-1' })
+    await vanish(world, pod)
+    await world.time.advance(86_400_000)
+    expect(await stateOf(world, run)).toBe('Running/NodeLost')
+  })
+})
+
+describe('an agent that is started again', () => {
+  test('touches nothing that runs', async () => {
+    const { world, agent, run } = await running()
+    agent.stop()
+    world.provider.requests.splice(0)
+    await agentOn(world)
+    expect(await stateOf(world, run)).toBe('Running')
+    expect(world.provider.requests.filter((one) => /^(POST|DELETE|PATCH|PUT)/.test(one))).toEqual([])
+  })
+
+  test('hears what happened meanwhile', async () => {
+    const { world, agent, run, pod } = await running()
+    agent.stop()
+    await kubeletSays(world, pod, 3)
+    await agentOn(world)
+    expect(await stateOf(world, run)).toBe('Failed/NonZeroExit')
+  })
+
+  test('does not take a run whose pods went meanwhile for stopped before their node has had its minute', async () => {
+    const { world, agent, run, pod } = await running()
+    agent.stop()
+    await world.provider.delete(
+      jobs,
+      { namespace: pod.metadata.namespace, name: run.metadata.name },
+      { propagationPolicy: 'Background' },
+    )
+    await vanish(world, pod)
+    await stopRun(world, run)
+    await agentOn(world)
+    expect(await stateOf(world, run)).toBe('Running/NodeLost')
+    await world.time.advance(60_000)
+    expect(await stateOf(world, run)).toBe('Stopped/Stopped cleaned')
+  })
+
+  test('makes a Job that it was told to make while it was away', async () => {
+    const world = clusters()
+    const run = await order(world)
+    await agentOn(world)
+    expect((await jobOf(world, run))?.metadata.labels?.['gpucommons.io/run-uid']).toBe(run.metadata.uid)
+  })
+})
+
+describe('what wakes the claims of nodes', () => {
+  test('a node, and a pod that is not ours; not one of ours', async () => {
+    const world = clusters()
+    await makeNode(world)
+    const agent = await agentOn(world)
+    const run = await order(world)
+    agent.claimed.splice(0)
+    const pod = await makePod(world, run)
+    await kubeletSays(world, pod, 'Running')
+    expect(agent.claimed).toEqual([])
+    await world.provider.create(pods, {
+      metadata: { name: 'theirs', namespace: 'default' },
+      spec: { nodeName: 'node-1', containers: [] },
+    })
+    await world.time.advance(0)
+    expect(agent.claimed).toEqual(['node-1'])
+  })
+})
+
+test('a hub that refuses a status is asked again', async () => {
+  const { world, run, pod, agent } = await running()
+  world.hub.fail(/^PATCH gpuruns/, {
+    with: new ApiError('PATCH', { status: 500, reason: 'InternalError', message: 'etcd' }),
+  })
+  await kubeletSays(world, pod, 0)
+  await world.time.advance(1000)
+  expect([agent.errors, await stateOf(world, run)]).toEqual([
+    ['PATCH: etcd (500 InternalError)'],
+    'Succeeded/Completed',
+  ])
+})
