@@ -3,6 +3,7 @@ import { RUN_UID_LABEL } from '../../../api/labels.ts'
 import type { NodeClaimPorts } from '../../../controllers/agent/node-claims.ts'
 import { nodeClaim } from '../../../domain/inventory/node-claim.ts'
 import type { KubeClient } from '../client.ts'
+import { isConflict } from '../errors.ts'
 import { gpuNodes } from '../kinds.ts'
 import type { AgentCaches } from './caches.ts'
 
@@ -30,7 +31,12 @@ export function nodeClaimPorts({ hub, caches, namespace }: NodeClaimWorld): Node
       await hub.create(gpuNodes, { metadata: { name, namespace }, spec: claim })
     },
     replace: async (old, claim) => {
-      await hub.replace(gpuNodes, { ...old, spec: claim })
+      try {
+        await hub.replace(gpuNodes, { ...old, spec: claim })
+      } catch (error) {
+        // Our own last write has not come back yet: the watch brings it, and this node with it.
+        if (!isConflict(error)) throw error
+      }
     },
     remove: async ({ metadata: { name, uid } }) => {
       await hub.delete(gpuNodes, { name, namespace }, { uid })
