@@ -122,6 +122,7 @@ const cases: readonly Case[] = [
     job: 'Gone',
     says: 'Reclaimed/JobRemoved',
   },
+  { name: 'its pod was taken down, and the Job has not said why', pods: [failed(137, takenDown)], says: 'not yet' },
   {
     name: 'the owner removed the Job of a worker that had failed',
     pods: [failed(3), failed(137, { ...takenDown, index: 1 })],

@@ -50,9 +50,10 @@ export function ending({ run, workers }: Seen, job: ProviderJob | undefined): En
   if (job?.failed?.reason === 'DeadlineExceeded') {
     return { state: 'Failed', reason: 'DeadlineExceeded', message: job.failed.message }
   }
-  const removed = jobGone && !job?.failed ? jobRemoved : undefined
-  if (removed && workers.every(wasTakenDown)) return removed
-  return firstFailure(workers) ?? (job?.failed && endingOfJob(job.failed.message, workers)) ?? removed
+  if (job?.failed) return firstFailure(workers) ?? endingOfJob(job.failed.message, workers)
+  const removed = jobGone ? jobRemoved : undefined
+  // Pods are taken down before the Job says why: its deadline, its removal.
+  return workers.every(wasTakenDown) ? removed : (firstFailure(workers) ?? removed)
 }
 
 const jobRemoved: Ending = { state: 'Reclaimed', reason: 'JobRemoved', message: 'the Job was removed on the provider' }
