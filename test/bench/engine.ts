@@ -1,6 +1,6 @@
 // Decisions per second of the engine alone, in a federation that is half full and in one that is nearly full.
 import { createEngine, type Engine } from '../../operator/src/domain/scheduling/engine.ts'
-import type { Decision, JobFact } from '../../operator/src/domain/scheduling/facts.ts'
+import type { Choice, JobFact } from '../../operator/src/domain/scheduling/facts.ts'
 import { jobFact, nodeFact, providerFact } from '../builders/scheduling.ts'
 import { type Figures, heapBytes, quantile, seeded } from './figures.ts'
 
@@ -72,7 +72,7 @@ interface Load {
   readonly batch: number
   readonly job: (uid: string, i: number) => JobFact
   /** Those that make room for the first round. */
-  readonly leaving: readonly Decision[]
+  readonly leaving: readonly Choice[]
 }
 
 /**
@@ -110,7 +110,7 @@ function clocked(engine: Engine, { rounds, batch, job, leaving }: Load) {
 }
 
 /** The batch once more, each job timed alone: wait and decide. */
-function lastOneByOne(engine: Engine, { last, jobs }: { last: readonly Decision[]; jobs: readonly JobFact[] }) {
+function lastOneByOne(engine: Engine, { last, jobs }: { last: readonly Choice[]; jobs: readonly JobFact[] }) {
   for (const { uid, run } of last) engine.release(uid, run)
   return jobs.map((each) => {
     const start = performance.now()
@@ -144,7 +144,7 @@ interface Filling {
 
 /** Mixed jobs come, and for ten that come one leaves, so that nodes are as broken as in life. Returns the GPUs taken. */
 function fill(engine: Engine, { gpus, random, someModels }: Filling): number {
-  const running: Decision[] = []
+  const running: Choice[] = []
   let taken = 0
   for (let i = 0; taken < gpus; i += 1) {
     const size = [1, 1, 1, 2, 4, 8][Math.floor(random() * 6)] ?? 1

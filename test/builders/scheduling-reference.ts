@@ -2,7 +2,7 @@
 // it shares no code with the engine, so that what both say is said twice.
 import type {
   Booking,
-  Decision,
+  Choice,
   EngineSnapshot,
   JobFact,
   NodeFact,
@@ -11,8 +11,8 @@ import type {
   Taint,
 } from '../../operator/src/domain/scheduling/facts.ts'
 
-export function decideNaively(world: EngineSnapshot, limit = Infinity): readonly Decision[] {
-  const decisions: Decision[] = []
+export function decideNaively(world: EngineSnapshot, limit = Infinity): readonly Choice[] {
+  const decisions: Choice[] = []
   for (const job of world.waiting.toSorted(inLine)) {
     if (decisions.length >= limit) break
     const decision = placeNaively(job, { ...world, bookings: [...world.bookings, ...decisions] })
@@ -58,7 +58,7 @@ function inLine(a: JobFact, b: JobFact): number {
   )
 }
 
-interface Choice {
+interface Option {
   readonly provider: string
   readonly names: readonly string[]
   readonly workersPerNode: number
@@ -66,7 +66,7 @@ interface Choice {
   readonly order: readonly (number | string)[]
 }
 
-function placeNaively(job: JobFact, world: EngineSnapshot): Decision | undefined {
+function placeNaively(job: JobFact, world: EngineSnapshot): Option | undefined {
   const usable = world.nodes.filter((node) => mayUse(job, node, world.providers))
   const groups = Object.values(Object.groupBy(usable, (node) => `${node.provider} ${node.model} ${node.gpuMemoryMiB}`))
   const [best] = groups.flatMap((group = []) => choices(job, group, world)).toSorted(byOrder)
@@ -80,7 +80,7 @@ function choices(
   job: JobFact,
   group: readonly NodeFact[],
   { nodes: all, bookings }: EngineSnapshot,
-): readonly Choice[] {
+): readonly Option[] {
   const [{ provider, model, gpuMemoryMiB } = { provider: '', model: '', gpuMemoryMiB: 0 }] = group
   const offered = all.filter(
     (node) =>
@@ -90,7 +90,7 @@ function choices(
       node.withheld === undefined,
   )
   const free = offered.reduce((sum, node) => sum + Math.max(0, leftOf(node, bookings).gpus), 0)
-  return subsets(group.toSorted((a, b) => (a.name < b.name ? -1 : 1))).flatMap((nodes): Choice[] => {
+  return subsets(group.toSorted((a, b) => (a.name < b.name ? -1 : 1))).flatMap((nodes): Option[] => {
     const workersPerNode = job.workers / nodes.length
     if (!Number.isInteger(workersPerNode)) return []
     const left = nodes.map((node) => leftOf(node, bookings))
@@ -114,7 +114,7 @@ function holds(room: Room, worker: Room, workers: number): boolean {
   return (['gpus', 'cpuMilli', 'memoryMiB'] as const).every((what) => Math.max(0, room[what]) >= worker[what] * workers)
 }
 
-function byOrder(a: Choice, b: Choice): number {
+function byOrder(a: Option, b: Option): number {
   const at = a.order.findIndex((part, i) => part !== b.order[i])
   return (a.order[at] ?? 0) < (b.order[at] ?? 0) ? -1 : 1
 }

@@ -1,5 +1,5 @@
 // Facts for the engine, valid by default: a test says only what it is about.
-import type { Booking, Decision, JobFact, NodeFact, ProviderFact } from '../../operator/src/domain/scheduling/facts.ts'
+import type { Booking, Choice, JobFact, NodeFact, ProviderFact } from '../../operator/src/domain/scheduling/facts.ts'
 
 export function providerFact(change: Partial<ProviderFact> = {}): ProviderFact {
   return { name: 'acme', labels: {}, state: 'Connected', ...change }
@@ -54,6 +54,6 @@ export function booking(change: Partial<Booking> = {}): Booking {
 }
 
 /** `a@acme:n1×2,n2×2` */
-export function rendered({ uid, provider, nodes }: Decision): string {
+export function rendered({ uid, provider, nodes }: Choice): string {
   return `${uid}@${provider}:${nodes.map(({ name, workers }) => `${name}×${workers}`).join()}`
 }

@@ -8,7 +8,7 @@ import {
 } from '../../domain/lifecycle/engine-facts.ts'
 import type { KeptJob, KeptRun } from '../../domain/lifecycle/kept.ts'
 import type { Engine } from '../../domain/scheduling/engine.ts'
-import type { Booking, Decision, Explanation, NodeFact, ProviderFact } from '../../domain/scheduling/facts.ts'
+import type { Booking, Choice, Explanation, NodeFact, ProviderFact } from '../../domain/scheduling/facts.ts'
 import type { Clock, TimerHandle, Timers } from '../clock.ts'
 
 /** What the loop needs of the world. */
@@ -34,7 +34,7 @@ export interface Scheduling {
   readonly setNode: (fact: NodeFact) => void
   readonly removeNode: (provider: string, name: string) => void
   /** The engine's choice for the next run of the job, until it is recorded. */
-  readonly choiceOf: (uid: string) => Decision | undefined
+  readonly choiceOf: (uid: string) => Choice | undefined
   readonly explain: (uid: string) => Explanation | undefined
 }
 
@@ -53,7 +53,7 @@ class SchedulingLoop implements Scheduling {
   readonly #engine: Engine
   readonly #ports: SchedulingPorts
   /** By job uid: decided, and not yet seen to be recorded. */
-  readonly #choices = new Map<string, Decision>()
+  readonly #choices = new Map<string, Choice>()
   /** By job uid and run: what the engine has booked. */
   readonly #booked = new Map<string, Map<number, Booking>>()
   /** By job uid: those that may be placed only from some time on. */
@@ -106,7 +106,7 @@ class SchedulingLoop implements Scheduling {
     this.#machinesChanged()
   }
 
-  choiceOf(uid: string): Decision | undefined {
+  choiceOf(uid: string): Choice | undefined {
     return this.#choices.get(uid)
   }
 

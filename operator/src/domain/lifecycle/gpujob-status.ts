@@ -2,7 +2,7 @@
 
 import type { GpuJobConditionType, GpuJobReason } from '../../api/conditions.ts'
 import type { GpuJobStatus } from '../../api/gpujob.ts'
-import { type Claim, condition, withClaims } from './conditions.ts'
+import { type Claim, condition, withClaims } from './claims.ts'
 import type { KeptJob } from './kept.ts'
 
 /** A claim whose reason is one of those documented for its condition. */

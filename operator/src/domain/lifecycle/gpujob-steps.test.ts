@@ -5,7 +5,7 @@ import type { GpuJobSpec, GpuJobStatus, Placement } from '../../api/gpujob.ts'
 import type { GpuRunSpec, GpuRunStatus } from '../../api/gpurun.ts'
 import type { Condition } from '../../api/meta.ts'
 import { toTime } from '../../api/time.ts'
-import type { Explanation, Decision as Placing } from '../scheduling/facts.ts'
+import type { Choice, Explanation } from '../scheduling/facts.ts'
 import { type Decision, decide, type Effect, type Seen } from './gpujob-steps.ts'
 import type { KeptJob, KeptRun } from './kept.ts'
 
@@ -40,7 +40,7 @@ function run(status?: Partial<GpuRunStatus>, spec: Partial<GpuRunSpec> = {}): Ke
   return keptRun({ spec, ...(status && { status }) })
 }
 
-function choice(number: number): Placing {
+function choice(number: number): Choice {
   const { provider, nodes } = placement
   return {
     uid: keptJob().metadata.uid,

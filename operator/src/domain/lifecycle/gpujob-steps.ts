@@ -2,8 +2,8 @@
 import type { GpuJobStatus } from '../../api/gpujob.ts'
 import type { StopReason } from '../../api/gpurun.ts'
 import { toMillis, toTime } from '../../api/time.ts'
-import type { Decision as EngineDecision, Explanation } from '../scheduling/facts.ts'
-import { type Claim, condition, isTrue } from './conditions.ts'
+import type { Choice, Explanation } from '../scheduling/facts.ts'
+import { type Claim, condition, isTrue } from './claims.ts'
 import { because, initialStatus, type JobClaim, withJobClaims } from './gpujob-status.ts'
 import { isRunOf, outcomeOf } from './gpurun.ts'
 import type { KeptJob, KeptRun } from './kept.ts'
@@ -15,7 +15,7 @@ export interface Seen {
   /** The object that has the name of the recorded run, whoever made it. */
   readonly run: KeptRun | undefined
   /** What the engine chose for the next run; it is booked there, and not yet recorded. */
-  readonly choice: EngineDecision | undefined
+  readonly choice: Choice | undefined
   /** Why the engine has chosen nothing; it costs the engine a look over the nodes. */
   readonly explain: () => Explanation | undefined
   /** Wall clock, milliseconds. */

@@ -5,7 +5,7 @@ import type { GpuNode } from '../../api/gpunode.ts'
 import type { Provider, ProviderStatus } from '../../api/provider.ts'
 import type { ProviderReportSpec } from '../../api/providerreport.ts'
 import type { ProviderFact } from '../scheduling/facts.ts'
-import { type Claim, isTrue, withClaims } from './conditions.ts'
+import { type Claim, isTrue, withClaims } from './claims.ts'
 
 /** Namespace, ServiceAccount, Role, RoleBinding and Lease of a provider on the hub. */
 export type Home =

@@ -2,7 +2,7 @@
 // same decisions. A fact costs its own size, not the size of the federation.
 import { bookingKey, createCapacity } from './capacity.ts'
 import { explainWait } from './explain.ts'
-import type { Booking, Decision, EngineSnapshot, Explanation, JobFact, NodeFact, ProviderFact, Room } from './facts.ts'
+import type { Booking, Choice, EngineSnapshot, Explanation, JobFact, NodeFact, ProviderFact, Room } from './facts.ts'
 import { createLine, first, type Shape } from './line.ts'
 import { acceptance, candidatesFor, placer } from './placement.ts'
 import { snapshotOf } from './snapshot.ts'
@@ -22,7 +22,7 @@ export interface Engine {
   /** Frees the booking; the job is put in line again only by `wait`. */
   readonly release: (uid: string, run: number) => void
   /** Highest priority first, then oldest; each is booked before the next is tried, and leaves the line. */
-  readonly decide: (limit?: number) => readonly Decision[]
+  readonly decide: (limit?: number) => readonly Choice[]
   /** Undefined for a job that does not wait. Costs a pass over the nodes. */
   readonly explain: (uid: string) => Explanation | undefined
   readonly snapshot: () => EngineSnapshot
@@ -49,11 +49,11 @@ export function createEngine(known?: EngineSnapshot): Engine {
     capacity.book(booking)
   }
 
-  function decide(limit = Infinity): readonly Decision[] {
+  function decide(limit = Infinity): readonly Choice[] {
     if (seenVersion !== capacity.version()) line.wakeAll()
     seenVersion = capacity.version()
 
-    const decisions: Decision[] = []
+    const decisions: Choice[] = []
     while (decisions.length < limit) {
       const shape = line.next()
       if (!shape) break
@@ -64,7 +64,7 @@ export function createEngine(known?: EngineSnapshot): Engine {
     return decisions
   }
 
-  function tryNext(shape: Shape): Decision | undefined {
+  function tryNext(shape: Shape): Choice | undefined {
     if (shape.version !== capacity.version()) {
       shape.candidates = candidatesFor(shape.like, capacity)
       shape.version = capacity.version()

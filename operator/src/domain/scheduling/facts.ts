@@ -85,7 +85,7 @@ export interface Booking {
 }
 
 /** A booking that the engine made itself: run `run` of job `key` shall start there. */
-export type Decision = Booking & { readonly key: string }
+export type Choice = Booking & { readonly key: string }
 
 /** Why a job waits. A node counts once, under the first filter that it failed. */
 export interface Explanation {

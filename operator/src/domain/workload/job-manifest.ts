@@ -2,8 +2,8 @@
 // Why the Job has this shape: design §5 and operator/decisions/0002.
 import type { GpuRun } from '../../api/gpurun.ts'
 import { RUN_UID_LABEL, TENANT_LABEL_PREFIX } from '../../api/labels.ts'
-import { runLabels } from './labels.ts'
 import { type PodManifestSpec, type ProviderContext, podSpec } from './pod-manifest.ts'
+import { runLabels } from './run-labels.ts'
 
 export interface JobManifest {
   readonly apiVersion: 'batch/v1'

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { BEGINNING } from '../../../../test/builders/meta.ts'
 import type { Condition } from '../../api/meta.ts'
-import { type Claim, condition, isTrue, withClaims } from './conditions.ts'
+import { type Claim, condition, isTrue, withClaims } from './claims.ts'
 
 const now = Date.parse('2026-01-02T00:00:00Z')
 const old: Condition = {
