@@ -66,7 +66,7 @@ interface Option {
   readonly order: readonly (number | string)[]
 }
 
-function placeNaively(job: JobFact, world: EngineSnapshot): Option | undefined {
+function placeNaively(job: JobFact, world: EngineSnapshot): Choice | undefined {
   const usable = world.nodes.filter((node) => mayUse(job, node, world.providers))
   const groups = Object.values(Object.groupBy(usable, (node) => `${node.provider} ${node.model} ${node.gpuMemoryMiB}`))
   const [best] = groups.flatMap((group = []) => choices(job, group, world)).toSorted(byOrder)
