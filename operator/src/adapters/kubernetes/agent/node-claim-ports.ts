@@ -3,7 +3,7 @@ import { RUN_UID_LABEL } from '../../../api/labels.ts'
 import type { NodeClaimPorts } from '../../../controllers/agent/node-claims.ts'
 import { nodeClaim } from '../../../domain/inventory/node-claim.ts'
 import type { KubeClient } from '../client.ts'
-import { isConflict } from '../errors.ts'
+import { isAlreadyExists, isConflict } from '../errors.ts'
 import { gpuNodes } from '../kinds.ts'
 import type { AgentCaches } from './caches.ts'
 
@@ -27,19 +27,19 @@ export function nodeClaimPorts({ hub, caches, namespace }: NodeClaimWorld): Node
       })
     },
     told: (name) => caches.claims.get(`${namespace}/${name}`),
-    create: async (name, claim) => {
-      await hub.create(gpuNodes, { metadata: { name, namespace }, spec: claim })
-    },
-    replace: async (old, claim) => {
-      try {
-        await hub.replace(gpuNodes, { ...old, spec: claim })
-      } catch (error) {
-        // Our own last write has not come back yet: the watch brings it, and this node with it.
-        if (!isConflict(error)) throw error
-      }
-    },
+    create: (name, claim) => written(() => hub.create(gpuNodes, { metadata: { name, namespace }, spec: claim })),
+    replace: (old, claim) => written(() => hub.replace(gpuNodes, { ...old, spec: claim })),
     remove: async ({ metadata: { name, uid } }) => {
       await hub.delete(gpuNodes, { name, namespace }, { uid })
     },
+  }
+}
+
+/** Where our own last write has not come back yet, the watch brings it, and this node with it. */
+async function written(write: () => Promise<unknown>): Promise<void> {
+  try {
+    await write()
+  } catch (error) {
+    if (!isConflict(error) && !isAlreadyExists(error)) throw error
   }
 }
