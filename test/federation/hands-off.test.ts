@@ -6,13 +6,13 @@ import type { Provider } from '../../operator/src/api/provider.ts'
 import { runName } from '../../operator/src/domain/lifecycle/gpurun.ts'
 import { tenantNamespace } from '../../operator/src/domain/workload/tenant-namespace.ts'
 import { gpuNode } from '../bed/gpu-nodes.ts'
-import type { Program } from '../bed/program.ts'
 import { gpuRun } from '../builders/gpurun.ts'
 import { whileFrozen } from './freeze.ts'
 import type { Order } from './order.ts'
-import { claimText, type OrderedJob, orderJob } from './ordered-job.ts'
+import { type OrderedJob, orderJob } from './ordered-job.ts'
+import { providerSays } from './provider-story.ts'
 import { testScenarios } from './scenarios.ts'
-import { group, type ProviderSide, type Stage } from './stage.ts'
+import { agentOf, group, type Stage, sideOf } from './stage.ts'
 import { placeStranger, type Stranger, type StrangerObject } from './stranger.ts'
 
 const namespace = 'team'
@@ -66,18 +66,6 @@ async function createProvider({ ask }: Stage, name: string): Promise<Provider> {
 
 function provider(name: string): object {
   return { apiVersion: 'gpucommons.io/v1alpha1', kind: 'Provider', metadata: { name }, spec: {} }
-}
-
-async function providerSays({ providers }: Stage, name: string, claim: string): Promise<Provider> {
-  return providers.until({
-    what: `provider ${name} to say ${claim}`,
-    seconds: lookSeconds,
-    find: (all) => {
-      const found = all.get(name)
-      return found?.status?.conditions.some((one) => claimText(one) === claim) ? found : undefined
-    },
-    state: () => JSON.stringify(providers.all.get(name)?.status?.conditions),
-  })
 }
 
 async function foreignHome(stage: Stage): Promise<void> {
@@ -225,16 +213,4 @@ function tenantHome(stage: Stage): Promise<string> {
     return tenantNamespace(await hubUid(stage), namespace, () => '')
   })()
   return home
-}
-
-function sideOf({ sides }: Stage, name: string): ProviderSide {
-  const side = sides.get(name)
-  if (!side) throw new Error(`there is no provider ${name}`)
-  return side
-}
-
-function agentOf({ operator }: Stage, name: string): Program {
-  const agent = operator.agents.get(name)
-  if (!agent) throw new Error(`there is no agent of ${name}`)
-  return agent
 }

@@ -10,6 +10,7 @@ import type { Ask } from '../bed/api-requests.ts'
 import { type BedProvider, type Federation, startFederation } from '../bed/federation.ts'
 import type { NodeManifest } from '../bed/gpu-nodes.ts'
 import { type Operator, startOperator } from '../bed/operator.ts'
+import type { Program } from '../bed/program.ts'
 import { type Named, type Watched, watched } from './watched.ts'
 
 export const group = '/apis/gpucommons.io/v1alpha1'
@@ -93,6 +94,18 @@ export async function openStage(options: StageOptions): Promise<Stage> {
 export async function makeNamespace(ask: Ask, name: string): Promise<void> {
   const { status, body } = await ask('/api/v1/namespaces', { method: 'POST', body: { metadata: { name } } })
   if (status !== 201) throw new Error(`making namespace ${name}: ${JSON.stringify(body)}`)
+}
+
+export function sideOf({ sides }: Stage, name: string): ProviderSide {
+  const side = sides.get(name)
+  if (!side) throw new Error(`there is no provider ${name}`)
+  return side
+}
+
+export function agentOf({ operator }: Stage, name: string): Program {
+  const agent = operator.agents.get(name)
+  if (!agent) throw new Error(`there is no agent of ${name}`)
+  return agent
 }
 
 async function untilReady(
