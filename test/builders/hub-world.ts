@@ -1,0 +1,124 @@
+// A hub that leads, on an API server in memory.
+import { hubCaches, runsOf } from '../../operator/src/adapters/kubernetes/hub/caches.ts'
+import { gpuJobPorts } from '../../operator/src/adapters/kubernetes/hub/gpujob-ports.ts'
+import { providerPorts } from '../../operator/src/adapters/kubernetes/hub/provider-ports.ts'
+import { tombstonePorts } from '../../operator/src/adapters/kubernetes/hub/tombstone-ports.ts'
+import { type HubQueues, wireHub } from '../../operator/src/adapters/kubernetes/hub/wiring.ts'
+import { gpuJobs, gpuNodes, gpuRuns, providers } from '../../operator/src/adapters/kubernetes/kinds.ts'
+import { leases } from '../../operator/src/adapters/kubernetes/resources.ts'
+import { statusWriter } from '../../operator/src/adapters/kubernetes/status-writer.ts'
+import type { GpuJob } from '../../operator/src/api/gpujob.ts'
+import type { GpuRun, GpuRunStatus } from '../../operator/src/api/gpurun.ts'
+import { gpuJobReconciler } from '../../operator/src/controllers/hub/gpujob.ts'
+import { providerReconciler } from '../../operator/src/controllers/hub/provider.ts'
+import { schedulingLoop } from '../../operator/src/controllers/hub/scheduling.ts'
+import { tombstoneReconciler } from '../../operator/src/controllers/hub/tombstones.ts'
+import { type Reconcile, workQueue } from '../../operator/src/controllers/work-queue.ts'
+import { createEngine } from '../../operator/src/domain/scheduling/engine.ts'
+import { type FakeKubeApi, fakeKubeApi } from '../fakes/kube-api.ts'
+import { type FakeTime, fakeTime } from '../fakes/time.ts'
+import { type GpuJobOptions, gpuJob } from './gpujob.ts'
+import { gpuNode } from './gpunode.ts'
+import { provider } from './provider.ts'
+
+export interface HubCluster {
+  readonly time: FakeTime
+  readonly api: FakeKubeApi
+}
+
+export function hubCluster(): HubCluster {
+  const time = fakeTime()
+  return { time, api: fakeKubeApi({ ...time, namespaces: ['kube-system', 'team'] }) }
+}
+
+/** A hub that has filled its caches and leads. Start two on the same cluster: both think that they do. */
+export async function startHub({ time, api }: HubCluster) {
+  const stop = new AbortController()
+  const errors: string[] = []
+  const onError = (error: unknown) => void errors.push((error as Error).message)
+  const { clock, timers } = time
+  const context = { client: api, clock, timers, random: () => 1, signal: stop.signal, onError }
+  const caches = hubCaches(context)
+  await time.turn()
+  await caches.synced
+  const queue = (name: string, reconcile: Reconcile) => workQueue({ ...context, name, reconcile, concurrency: 4 })
+  const scheduling = schedulingLoop(createEngine(), {
+    jobOf: (uid) => caches.jobs.by('uid', uid)[0],
+    runsOf: (uid) => runsOf(caches, uid),
+    wake: (key) => queues.jobs.add(key),
+    clock,
+    timers,
+    observe: () => {},
+  })
+  const world = {
+    client: api,
+    context,
+    caches,
+    scheduling,
+    statuses: statusWriter(api, () => {}),
+    hubUid: 'hub-uid',
+    clock,
+  }
+  const options = { now: clock.now, tombstoneSeconds: 600, suspectAfterSeconds: 15 }
+  const wake = (name: string) => queues.providers.add(name)
+  const queues: HubQueues = {
+    jobs: queue('gpujob', gpuJobReconciler(gpuJobPorts({ ...world, ...options }))),
+    providers: queue('provider', providerReconciler(providerPorts({ ...world, ...options, wake }))),
+    tombstones: queue('tombstone', tombstoneReconciler(tombstonePorts({ ...world, ...options }))),
+  }
+  wireHub(caches, queues, scheduling)
+  scheduling.begin()
+  for (const one of Object.values(queues)) void one.run(stop.signal)
+  await time.advance(0)
+  return { stop: () => stop.abort(), errors, scheduling }
+}
+
+export async function addProvider({ api, time }: HubCluster, { name = 'acme', gpus = 8 } = {}): Promise<void> {
+  const { spec } = provider({ name })
+  await api.create(providers, { metadata: { name }, spec })
+  await time.advance(0)
+  const node = gpuNode({ provider: name, gpus })
+  await api.create(gpuNodes, { metadata: { name: node.metadata.name, namespace: `provider-${name}` }, spec: node.spec })
+  await heartbeat({ api, time }, name)
+}
+
+/** The agent of that provider renews its Lease. */
+export async function heartbeat({ api, time }: HubCluster, name = 'acme'): Promise<void> {
+  const patch = { spec: { renewTime: `renewed at ${time.clock.boot()}` } }
+  await api.mergePatch(leases, { ref: { name: 'agent', namespace: `provider-${name}` }, patch })
+  await time.advance(0)
+}
+
+/** The tenant applies a job. */
+export async function submit({ api, time }: HubCluster, options: GpuJobOptions = {}): Promise<GpuJob> {
+  const { metadata, spec } = gpuJob(options)
+  const job = await api.create(gpuJobs, { metadata: { name: metadata.name, namespace: 'team' }, spec })
+  await time.advance(0)
+  return job
+}
+
+export async function runOf({ api }: HubCluster, job: GpuJob, number = 1): Promise<GpuRun | undefined> {
+  const all = await api.list(gpuRuns)
+  return all.items.find(({ spec }) => spec.job.uid === job.metadata.uid && spec.run === number)
+}
+
+/** The agent says how a run is. */
+export async function agentSays(
+  cluster: HubCluster,
+  job: GpuJob,
+  { run = 1, ...status }: Partial<GpuRunStatus> & { run?: number },
+) {
+  const found = await runOf(cluster, job, run)
+  if (!found) throw new Error(`there is no run ${run}`)
+  const patch = { status: { observedGeneration: 1, ...status } }
+  await cluster.api.mergePatch(gpuRuns, { ref: found.metadata, patch }, { subresource: 'status' })
+  await cluster.time.advance(0)
+}
+
+/** `Running run 1@acme`, `Waiting`, `gone`. */
+export async function stateOf({ api }: HubCluster, { metadata }: GpuJob): Promise<string> {
+  const found = await api.get(gpuJobs, metadata)
+  if (!found) return 'gone'
+  const { state = 'new', placement } = found.status ?? {}
+  return placement ? `${state} run ${placement.run}@${placement.provider}` : state
+}
