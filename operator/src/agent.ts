@@ -30,7 +30,7 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
 
   const namespace = providerNamespace(config.provider)
   program.waitsFor('the Lease of this provider')
-  const hubUid = await readHubUid({ hub, namespace })
+  const hubUid = await readHubUid({ hub, namespace }, { signal: program.signal })
   const heartbeat = heartbeatPorts(config, program, { hub, namespace })
   const lease = await takeLease(heartbeat, program.signal)
   metrics.setHolding(true)

@@ -26,7 +26,7 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
   const where = config.kubeconfig === undefined ? { inCluster: inCluster() } : { kubeconfig: config.kubeconfig }
   // The election writes its lease before anything is held, so it has a client of its own.
   await using electing = await connect({ ...where, userAgent: 'gpu-commons-hub/election' })
-  const hubUid = await hubIdentity(electing, config.namespace)
+  const hubUid = await hubIdentity(electing, config.namespace, { signal })
   const leading = new AbortController()
   const giveUp = () => leading.abort(signal.reason)
   signal.addEventListener('abort', giveUp, { once: true })

@@ -2,7 +2,7 @@
 import { HUB_UID_LABEL } from '../../../api/labels.ts'
 import { toMicroTime } from '../../../api/time.ts'
 import type { HeartbeatPorts, LeaseSeen } from '../../../controllers/agent/heartbeat.ts'
-import type { KubeClient } from '../client.ts'
+import type { KubeClient, RequestOptions } from '../client.ts'
 import { isConflict } from '../errors.ts'
 import { type Lease, leases } from '../resources.ts'
 
@@ -17,8 +17,11 @@ export interface AgentLease {
 const name = 'agent'
 
 /** The uid of the hub's kube-system namespace, as the hub wrote it on the Lease. Throws where there is no Lease yet. */
-export async function readHubUid({ hub, namespace }: Pick<AgentLease, 'hub' | 'namespace'>): Promise<string> {
-  const uid = (await readLease(hub, namespace)).metadata.labels?.[HUB_UID_LABEL]
+export async function readHubUid(
+  { hub, namespace }: Pick<AgentLease, 'hub' | 'namespace'>,
+  options?: RequestOptions,
+): Promise<string> {
+  const uid = (await readLease({ hub, namespace }, options)).metadata.labels?.[HUB_UID_LABEL]
   if (uid === undefined)
     throw new Error(`Lease ${namespace}/${name} lacks the label ${HUB_UID_LABEL}; the hub's operator writes it`)
   return uid
@@ -31,7 +34,7 @@ export function leasePorts({
   now,
 }: AgentLease): Pick<HeartbeatPorts, 'read' | 'write' | 'release'> {
   return {
-    read: async () => seenOf(await readLease(hub, namespace)),
+    read: async () => seenOf(await readLease({ hub, namespace })),
     write: async ({ resourceVersion, holder, durationSeconds }) => {
       const time = toMicroTime(now())
       const taken = holder === identity ? {} : { acquireTime: time }
@@ -57,8 +60,11 @@ export function leasePorts({
   }
 }
 
-async function readLease(hub: KubeClient, namespace: string): Promise<Lease> {
-  const lease = await hub.get(leases, { name, namespace })
+async function readLease(
+  { hub, namespace }: Pick<AgentLease, 'hub' | 'namespace'>,
+  options?: RequestOptions,
+): Promise<Lease> {
+  const lease = await hub.get(leases, { name, namespace }, options)
   if (!lease)
     throw new Error(
       `Lease ${namespace}/${name} is not on the hub; is there a Provider of this name, and does the hub's operator run?`,
