@@ -76,7 +76,7 @@ export function agentConfig(args: readonly string[], env: Environment = process.
   const flags = read('agent', agentFlags, args)
   return {
     ...commonConfig(flags, env),
-    provider: flags.provider ?? '',
+    provider: providerName(flags.provider ?? ''),
     hubKubeconfig: flags['hub-kubeconfig'] ?? '',
     heartbeatSeconds: positive('heartbeat-seconds', flags['heartbeat-seconds']),
   }
@@ -102,7 +102,7 @@ function read<Flags extends Readonly<Record<string, Flag>>>(
       throw new WrongFlags(`${main} takes flags only, not "${token.value}"\n${usage(main, flags)}`)
     if (token.kind === 'option' && !(token.name in flags))
       throw new WrongFlags(`unknown flag ${token.rawName}\n${usage(main, flags)}`)
-    if (token.kind === 'option' && !token.value)
+    if (token.kind === 'option' && (!token.value || token.value.startsWith('--')))
       throw new WrongFlags(`${token.rawName} needs a value\n${usage(main, flags)}`)
   }
   const missing = Object.entries(flags).find(([name, { required }]) => required && values[name] === undefined)
@@ -152,9 +152,17 @@ function addressOf(text: string): CommonConfig['http'] {
   return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) }
 }
 
+/** A wrong one would be waited for on the hub for ever. */
+function providerName(text: string): string {
+  if (!/^[a-z]([-a-z0-9]*[a-z0-9])?$/.test(text)) {
+    throw new WrongFlags(`--provider ${text} is not the name of a Provider, such as acme`)
+  }
+  return text
+}
+
 function positive(name: string, text: string | undefined): number {
   const number = Number(text)
-  if (!(number > 0 && number <= 86_400))
+  if (!(number >= 1 && number <= 86_400))
     throw new WrongFlags(`--${name} ${text} is not a number of seconds from 1 to 86400`)
   return number
 }
