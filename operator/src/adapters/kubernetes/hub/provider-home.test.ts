@@ -1,0 +1,131 @@
+import { describe, expect, test } from '@jest/globals'
+import { provider } from '../../../../../test/builders/provider.ts'
+import { fakeKubeApi } from '../../../../../test/fakes/kube-api.ts'
+import { fakeTime } from '../../../../../test/fakes/time.ts'
+import type { KubeObject, Resource } from '../client.ts'
+import { leases, namespaces, roleBindings, roles, serviceAccounts } from '../resources.ts'
+import { hubIdentity } from './identity.ts'
+import { agentRules, makeHome } from './provider-home.ts'
+
+const namespace = 'provider-acme'
+const acme = provider()
+const ours = {
+  'gpucommons.io/hub-uid': 'hub-uid',
+  'gpucommons.io/provider': 'acme',
+  'gpucommons.io/provider-uid': acme.metadata.uid,
+}
+const agent = { name: 'agent', namespace }
+const parts: readonly Resource<KubeObject>[] = [serviceAccounts, roles, roleBindings, leases]
+
+const api = () => fakeKubeApi(fakeTime())
+type Api = ReturnType<typeof api>
+
+async function homeOn(hub: Api) {
+  const home = await makeHome(hub, acme, 'hub-uid')
+  return home.state === 'Made' ? 'Made' : home.what
+}
+
+describe('the home of a Provider', () => {
+  test('is a namespace, an identity with rights in it, and a Lease, all of them ours', async () => {
+    const hub = api()
+    expect(await homeOn(hub)).toBe('Made')
+    expect(await hub.get(namespaces, { name: namespace })).toMatchObject({ metadata: { labels: ours } })
+    for (const part of parts) expect(await hub.get(part, agent)).toMatchObject({ metadata: { labels: ours } })
+    expect((await hub.get(leases, agent))?.spec).toEqual({ leaseDurationSeconds: 15 })
+  })
+
+  test('tells the uid of its namespace', async () => {
+    const hub = api()
+    const home = await makeHome(hub, acme, 'hub-uid')
+    const { uid } = (await hub.get(namespaces, { name: namespace }))?.metadata ?? {}
+    expect(home).toEqual({ state: 'Made', namespaceUid: uid })
+  })
+
+  test('made twice is made once', async () => {
+    const hub = api()
+    await homeOn(hub)
+    await hub.mergePatch(leases, { ref: agent, patch: { spec: { holderIdentity: 'a' } } })
+    expect([await homeOn(hub), (await hub.get(leases, agent))?.spec?.holderIdentity]).toEqual(['Made', 'a'])
+  })
+
+  test('what is missing of it is made again', async () => {
+    const hub = api()
+    await homeOn(hub)
+    await hub.delete(roleBindings, agent)
+    expect([await homeOn(hub), await hub.get(roleBindings, agent)]).toEqual(['Made', expect.anything()])
+  })
+
+  test.each([
+    { name: 'of nobody', labels: {} },
+    { name: 'of another hub', labels: { ...ours, 'gpucommons.io/hub-uid': 'other' } },
+    { name: 'of an earlier Provider of this name', labels: { ...ours, 'gpucommons.io/provider-uid': 'other' } },
+  ])('a namespace $name is left alone, and nothing is made in it', async ({ labels }) => {
+    const hub = api()
+    await hub.create(namespaces, { metadata: { name: namespace, labels } })
+    expect(await homeOn(hub)).toBe('Namespace provider-acme')
+    expect((await hub.get(namespaces, { name: namespace }))?.metadata.labels).toEqual(labels)
+    for (const part of parts) expect(await hub.get(part, agent)).toBeUndefined()
+  })
+
+  test.each(parts)('a $kind that is not ours is named and stays', async (part) => {
+    const hub = api()
+    await hub.create(namespaces, { metadata: { name: namespace, labels: ours } })
+    const theirs = await hub.create(part, { metadata: { ...agent } })
+    expect(await homeOn(hub)).toBe('an object named agent in namespace provider-acme')
+    expect(await hub.get(part, agent)).toEqual(theirs)
+  })
+
+  test('any other error is thrown', async () => {
+    const hub = api()
+    hub.fail(/POST roles/, { with: new Error('the API server is away') })
+    await expect(homeOn(hub)).rejects.toThrow('away')
+  })
+})
+
+describe('the rights of an agent on the hub', () => {
+  const may = (verb: string, resource: string) =>
+    agentRules.some(({ verbs, resources }) => verbs.includes(verb) && resources?.includes(resource))
+
+  test.each([
+    ['watch', 'gpuruns', true],
+    ['patch', 'gpuruns/status', true],
+    ['create', 'gpunodes', true],
+    ['update', 'providerreports', true],
+    ['patch', 'leases', true],
+    ['patch', 'gpuruns', false],
+    ['create', 'gpuruns', false],
+    ['delete', 'gpuruns', false],
+    ['patch', 'gpunodes/status', false],
+    ['get', 'secrets', false],
+    ['create', 'leases', false],
+    ['get', 'gpujobs', false],
+  ])('%s %s: %s', (verb, resource, says) => {
+    expect(may(verb, resource)).toBe(says)
+  })
+
+  test('are bound in its own namespace alone, to the one Role', async () => {
+    const hub = api()
+    await homeOn(hub)
+    expect(await hub.get(roleBindings, agent)).toMatchObject({
+      roleRef: { kind: 'Role', name: 'agent' },
+      subjects: [{ kind: 'ServiceAccount', name: 'agent', namespace }],
+    })
+    expect(
+      (await hub.get(roles, agent))?.rules?.flatMap(({ verbs, resources = [] }) => [...verbs, ...resources]),
+    ).not.toContain('*')
+  })
+})
+
+describe('the identity of a hub', () => {
+  test('is that of its cluster, and its own namespace is made', async () => {
+    const hub = fakeKubeApi({ ...fakeTime(), namespaces: ['kube-system'] })
+    const uid = await hubIdentity(hub, 'gpu-commons')
+    expect(uid).toBe((await hub.get(namespaces, { name: 'kube-system' }))?.metadata.uid)
+    expect(await hub.get(namespaces, { name: 'gpu-commons' })).toBeDefined()
+    expect(await hubIdentity(hub, 'gpu-commons')).toBe(uid)
+  })
+
+  test('cannot be told without kube-system', async () => {
+    await expect(hubIdentity(api(), 'gpu-commons')).rejects.toThrow('no namespace kube-system')
+  })
+})

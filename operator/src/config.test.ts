@@ -1,0 +1,120 @@
+import { describe, expect, test } from '@jest/globals'
+import { agentConfig, hubConfig, inCluster, WrongFlags } from './config.ts'
+
+const inPod = { KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT: '6443', POD_UID: 'pod-uid' }
+const hub = (...args: string[]) => hubConfig(['--kubeconfig', 'f', ...args], {})
+const agent = (...args: string[]) => agentConfig(args, {})
+const agentFlags = ['--provider', 'acme', '--hub-kubeconfig', 'h', '--kubeconfig', 'p']
+
+/** What the person at the prompt reads. */
+function said(read: () => unknown): string {
+  try {
+    read()
+  } catch (error) {
+    if (error instanceof WrongFlags) return error.message
+    throw error
+  }
+  return 'all is well'
+}
+
+describe('flags', () => {
+  test('a hub needs one', () => {
+    expect(hub()).toEqual({
+      kubeconfig: 'f',
+      http: { host: '0.0.0.0', port: 8080 },
+      logLevel: 'info',
+      identity: expect.stringMatching(/.-[0-9a-f-]{36}$/),
+      namespace: 'gpu-commons',
+      suspectAfterSeconds: 15,
+      tombstoneSeconds: 600,
+    })
+  })
+
+  test('an agent needs three', () => {
+    expect(agent(...agentFlags)).toMatchObject({
+      provider: 'acme',
+      hubKubeconfig: 'h',
+      kubeconfig: 'p',
+      heartbeatSeconds: 5,
+    })
+  })
+
+  test('in a pod the cluster is the one around it, and the identity is the pod', () => {
+    expect(hubConfig([], inPod)).toMatchObject({ kubeconfig: undefined, identity: 'pod-uid' })
+    expect(inCluster(inPod)).toEqual({ host: '10.96.0.1', port: '6443' })
+  })
+
+  test('both forms are taken, and the last one counts', () => {
+    expect(hub('--namespace=a', '--namespace', 'b').namespace).toBe('b')
+  })
+
+  test('two programs on one machine are two', () => {
+    expect(hub().identity).not.toBe(hub().identity)
+  })
+
+  test.each([
+    ['127.0.0.1:0', { host: '127.0.0.1', port: 0 }],
+    ['[::1]:8080', { host: '::1', port: 8080 }],
+    ['localhost:80', { host: 'localhost', port: 80 }],
+  ])('the address %s', (text, http) => {
+    expect(hub('--http-address', text).http).toEqual(http)
+  })
+})
+
+describe('wrong flags are named, with the way out', () => {
+  test.each([
+    { args: ['--kubeconfg', 'f'], says: 'unknown flag --kubeconfg' },
+    { args: ['-k', 'f'], says: 'unknown flag -k' },
+    { args: ['--help'], says: 'unknown flag --help' },
+    { args: ['serve'], says: 'hub takes flags only, not "serve"' },
+    { args: ['--namespace'], says: '--namespace needs a value' },
+    { args: ['--namespace='], says: '--namespace needs a value' },
+    { args: ['--namespace', '--log-level', 'debug'], says: '--namespace needs a value' },
+  ])('$args: $says', ({ args, says }) => {
+    const text = said(() => hub(...args))
+    expect(text.split('\n')[0]).toBe(says)
+    expect(text).toContain('usage: node operator/src/hub.ts\n  --kubeconfig hub.kubeconfig')
+  })
+
+  test.each([
+    { args: ['--log-level', 'loud'], says: '--log-level loud is none of trace, debug, info, warn, error' },
+    { args: ['--http-address', '8080'], says: '--http-address 8080 is not HOST:PORT, such as 127.0.0.1:8080' },
+    { args: ['--http-address', 'a:99999'], says: '--http-address a:99999 is not HOST:PORT, such as 127.0.0.1:8080' },
+    {
+      args: ['--suspect-after-seconds', 'soon'],
+      says: '--suspect-after-seconds soon is not a number of seconds from 1 to 86400',
+    },
+    {
+      args: ['--suspect-after-seconds', '0'],
+      says: '--suspect-after-seconds 0 is not a number of seconds from 1 to 86400',
+    },
+    { args: ['--tombstone-seconds', '-5'], says: '--tombstone-seconds -5 is not a number of seconds from 1 to 86400' },
+    {
+      args: ['--tombstone-seconds', '1e9'],
+      says: '--tombstone-seconds 1e9 is not a number of seconds from 1 to 86400',
+    },
+  ])('$args', ({ args, says }) => {
+    expect(said(() => hub(...args))).toBe(says)
+  })
+
+  test.each([
+    {
+      args: ['--hub-kubeconfig', 'h', '--kubeconfig', 'p'],
+      says: '--provider is missing: the name of the Provider on the hub',
+    },
+    {
+      args: ['--provider', 'acme', '--kubeconfig', 'p'],
+      says: "--hub-kubeconfig is missing: the hub, with this provider's own token",
+    },
+    {
+      args: ['--provider', 'acme', '--hub-kubeconfig', 'h'],
+      says: '--kubeconfig is missing, and this is no pod of a cluster (KUBERNETES_SERVICE_HOST is not set)',
+    },
+    {
+      args: [...agentFlags, '--provider', 'Acme!'],
+      says: '--provider Acme! is not the name of a Provider, such as acme',
+    },
+  ])('an agent with $args', ({ args, says }) => {
+    expect(said(() => agent(...args)).split('\n')[0]).toBe(says)
+  })
+})
