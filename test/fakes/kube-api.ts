@@ -120,7 +120,7 @@ class Server {
       if (fault && !fault.answerLost) throw fault.with
       const result = named(what, answer)
       if (fault) throw fault.with
-      return structuredClone(result) as R
+      return asOnAWire(result) as R
     }
     return {
       ...this.#reads(ask),
@@ -216,7 +216,7 @@ class Server {
       for (;;) {
         const batch = await stream.next()
         if (!batch) return
-        yield structuredClone(batch) as unknown as readonly WatchEvent<T>[]
+        yield asOnAWire(batch) as readonly WatchEvent<T>[]
       }
     } finally {
       stream.close()
@@ -310,6 +310,11 @@ function selectorOf(selection: Selection, { plural }: Resource<KubeObject>): (ob
   const matches = selects(selection, plural)
   if (matches) return matches
   throw new ApiError('', { status: 400, reason: 'BadRequest', message: 'a selector cannot be read' })
+}
+
+/** What is undefined is not sent, and what arrives is nobody else's. */
+function asOnAWire(value: unknown): unknown {
+  return value === undefined ? undefined : JSON.parse(JSON.stringify(value))
 }
 
 /** RFC 7396. */
