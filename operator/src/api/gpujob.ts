@@ -166,7 +166,12 @@ export const gpuJobStatusSchema = z.object({
     .describe('The last runs that are over, oldest first.'),
   rejections: z.int().min(0).max(1_000_000).optional().describe('Runs in a row that a provider rejected.'),
   notBefore: instant().optional().describe('No new placement before this time.'),
-  excludedProviders: z.array(dnsLabel()).max(64).meta(listSet).optional().describe('They refused the job, so it is not placed there again.'),
+  excludedProviders: z
+    .array(dnsLabel())
+    .max(64)
+    .meta(listSet)
+    .optional()
+    .describe('They refused the job, so it is not placed there again.'),
   startedAt: instant().optional().describe('When a run of it first ran.'),
   finishedAt: instant().optional(),
   conditions: conditionsSchema,
