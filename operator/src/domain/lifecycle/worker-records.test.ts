@@ -49,6 +49,16 @@ describe('the word of the kubelet', () => {
       pod: failed(0, { containers: [waiting, ended(2, { role: 'Sidecar' })] }),
       says: 'may run',
     },
+    {
+      name: 'Evicted, and a container runs on until it is killed',
+      pod: failed(1, { reason: 'Evicted', containers: [ended(1), isRunning] }),
+      says: 'may run',
+    },
+    {
+      name: 'Failed by PodGC with some reason of an earlier time',
+      pod: failed(0, { reason: 'Other', disruption: 'DeletionByPodGC', containers: [] }),
+      says: 'may run',
+    },
     { name: 'refused at admission', pod: failed(0, { reason: 'OutOfcpu', containers: [] }), says: 'ended' },
     { name: 'Unknown', pod: workerPod({ phase: 'Unknown' }), says: 'may run' },
   ])('$name: $says', ({ pod, says }) => {
