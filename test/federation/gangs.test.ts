@@ -72,7 +72,7 @@ beforeAll(async () => {
   await createJobs(stage.ask, [...orders, ...looseOrders])
   await stage.jobs.until({
     what: `all gangs to finish`,
-    seconds: 200,
+    seconds: 300,
     find: (all) => all.values().every(({ status }) => status?.finishedAt !== undefined) || undefined,
     state: () => countBy(stage.jobs.all.values(), ({ status }) => `${status?.state} ${status?.why}`),
   })
@@ -82,7 +82,7 @@ beforeAll(async () => {
   jobs = [...stage.jobs.all.values()].filter(({ metadata }) => !isLoose(metadata.name))
   runs = [...stage.runs.all.values()].filter(({ spec }) => !isLoose(spec.job.name))
   looseRuns = [...stage.runs.all.values()].filter(({ spec }) => isLoose(spec.job.name))
-}, 300_000)
+}, 400_000)
 
 /** By the uid of the run; it grows as runs begin. */
 function releaseAll(): ReadonlyMap<string, Promise<void>> {

@@ -16,11 +16,24 @@ export interface Order {
 
 /** All of them as fast as the API server takes them. */
 export async function createJobs(ask: Ask, orders: readonly Order[]): Promise<void> {
-  const waiting = [...orders]
-  const createNext = async () => {
-    for (let order = waiting.shift(); order; order = waiting.shift()) await createJob(ask, order)
+  await forEach(orders, (order) => createJob(ask, order))
+}
+
+/** One by one: an API server that has much to do breaks off the deletion of a whole collection after a minute. */
+export async function deleteJobs(ask: Ask, jobs: readonly GpuJob[]): Promise<void> {
+  await forEach(jobs, async ({ metadata: { namespace, name } }) => {
+    const { status, body } = await ask(`${group}/namespaces/${namespace}/gpujobs/${name}`, { method: 'DELETE' })
+    if (status !== 200) throw new Error(`deleting GpuJob ${namespace}/${name}: ${JSON.stringify(body)}`)
+  })
+}
+
+/** Sixteen at a time. */
+async function forEach<T>(items: readonly T[], act: (item: T) => Promise<unknown>): Promise<void> {
+  const waiting = [...items]
+  const next = async () => {
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await act(item)
   }
-  await Promise.all(Array.from({ length: 16 }, createNext))
+  await Promise.all(Array.from({ length: 16 }, next))
 }
 
 /** One worker with one GPU, for half a second, unless it says otherwise. */
