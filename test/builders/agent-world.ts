@@ -6,9 +6,10 @@ import { wireAgent } from '../../operator/src/adapters/kubernetes/agent/wiring.t
 import { gpuRuns } from '../../operator/src/adapters/kubernetes/kinds.ts'
 import { type Job, jobs, type Node, nodes, type Pod, pods } from '../../operator/src/adapters/kubernetes/resources.ts'
 import type { GpuRun } from '../../operator/src/api/gpurun.ts'
-import { HUB_UID_LABEL, RUN_UID_LABEL } from '../../operator/src/api/labels.ts'
+import { HUB_UID_LABEL, RUN_LABEL } from '../../operator/src/api/labels.ts'
 import { runReconciler } from '../../operator/src/controllers/agent/run.ts'
 import { settled, workQueue } from '../../operator/src/controllers/work-queue.ts'
+import { runId } from '../../operator/src/domain/lifecycle/gpurun.ts'
 import { WorkerRecords } from '../../operator/src/domain/lifecycle/worker-records.ts'
 import { type FakeKubeApi, fakeKubeApi } from '../fakes/kube-api.ts'
 import { type FakeTime, fakeTime } from '../fakes/time.ts'
@@ -106,7 +107,7 @@ export async function makePod(
     metadata: {
       name: `${run.metadata.name}-${index}`,
       namespace: tenant,
-      labels: { [HUB_UID_LABEL]: hubUid, [RUN_UID_LABEL]: run.metadata.uid },
+      labels: { [HUB_UID_LABEL]: hubUid, [RUN_LABEL]: runId(run) },
       annotations: { 'batch.kubernetes.io/job-completion-index': String(index) },
       ...(owner
         ? { ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name: '', uid: owner.metadata.uid }] }

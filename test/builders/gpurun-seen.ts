@@ -1,5 +1,6 @@
 // One pass over a GpuRun as the agent sees it, and its decision in a few words.
 import type { GpuRun, GpuRunSpec, GpuRunStatus } from '../../operator/src/api/gpurun.ts'
+import { runId } from '../../operator/src/domain/lifecycle/gpurun.ts'
 import type { ProviderJob, Seen } from '../../operator/src/domain/lifecycle/gpurun-seen.ts'
 import type { Decision } from '../../operator/src/domain/lifecycle/gpurun-steps.ts'
 import type { NodeSeen } from '../../operator/src/domain/lifecycle/worker-records.ts'
@@ -20,10 +21,9 @@ export function runOnProvider(status?: Partial<GpuRunStatus>, spec: Partial<GpuR
 
 /** The Job of that run, made in the beginning. */
 export function providerJob(change: Partial<ProviderJob> = {}): ProviderJob {
-  const { uid } = runOnProvider().metadata
   return {
     uid: uidOf('job'),
-    runUid: uid,
+    runId: runId(runOnProvider()),
     createdMs: Date.parse(BEGINNING),
     deleting: false,
     failed: undefined,

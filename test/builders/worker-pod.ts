@@ -28,7 +28,7 @@ export function workerPod(change: Partial<WorkerPod> = {}): WorkerPod {
   return {
     uid: uidOf(`pod-${index}`),
     name: `pod-${index}`,
-    runUid: uidOf('run'),
+    runId: uidOf('run'),
     index,
     node: 'node-1',
     phase: 'Running',

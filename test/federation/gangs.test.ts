@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { GpuJob, Placement } from '../../operator/src/api/gpujob.ts'
 import type { GpuRun } from '../../operator/src/api/gpurun.ts'
+import { runId } from '../../operator/src/domain/lifecycle/gpurun.ts'
 import { gpuNode, type NodeManifest } from '../bed/gpu-nodes.ts'
 import { countBy, printFigures, secondsSince } from './figures.ts'
 import { createJobs, type Order } from './order.ts'
@@ -134,7 +135,7 @@ function pods(): readonly PodEntry[] {
 }
 
 function ourPods(): readonly PodEntry[] {
-  return pods().filter(({ runUid }) => runUid !== '')
+  return pods().filter((pod) => pod.runId !== '')
 }
 
 /** `acme: acme-1×2 acme-4×2` */
@@ -143,9 +144,9 @@ function placeText(provider: string | undefined, nodes: Placement['nodes']): str
   return `${provider}: ${each.toSorted().join(' ')}`
 }
 
-function realPlace(runUid: string): string {
+function realPlace(id: string): string {
   for (const [provider, ledger] of ledgers) {
-    const nodes = [...ledger.pods.values()].filter((pod) => pod.runUid === runUid).map(({ node }) => node ?? 'nowhere')
+    const nodes = [...ledger.pods.values()].filter((pod) => pod.runId === id).map(({ node }) => node ?? 'nowhere')
     if (nodes.length === 0) continue
     return placeText(
       provider,
@@ -182,7 +183,7 @@ describe(`${gangCount} random gangs`, () => {
         name,
         recorded: placeText(status?.placement?.provider, status?.placement?.nodes ?? []),
         ordered,
-        real: realPlace(run?.metadata.uid ?? ''),
+        real: run ? realPlace(runId(run)) : 'nowhere',
       }
     })
     expect(rows.filter(({ recorded, ordered, real }) => recorded !== real || ordered !== real)).toEqual([])
@@ -190,21 +191,19 @@ describe(`${gangCount} random gangs`, () => {
 
   test('say in their status on which node each worker was', () => {
     const said = [...runs, ...looseRuns].flatMap(
-      ({ metadata: { uid }, status }) => status?.workers?.map(({ index, node }) => `${uid} ${index}: ${node}`) ?? [],
+      (run) => run.status?.workers?.map(({ index, node }) => `${runId(run)} ${index}: ${node}`) ?? [],
     )
-    const real = ourPods().map(({ runUid, index, node }) => `${runUid} ${index}: ${node}`)
+    const real = ourPods().map(({ runId: id, index, node }) => `${id} ${index}: ${node}`)
     expect(said.toSorted()).toEqual(real.toSorted())
   })
 
   test('whose workers end early never have more on a node than the hub booked, nor on another node', () => {
     expect(countBy(looseRuns, ({ status }) => `${status?.state}/${status?.reason}`)).toBe('{"Succeeded/Completed":20}')
     const booked = new Map(
-      looseRuns.flatMap(({ metadata, spec }) =>
-        spec.nodes.map(({ name, workers }) => [`${metadata.uid} ${name}`, workers]),
-      ),
+      looseRuns.flatMap((run) => run.spec.nodes.map(({ name, workers }) => [`${runId(run)} ${name}`, workers])),
     )
     const real = [...ledgers.values()].flatMap(({ mostWorkers }) => [...mostWorkers])
-    const ofLoose = real.filter(([key]) => looseRuns.some(({ metadata }) => key.startsWith(metadata.uid)))
+    const ofLoose = real.filter(([key]) => looseRuns.some((run) => key.startsWith(`${runId(run)} `)))
     expect(ofLoose.length).toBeGreaterThan(20)
     expect(ofLoose.filter(([key, workers]) => workers > (booked.get(key) ?? 0))).toEqual([])
   })

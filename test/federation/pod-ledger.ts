@@ -1,6 +1,6 @@
 /** What became of every pod and Job that was ever on a provider, counted from the watches of its own API server. */
 import type { Job, Pod } from '../../operator/src/adapters/kubernetes/resources.ts'
-import { JOB_UID_LABEL, RUN_UID_LABEL } from '../../operator/src/api/labels.ts'
+import { JOB_UID_LABEL, RUN_LABEL } from '../../operator/src/api/labels.ts'
 import type { ProviderSide } from './stage.ts'
 import type { Seen } from './watched.ts'
 
@@ -9,7 +9,7 @@ const GPU = 'nvidia.com/gpu'
 export interface PodEntry {
   readonly uid: string
   /** Of the GpuRun and the GpuJob that its labels name; empty for a pod that is not ours. */
-  readonly runUid: string
+  readonly runId: string
   readonly jobUid: string
   readonly gpus: number
   readonly index: string
@@ -46,7 +46,7 @@ export function keepLedger({ pods, jobs }: Pick<ProviderSide, 'pods' | 'jobs'>):
     if (exitCode !== undefined) entry.exitCode = exitCode
     const holds = type !== 'DELETED' && pod.spec.nodeName !== undefined && !isOver(pod)
     gpus.set(uid, { key: entry.node ?? '', amount: holds ? entry.gpus : 0 })
-    workers.set(uid, { key: `${entry.runUid} ${entry.node}`, amount: holds ? 1 : 0 })
+    workers.set(uid, { key: `${entry.runId} ${entry.node}`, amount: holds ? 1 : 0 })
 
     const isWaiting = type !== 'DELETED' && pod.status?.conditions?.some(isUnschedulable) === true
     const since = waitingSince.get(uid)
@@ -69,7 +69,7 @@ function newEntry({ metadata: { uid, labels = {} }, spec }: Pod): PodEntry {
   const index = labels['batch.kubernetes.io/job-completion-index'] ?? ''
   return {
     uid,
-    runUid: labels[RUN_UID_LABEL] ?? '',
+    runId: labels[RUN_LABEL] ?? '',
     jobUid: labels[JOB_UID_LABEL] ?? '',
     gpus,
     index,

@@ -1,18 +1,21 @@
 /** Workers of a gang that work together end together: a simulated kubelet cannot know that, so the test says it. */
 import type { Pod } from '../../operator/src/adapters/kubernetes/resources.ts'
 import type { GpuRun } from '../../operator/src/api/gpurun.ts'
-import { RUN_UID_LABEL } from '../../operator/src/api/labels.ts'
+import { RUN_LABEL } from '../../operator/src/api/labels.ts'
+import { runId } from '../../operator/src/domain/lifecycle/gpurun.ts'
 import type { ProviderSide } from './stage.ts'
 
 /** Waits until all workers of a run, made with `simulate: hang`, run on the provider, and lets each end with exit code 0. */
-export async function releaseWorkers({ pods, controlPlane }: ProviderSide, { metadata, spec }: GpuRun): Promise<void> {
+export async function releaseWorkers({ pods, controlPlane }: ProviderSide, run: GpuRun): Promise<void> {
+  const { metadata, spec } = run
+  const id = runId(run)
   const running = await pods.until({
     what: `all ${spec.workers} workers of ${metadata.name} to run`,
     seconds: 60,
     find: (all) => {
       const those = all
         .values()
-        .filter((pod) => isWorkerOf(pod, metadata.uid))
+        .filter((pod) => isWorkerOf(pod, id))
         .toArray()
       return those.length === spec.workers ? those : undefined
     },
@@ -28,8 +31,8 @@ export async function releaseWorkers({ pods, controlPlane }: ProviderSide, { met
   }
 }
 
-function isWorkerOf({ metadata, status }: Pod, runUid: string): boolean {
-  return metadata.labels?.[RUN_UID_LABEL] === runUid && status?.phase === 'Running'
+function isWorkerOf({ metadata, status }: Pod, id: string): boolean {
+  return metadata.labels?.[RUN_LABEL] === id && status?.phase === 'Running'
 }
 
 type ContainerStatus = NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number]

@@ -3,7 +3,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Node } from '../../operator/src/adapters/kubernetes/resources.ts'
 import type { GpuJob } from '../../operator/src/api/gpujob.ts'
-import { RUN_UID_LABEL } from '../../operator/src/api/labels.ts'
+import { RUN_LABEL } from '../../operator/src/api/labels.ts'
+import { runId } from '../../operator/src/domain/lifecycle/gpurun.ts'
 import type { Operator } from '../bed/operator.ts'
 import { countBy, printFigures, rounded, secondsSince } from './figures.ts'
 import { createJobs, deleteJobs, type Order } from './order.ts'
@@ -117,8 +118,9 @@ describe('a thousand jobs', () => {
   })
 
   test('had no pod on a node that was not chosen for it', () => {
+    const ordered = new Map(stage.runsEver.values().map((run) => [runId(run), run]))
     const strays = pods().filter(
-      ({ runUid, node }) => !stage.runsEver.get(runUid)?.spec.nodes.some(({ name }) => name === node),
+      ({ runId: id, node }) => !ordered.get(id)?.spec.nodes.some(({ name }) => name === node),
     )
     expect(strays).toEqual([])
   })
@@ -172,7 +174,7 @@ describe('when all of them are deleted', () => {
 
 async function noneOfOurs(side: ProviderSide, kind: 'jobs' | 'pods' | 'services'): Promise<void> {
   const watch: Pick<Watched<Named>, 'all'> = side[kind]
-  const left = () => watch.all.values().filter(({ metadata }) => metadata.labels?.[RUN_UID_LABEL] !== undefined)
+  const left = () => watch.all.values().filter(({ metadata }) => metadata.labels?.[RUN_LABEL] !== undefined)
   await side[kind].until({
     what: `the ${kind} of deleted jobs to vanish from ${side.name}`,
     seconds: 90,

@@ -1,7 +1,10 @@
 /** Keys of the labels and annotations that this project reads or writes. */
 
-/** On everything made on a provider: the uid of the GpuRun that it belongs to. What lacks it is not ours. */
-export const RUN_UID_LABEL = 'gpucommons.io/run-uid'
+/**
+ * On everything made on a provider: which run of which job it belongs to, `<uid of the GpuJob>.<run>`. What lacks it is
+ * not ours. A GpuRun that was lost and made again orders the same run, so what runs for it is found again.
+ */
+export const RUN_LABEL = 'gpucommons.io/run'
 /** The uid of the GpuJob on the hub. */
 export const JOB_UID_LABEL = 'gpucommons.io/job-uid'
 /** The name of the GpuJob on the hub. */

@@ -6,7 +6,7 @@ import type { NodeSeen, WorkerRecord } from './worker-records.ts'
 export interface ProviderJob {
   readonly uid: string
   /** The run it was made for; `undefined`: not one of ours. */
-  readonly runUid: string | undefined
+  readonly runId: string | undefined
   readonly createdMs: number
   readonly deleting: boolean
   /** Reason and message of the condition Failed or FailureTarget, where it is true. */

@@ -198,7 +198,7 @@ const afterwards: readonly Case[] = [
     name: 'even where somebody else has taken its name meanwhile',
     seen: {
       run: runOnProvider({ state: 'Succeeded' }, { stop }),
-      job: providerJob({ runUid: 'other' }),
+      job: providerJob({ runId: 'other' }),
       workers: [record(succeeded())],
     },
     says: '',
@@ -223,25 +223,25 @@ const afterwards: readonly Case[] = [
 const namesakes: readonly Case[] = [
   {
     name: 'a Job of that name was made for another run',
-    seen: { job: providerJob({ runUid: 'other' }) },
+    seen: { job: providerJob({ runId: 'other' }) },
     says: 'Rejected/NameTaken',
   },
-  { name: 'or by somebody else', seen: { job: providerJob({ runUid: undefined }) }, says: 'Rejected/NameTaken' },
+  { name: 'or by somebody else', seen: { job: providerJob({ runId: undefined }) }, says: 'Rejected/NameTaken' },
   {
     name: 'it is not touched when the run is stopped',
-    seen: { run: runOnProvider(undefined, { stop }), job: providerJob({ runUid: 'other' }) },
+    seen: { run: runOnProvider(undefined, { stop }), job: providerJob({ runId: 'other' }) },
     says: 'Rejected/NameTaken cleaned',
   },
   {
     name: 'nor when the run is over and cleaned up',
-    seen: { run: runOnProvider({ state: 'Rejected' }, { stop }), job: providerJob({ runUid: 'other' }) },
+    seen: { run: runOnProvider({ state: 'Rejected' }, { stop }), job: providerJob({ runId: 'other' }) },
     says: 'Rejected cleaned',
   },
   {
     name: 'nor afterwards',
     seen: {
       run: runOnProvider({ state: 'Rejected', cleanedAt: toTime(now) }, { stop }),
-      job: providerJob({ runUid: 'other' }),
+      job: providerJob({ runId: 'other' }),
     },
     says: '',
   },

@@ -1,7 +1,7 @@
 // The life of a GpuRun on its provider, decided from one look at the world: docs in crds/gpurun.md.
 import type { GpuRunStatus } from '../../api/gpurun.ts'
 import { toMillis, toTime } from '../../api/time.ts'
-import { outcomeOf } from './gpurun.ts'
+import { outcomeOf, runId } from './gpurun.ts'
 import { type Ending, ending, intentOf, waitsForEver } from './gpurun-ending.ts'
 import type { ProviderJob, Seen } from './gpurun-seen.ts'
 import { hasEnded, overIn, type WorkerRecord } from './worker-records.ts'
@@ -64,7 +64,7 @@ function linger({ run }: Seen): Decision | undefined {
 
 function yieldToNamesake(seen: Seen): Decision | undefined {
   const { run, job } = seen
-  if (!job || job.runUid === run.metadata.uid || seen.workers.length > 0) return undefined
+  if (!job || job.runId === runId(run) || seen.workers.length > 0) return undefined
   return over(seen, {
     state: 'Rejected',
     reason: 'NameTaken',
@@ -213,7 +213,7 @@ function isAllGone(seen: Seen): boolean {
 }
 
 function ourJob({ job, run }: Seen): ProviderJob | undefined {
-  return job?.runUid === run.metadata.uid ? job : undefined
+  return job?.runId === runId(run) ? job : undefined
 }
 
 /** Where each worker really is, by its index; of several pods of one index the last one counts. */

@@ -18,6 +18,11 @@ export function runName(job: Pick<GpuJob, 'metadata'>, run: number): string {
   return `${job.metadata.name}-${job.metadata.uid.slice(0, 8)}-${run}`
 }
 
+/** One run of one job, whatever GpuRun orders it: `<uid of the GpuJob>.<run>`, the value of RUN_LABEL. */
+export function runId({ spec }: { readonly spec: Pick<GpuRun['spec'], 'job' | 'run'> }): string {
+  return `${spec.job.uid}.${spec.run}`
+}
+
 /** The namespace on the hub in which everything of one provider lies. */
 export function providerNamespace(provider: string): string {
   return `provider-${provider}`

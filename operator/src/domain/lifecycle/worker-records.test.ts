@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { gpuRun } from '../../../../test/builders/gpurun.ts'
 import { containerSeen, ended, failed, record, succeeded, workerPod } from '../../../../test/builders/worker-pod.ts'
+import { runId } from './gpurun.ts'
 import { hasEnded, type NodeSeen, overIn, WorkerRecords } from './worker-records.ts'
 
 const init = ended(0, { name: 'init', role: 'Init' })
@@ -87,8 +88,8 @@ describe('a pod that vanished without a last word', () => {
 
 describe('the records of the workers', () => {
   const run = gpuRun()
-  const { uid } = run.metadata
-  const ours = (change = {}) => workerPod({ runUid: uid, ...change })
+  const uid = runId(run)
+  const ours = (change = {}) => workerPod({ runId: uid, ...change })
   const all = (records: WorkerRecords) =>
     records
       .of(uid)
@@ -107,7 +108,7 @@ describe('the records of the workers', () => {
 
   test('know nothing of other runs, and forget', () => {
     const records = new WorkerRecords()
-    records.seen(ours({ runUid: 'other' }))
+    records.seen(ours({ runId: 'other' }))
     expect(all(records)).toEqual([])
     records.seen(ours())
     records.forget(uid)
@@ -135,7 +136,7 @@ describe('the records of the workers', () => {
   test('find the runs of a node, also of pods that are gone', () => {
     const records = new WorkerRecords()
     records.gone(ours(), 1)
-    records.seen(ours({ runUid: 'other', node: 'node-2' }))
+    records.seen(ours({ runId: 'other', node: 'node-2' }))
     expect([records.runsOn('node-1'), records.runsOn('node-2'), records.runsOn('node-3')]).toEqual([
       [uid],
       ['other'],

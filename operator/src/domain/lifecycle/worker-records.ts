@@ -1,12 +1,12 @@
 // What became of each pod of a run, kept beyond the pod itself: a vanished pod proves nothing.
 import type { GpuRun } from '../../api/gpurun.ts'
-import { outcomeOf } from './gpurun.ts'
+import { outcomeOf, runId } from './gpurun.ts'
 
 /** A pod of ours as the watch delivers it, cut down to what is used. */
 export interface WorkerPod {
   readonly uid: string
   readonly name: string
-  readonly runUid: string
+  readonly runId: string
   /** The completion index of the Indexed Job. */
   readonly index: number
   /** `undefined` until the scheduler bound it. */
@@ -64,26 +64,26 @@ export class WorkerRecords {
   readonly #byRun = new Map<string, Map<string, WorkerRecord>>()
 
   seen(pod: WorkerPod): void {
-    const ofRun = this.#byRun.get(pod.runUid) ?? new Map<string, WorkerRecord>()
-    this.#byRun.set(pod.runUid, ofRun.set(pod.uid, { pod }))
+    const ofRun = this.#byRun.get(pod.runId) ?? new Map<string, WorkerRecord>()
+    this.#byRun.set(pod.runId, ofRun.set(pod.uid, { pod }))
   }
 
   gone(pod: WorkerPod, bootMs: number): void {
     this.seen(pod)
-    this.#byRun.get(pod.runUid)?.set(pod.uid, { pod, goneSince: bootMs })
+    this.#byRun.get(pod.runId)?.set(pod.uid, { pod, goneSince: bootMs })
   }
 
-  of(runUid: string): readonly WorkerRecord[] {
-    return [...(this.#byRun.get(runUid)?.values() ?? [])]
+  of(id: string): readonly WorkerRecord[] {
+    return [...(this.#byRun.get(id)?.values() ?? [])]
   }
 
   /** Tells of the workers that ran when the status was written and whose pods went while nobody looked: that they went proves nothing. */
   missed(run: GpuRun, bootMs: number): void {
     if (outcomeOf(run) !== undefined) return
-    const runUid = run.metadata.uid
-    const known = new Set(this.of(runUid).map(({ pod }) => pod.index))
+    const id = runId(run)
+    const known = new Set(this.of(id).map(({ pod }) => pod.index))
     for (const { index, node } of run.status?.workers ?? []) {
-      if (!known.has(index)) this.gone({ ...unseen, uid: `${runUid}/${index}`, runUid, index, node }, bootMs)
+      if (!known.has(index)) this.gone({ ...unseen, uid: `${id}/${index}`, runId: id, index, node }, bootMs)
     }
   }
 
@@ -91,12 +91,12 @@ export class WorkerRecords {
   runsOn(node: string): readonly string[] {
     const hasWorkerThere = (pods: ReadonlyMap<string, WorkerRecord>) =>
       pods.values().some(({ pod }) => pod.node === node)
-    return [...this.#byRun].filter(([, pods]) => hasWorkerThere(pods)).map(([runUid]) => runUid)
+    return [...this.#byRun].filter(([, pods]) => hasWorkerThere(pods)).map(([id]) => id)
   }
 
   /** Once the run's end is written down, nothing more is asked about it. */
-  forget(runUid: string): void {
-    this.#byRun.delete(runUid)
+  forget(id: string): void {
+    this.#byRun.delete(id)
   }
 }
 

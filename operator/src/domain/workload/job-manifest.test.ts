@@ -3,6 +3,7 @@ import { gpuJob } from '../../../../test/builders/gpujob.ts'
 import { gpuRun } from '../../../../test/builders/gpurun.ts'
 import type { GpuRunSpec } from '../../api/gpurun.ts'
 import type { PodTemplate } from '../../api/template.ts'
+import { runId } from '../lifecycle/gpurun.ts'
 import { jobManifest, serviceManifest } from './job-manifest.ts'
 
 const context = { namespace: 'gpc-012345-team', hubUid: 'hub-uid', provider: 'acme' }
@@ -12,10 +13,11 @@ function manifest(spec: Partial<GpuRunSpec> = {}) {
   return jobManifest(gpuRun({ run: 3, spec }), context)
 }
 
-const { uid, name } = gpuRun({ run: 3 }).metadata
+const { name } = gpuRun({ run: 3 }).metadata
+const id = runId(gpuRun({ run: 3 }))
 const ours = {
   'gpucommons.io/hub-uid': 'hub-uid',
-  'gpucommons.io/run-uid': uid,
+  'gpucommons.io/run': id,
   'gpucommons.io/run-number': '3',
   'gpucommons.io/job-uid': gpuJob().metadata.uid,
   'gpucommons.io/job': 'train',
@@ -69,7 +71,7 @@ describe('labels of the template', () => {
     expect(labelled({ app: 'train' })).toEqual({ ...ours, 'tenant.gpucommons.io/app': 'train' })
   })
 
-  test.each(['gpucommons.io/run-uid', 'tenant.gpucommons.io/app', 'pod-security.kubernetes.io/enforce'])(
+  test.each(['gpucommons.io/run', 'tenant.gpucommons.io/app', 'pod-security.kubernetes.io/enforce'])(
     '%s belongs to a domain and stays at home',
     (key) => {
       expect(labelled({ [key]: 'x' })).toEqual(ours)
@@ -95,7 +97,7 @@ describe('the Service of a gang', () => {
         labels: ours,
         ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name, uid: 'job-uid' }],
       },
-      spec: { clusterIP: 'None', publishNotReadyAddresses: true, selector: { 'gpucommons.io/run-uid': uid } },
+      spec: { clusterIP: 'None', publishNotReadyAddresses: true, selector: { 'gpucommons.io/run': id } },
     })
   })
 

@@ -1,7 +1,8 @@
 // A GpuRun as what the provider's Kubernetes runs: one Indexed Job, and for a gang one headless Service.
 // Why the Job has this shape: design §5 and operator/decisions/0002.
 import type { GpuRun } from '../../api/gpurun.ts'
-import { RUN_UID_LABEL, TENANT_LABEL_PREFIX } from '../../api/labels.ts'
+import { RUN_LABEL, TENANT_LABEL_PREFIX } from '../../api/labels.ts'
+import { runId } from '../lifecycle/gpurun.ts'
 import { type PodManifestSpec, type ProviderContext, podSpec } from './pod-manifest.ts'
 import { runLabels } from './run-labels.ts'
 
@@ -89,7 +90,7 @@ export function serviceManifest(run: GpuRun, jobUid: string, context: ProviderCo
       labels: runLabels(run, context.hubUid),
       ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name, uid: jobUid }],
     },
-    spec: { clusterIP: 'None', publishNotReadyAddresses: true, selector: { [RUN_UID_LABEL]: run.metadata.uid } },
+    spec: { clusterIP: 'None', publishNotReadyAddresses: true, selector: { [RUN_LABEL]: runId(run) } },
   }
 }
 

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { gpuRun } from '../../../../test/builders/gpurun.ts'
 import type { GpuRunSpec } from '../../api/gpurun.ts'
 import type { Container, EnvVar, PodSpec } from '../../api/template.ts'
+import { runId } from '../lifecycle/gpurun.ts'
 import { podSpec, travellingTolerations } from './pod-manifest.ts'
 
 const context = { namespace: 'gpc-012345-team', hubUid: 'hub', provider: 'acme' }
@@ -165,7 +166,7 @@ describe('the place of a worker', () => {
 
   test('on several nodes the workers are held even', () => {
     const nodes = ['node-1', 'node-2', 'node-3'].map((name) => ({ name, workers: 2 }))
-    const labelSelector = { matchLabels: { 'gpucommons.io/run-uid': gpuRun().metadata.uid } }
+    const labelSelector = { matchLabels: { 'gpucommons.io/run': runId(gpuRun()) } }
     expect(pod({}, { workers: 6, nodes })['topologySpreadConstraints']).toEqual([
       {
         maxSkew: 1,

@@ -1,8 +1,9 @@
 // The pod of one worker: the tenant's template, tightened, pinned and given its place in the gang.
 import type { GpuRun } from '../../api/gpurun.ts'
-import { RUN_UID_LABEL } from '../../api/labels.ts'
+import { RUN_LABEL } from '../../api/labels.ts'
 import type { Container, EnvVar, InitContainer, PodTemplate } from '../../api/template.ts'
 import { GPU_RESOURCE } from '../../api/template-containers.ts'
+import { runId } from '../lifecycle/gpurun.ts'
 
 export interface ProviderContext {
   /** The tenant's namespace on the provider. */
@@ -87,7 +88,7 @@ function pins(run: GpuRun): Record<string, unknown> {
               minDomains: nodes.length,
               topologyKey: 'kubernetes.io/hostname',
               whenUnsatisfiable: 'DoNotSchedule',
-              labelSelector: { matchLabels: { [RUN_UID_LABEL]: run.metadata.uid } },
+              labelSelector: { matchLabels: { [RUN_LABEL]: runId(run) } },
             },
           ],
         }

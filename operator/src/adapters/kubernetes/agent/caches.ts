@@ -1,9 +1,10 @@
 // What the agent knows: its own namespace on the hub, and the nodes, pods and Jobs of its own cluster.
 import type { GpuNode } from '../../../api/gpunode.ts'
 import type { GpuRun } from '../../../api/gpurun.ts'
-import { HUB_UID_LABEL, RUN_UID_LABEL } from '../../../api/labels.ts'
+import { HUB_UID_LABEL, RUN_LABEL } from '../../../api/labels.ts'
 import { toMillis } from '../../../api/time.ts'
 import type { ProviderNode, ProviderPod } from '../../../domain/inventory/node-claim.ts'
+import { runId } from '../../../domain/lifecycle/gpurun.ts'
 import type { ProviderJob } from '../../../domain/lifecycle/gpurun-seen.ts'
 import type { WorkerPod } from '../../../domain/lifecycle/worker-records.ts'
 import { gpuNodes, gpuRuns } from '../kinds.ts'
@@ -31,7 +32,7 @@ export interface JobKept extends Projected {
 }
 
 export interface AgentCaches {
-  /** Index `uid`. */
+  /** Index `id`: see RUN_LABEL. */
   readonly runs: Store<GpuRun>
   /** What the hub was told of our nodes; by `namespace/name`. */
   readonly claims: Store<GpuNode>
@@ -56,7 +57,7 @@ export function agentCaches({ hub, provider, hubUid, namespace }: AgentContexts)
     resource: gpuRuns,
     namespace,
     project: withoutBallast,
-    indexes: { uid: (one: GpuRun) => [one.metadata.uid] },
+    indexes: { id: (one: GpuRun) => [runId(one)] },
   })
   const claim = reflect({ ...hub, resource: gpuNodes, namespace, project: withoutBallast })
   const node = reflect({ ...provider, resource: nodes, project: keptNode })
@@ -89,7 +90,7 @@ function keptNode({ metadata, spec, status }: Node): NodeKept {
 
 function keptPod(pod: Pod, hubUid: string): PodKept {
   const { name, namespace, uid, resourceVersion, labels } = pod.metadata
-  const isOurs = labels?.[HUB_UID_LABEL] === hubUid && labels[RUN_UID_LABEL] !== undefined
+  const isOurs = labels?.[HUB_UID_LABEL] === hubUid && labels[RUN_LABEL] !== undefined
   const { nodeName, containers, initContainers, overhead } = pod.spec
   const resourcesOf = (list: typeof containers) =>
     list.map(({ name: one, resources, restartPolicy }) => ({ name: one, resources, restartPolicy }))
@@ -98,7 +99,7 @@ function keptPod(pod: Pod, hubUid: string): PodKept {
     node: nodeName,
     ours: isOurs ? workerPod(pod) : undefined,
     takes: {
-      metadata: { labels: isOurs ? { [RUN_UID_LABEL]: labels?.[RUN_UID_LABEL] ?? '' } : {} },
+      metadata: { labels: isOurs ? { [RUN_LABEL]: labels?.[RUN_LABEL] ?? '' } : {} },
       spec: {
         nodeName,
         containers: resourcesOf(containers),
@@ -125,7 +126,7 @@ export function providerJob({ metadata, status }: Job): ProviderJob {
   )
   return {
     uid: metadata.uid,
-    runUid: metadata.labels?.[RUN_UID_LABEL],
+    runId: metadata.labels?.[RUN_LABEL],
     createdMs: toMillis(metadata.creationTimestamp),
     deleting: metadata.deletionTimestamp !== undefined,
     failed: failed && { reason: failed.reason ?? 'Failed', message: failed.message ?? 'the Job failed' },

@@ -64,7 +64,7 @@ describe('the claim of a node', () => {
   test('a pod with our label, but of another hub, is one of the others', async () => {
     const { cluster, look, claim } = await world()
     const resources = { requests: { 'nvidia.com/gpu': '3' }, limits: { 'nvidia.com/gpu': '3' } }
-    const labels = { 'gpucommons.io/hub-uid': 'other-hub', 'gpucommons.io/run-uid': 'x' }
+    const labels = { 'gpucommons.io/hub-uid': 'other-hub', 'gpucommons.io/run': 'x' }
     await cluster.provider.create(pods, {
       metadata: { name: 'theirs', namespace: 'default', labels },
       spec: { nodeName: 'node-1', containers: [{ name: 'main', resources }] },

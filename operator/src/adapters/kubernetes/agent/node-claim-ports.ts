@@ -1,5 +1,5 @@
 import type { GpuNodeSpec } from '../../../api/gpunode.ts'
-import { RUN_UID_LABEL } from '../../../api/labels.ts'
+import { RUN_LABEL } from '../../../api/labels.ts'
 import type { NodeClaimPorts } from '../../../controllers/agent/node-claims.ts'
 import { nodeClaim } from '../../../domain/inventory/node-claim.ts'
 import type { KubeClient } from '../client.ts'
@@ -23,7 +23,7 @@ export function nodeClaimPorts({ hub, caches, namespace }: NodeClaimWorld): Node
       return nodeClaim({
         node: kept.node,
         pods,
-        isOurs: ({ metadata }) => metadata.labels?.[RUN_UID_LABEL] !== undefined,
+        isOurs: ({ metadata }) => metadata.labels?.[RUN_LABEL] !== undefined,
       })
     },
     told: (name) => caches.claims.get(`${namespace}/${name}`),

@@ -76,7 +76,7 @@ describe("the tenant's namespace", () => {
 describe('a Job of that name that is not ours', () => {
   test.each([
     { name: 'without our labels', labels: {} },
-    { name: 'of another run', labels: { 'gpucommons.io/hub-uid': 'hub-uid', 'gpucommons.io/run-uid': 'other' } },
+    { name: 'of another run', labels: { 'gpucommons.io/hub-uid': 'hub-uid', 'gpucommons.io/run': 'other' } },
   ])('$name is left alone, and the run says so', async ({ labels }) => {
     const world = clusters()
     await agentOn(world)

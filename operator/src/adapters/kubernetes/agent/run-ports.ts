@@ -1,10 +1,11 @@
 // How the agent carries out GpuRuns on its own cluster, and reports to the hub.
 import { prettifyError } from 'zod'
 import type { GpuRun } from '../../../api/gpurun.ts'
-import { RUN_UID_LABEL } from '../../../api/labels.ts'
+import { RUN_LABEL } from '../../../api/labels.ts'
 import { type PodTemplate, podTemplateSchema } from '../../../api/template.ts'
 import type { Refusal, RunPorts } from '../../../controllers/agent/run.ts'
 import type { Clock } from '../../../controllers/clock.ts'
+import { runId } from '../../../domain/lifecycle/gpurun.ts'
 import type { ProviderJob } from '../../../domain/lifecycle/gpurun-seen.ts'
 import type { Effect } from '../../../domain/lifecycle/gpurun-steps.ts'
 import type { NodeSeen, WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
@@ -34,10 +35,10 @@ export interface RunWorld {
 export function runPorts(world: RunWorld): RunPorts {
   const { caches, records, clock, node, namespaceOf } = world
   const servicesSeen = new Set<string>()
-  // By the run's uid: Jobs that were made and that the watch has not shown yet. Without them a stop order in that
+  // By the run's id: Jobs that were made and that the watch has not shown yet. Without them a stop order in that
   // moment would find a run that had not begun.
   const made = new Map<string, ProviderJob>()
-  caches.jobs.subscribe(({ object }) => made.delete(object.job.runUid ?? ''))
+  caches.jobs.subscribe(({ object }) => made.delete(object.job.runId ?? ''))
   const ownNamespaces = new Set<string>()
 
   return {
@@ -46,16 +47,17 @@ export function runPorts(world: RunWorld): RunPorts {
     read: (key) => {
       const run = caches.runs.get(key)
       if (!run) return undefined
-      const { uid, name } = run.metadata
+      const { name } = run.metadata
+      const id = runId(run)
       if (run.status?.cleanedAt !== undefined) {
-        records.forget(uid)
-        servicesSeen.delete(uid)
+        records.forget(id)
+        servicesSeen.delete(id)
       }
       return {
         run,
-        job: caches.jobs.get(`${namespaceOf(run)}/${name}`)?.job ?? made.get(uid),
-        service: servicesSeen.has(uid) ? 'Ours' : 'Unseen',
-        workers: records.of(uid),
+        job: caches.jobs.get(`${namespaceOf(run)}/${name}`)?.job ?? made.get(id),
+        service: servicesSeen.has(id) ? 'Ours' : 'Unseen',
+        workers: records.of(id),
         node,
       }
     },
@@ -145,7 +147,7 @@ async function createJob(
   )
   try {
     const job = await provider.create(jobs, { metadata, spec: spec as never })
-    if (!caches.jobs.get(`${context.namespace}/${metadata.name}`)) made.set(run.metadata.uid, providerJob(job))
+    if (!caches.jobs.get(`${context.namespace}/${metadata.name}`)) made.set(runId(run), providerJob(job))
     return undefined
   } catch (error) {
     if (isAlreadyExists(error)) return nameTaken(provider, run, context)
@@ -171,7 +173,7 @@ async function deleteJob({ provider }: RunWorld, { run, context, uid, made }: Re
   const ref = { namespace: context.namespace, name: run.metadata.name }
   const outcome = await provider.delete(jobs, ref, { uid, propagationPolicy: 'Background' })
   // It came and went before its making was answered, so no watch will tell: the next try sees that it is gone.
-  if (outcome !== 'deleted' && made.delete(run.metadata.uid)) throw new Error(`Job ${ref.name} was gone already`)
+  if (outcome !== 'deleted' && made.delete(runId(run))) throw new Error(`Job ${ref.name} was gone already`)
 }
 
 /** Ours from an earlier try: the watch will show it. The watch shows only ours, so a namesake must be asked for. */
@@ -181,7 +183,7 @@ async function nameTaken(
   { namespace }: ProviderContext,
 ): Promise<Refusal | undefined> {
   const found = await provider.get(jobs, { namespace, name: run.metadata.name })
-  if (!found || found.metadata.labels?.[RUN_UID_LABEL] === run.metadata.uid) return undefined
+  if (!found || found.metadata.labels?.[RUN_LABEL] === runId(run)) return undefined
   return {
     reason: 'NameTaken',
     message: `Job ${namespace}/${run.metadata.name} is on the provider and was not made for this run; the owner of the cluster can remove it`,
@@ -199,20 +201,21 @@ async function createService(
   { provider }: RunWorld,
   { run, context, effect, seen }: Meeting,
 ): Promise<Refusal | undefined> {
-  const { uid, name } = run.metadata
+  const { name } = run.metadata
+  const id = runId(run)
   const { metadata, spec } = serviceManifest(run, effect.job.uid, context)
   try {
     await provider.create(services, { metadata, spec: spec as never })
   } catch (error) {
     if (!isAlreadyExists(error)) return invalid(error)
     const found = await provider.get(services, { namespace: context.namespace, name })
-    if (found?.metadata.labels?.[RUN_UID_LABEL] !== uid) {
+    if (found?.metadata.labels?.[RUN_LABEL] !== id) {
       return {
         reason: 'NameTaken',
         message: `Service ${context.namespace}/${name} is on the provider and was not made for this run`,
       }
     }
   }
-  seen.add(uid)
+  seen.add(id)
   return undefined
 }

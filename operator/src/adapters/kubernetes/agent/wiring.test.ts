@@ -14,6 +14,7 @@ import {
   stopRun,
   vanish,
 } from '../../../../../test/builders/agent-world.ts'
+import { runId } from '../../../domain/lifecycle/gpurun.ts'
 import { ApiError } from '../errors.ts'
 import { jobs, nodes, pods, services } from '../resources.ts'
 
@@ -183,7 +184,7 @@ describe('an agent that is started again', () => {
     const world = clusters()
     const run = await order(world)
     await agentOn(world)
-    expect((await jobOf(world, run))?.metadata.labels?.['gpucommons.io/run-uid']).toBe(run.metadata.uid)
+    expect((await jobOf(world, run))?.metadata.labels?.['gpucommons.io/run']).toBe(runId(run))
   })
 })
 

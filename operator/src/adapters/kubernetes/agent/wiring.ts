@@ -1,7 +1,8 @@
 // Which change wakes which controller of the agent.
 
-import { RUN_UID_LABEL } from '../../../api/labels.ts'
+import { RUN_LABEL } from '../../../api/labels.ts'
 import type { WorkQueue } from '../../../controllers/work-queue.ts'
+import { runId } from '../../../domain/lifecycle/gpurun.ts'
 import type { WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
 import { keyOf } from '../store.ts'
 import type { AgentCaches } from './caches.ts'
@@ -23,24 +24,24 @@ export function wireAgent(
   { runs, claims, nodes, pods, jobs }: AgentCaches,
   { queues, records, boot }: AgentWiring,
 ): void {
-  const wakeRun = (runUid: string | undefined) => {
-    const run = runUid === undefined ? undefined : runs.by('uid', runUid)[0]
+  const wakeRun = (id: string | undefined) => {
+    const run = id === undefined ? undefined : runs.by('id', id)[0]
     if (run) queues.runs.add(keyOf(run.metadata))
   }
 
   runs.subscribe(({ key, type, object }) => {
-    if (type === 'deleted') records.forget(object.metadata.uid)
+    if (type === 'deleted') records.forget(runId(object))
     queues.runs.add(key)
   })
-  jobs.subscribe(({ object }) => wakeRun(object.job.runUid))
+  jobs.subscribe(({ object }) => wakeRun(object.job.runId))
   pods.subscribe(({ type, object: { ours, takes, node }, previous }) => {
     if (ours) {
       if (type === 'deleted') records.gone(ours, boot())
       else records.seen(ours)
-      wakeRun(ours.runUid)
+      wakeRun(ours.runId)
     }
     // What our own pods take is the hub's arithmetic: only the others move a claim.
-    if (takes.metadata.labels?.[RUN_UID_LABEL] !== undefined) return
+    if (takes.metadata.labels?.[RUN_LABEL] !== undefined) return
     if (
       node !== undefined &&
       (type !== 'modified' || previous?.node !== node || previous.takes.status?.phase !== takes.status?.phase)
@@ -50,7 +51,7 @@ export function wireAgent(
   nodes.subscribe(({ key, object, previous }) => {
     queues.nodes.add(key)
     if (object.ready === previous?.ready) return
-    for (const runUid of records.runsOn(key)) wakeRun(runUid) // Also those whose pods are gone and that wait for this node.
+    for (const id of records.runsOn(key)) wakeRun(id) // Also those whose pods are gone and that wait for this node.
   })
   claims.subscribe(({ object }) => queues.nodes.add(object.metadata.name))
 

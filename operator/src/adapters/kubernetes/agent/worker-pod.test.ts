@@ -18,7 +18,7 @@ const ended: ContainerState = {
 function pod(
   some: { metadata?: Partial<Pod['metadata']>; spec?: Partial<Pod['spec']>; status?: Pod['status'] } = {},
 ): Pod {
-  const labels = { 'gpucommons.io/run-uid': 'run-uid' }
+  const labels = { 'gpucommons.io/run': 'run-uid' }
   return {
     metadata: { ...objectMeta('pod', { namespace: 'ns', labels }), ...some.metadata },
     spec: { containers: [{ name: 'main', ...gpus }], ...some.spec },
@@ -34,7 +34,7 @@ function containers({ containers: all }: WorkerPod): string {
 describe('a pod of a run, as its life is decided from it', () => {
   test('before anything is known of it', () => {
     expect(workerPod(pod())).toMatchObject({
-      runUid: 'run-uid',
+      runId: 'run-uid',
       index: 0,
       node: undefined,
       phase: 'Pending',

@@ -1,4 +1,4 @@
-import { RUN_UID_LABEL } from '../../../api/labels.ts'
+import { RUN_LABEL } from '../../../api/labels.ts'
 import { GPU_RESOURCE } from '../../../api/template-containers.ts'
 import type { ContainerSeen, WorkerPod } from '../../../domain/lifecycle/worker-records.ts'
 import type { ContainerStatus, Pod } from '../resources.ts'
@@ -19,7 +19,7 @@ export function workerPod({ metadata, spec, status }: Pod): WorkerPod {
   return {
     uid: metadata.uid,
     name: metadata.name,
-    runUid: metadata.labels?.[RUN_UID_LABEL] ?? '',
+    runId: metadata.labels?.[RUN_LABEL] ?? '',
     index: Number(index ?? 0),
     node: spec.nodeName,
     phase: status?.phase ?? 'Pending',
