@@ -6,7 +6,7 @@ import { leasePorts, readHubUid } from './adapters/kubernetes/agent/lease.ts'
 import { nodeClaimPorts } from './adapters/kubernetes/agent/node-claim-ports.ts'
 import { nodeWatch } from './adapters/kubernetes/agent/node-watch.ts'
 import { runPorts } from './adapters/kubernetes/agent/run-ports.ts'
-import { ensurePriorityClass, kubernetesVersion, report } from './adapters/kubernetes/agent/start-up.ts'
+import { kubernetesVersion, report } from './adapters/kubernetes/agent/start-up.ts'
 import { wireAgent } from './adapters/kubernetes/agent/wiring.ts'
 import type { KubeClient } from './adapters/kubernetes/client.ts'
 import { connect } from './adapters/kubernetes/connect.ts'
@@ -39,7 +39,6 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
   beating.catch(program.stop)
 
   program.waitsFor('the lists of runs, nodes, pods and Jobs')
-  await ensurePriorityClass(provider)
   await report(hub, namespace, {
     agentVersion: packageJson.version,
     kubernetesVersion: await kubernetesVersion(provider),
@@ -50,14 +49,30 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
 
 type LeaseHome = { readonly hub: KubeClient; readonly namespace: string }
 
-function heartbeatPorts(config: AgentConfig, { clock, timers, onError }: Program, home: LeaseHome): HeartbeatPorts {
+function heartbeatPorts(
+  config: AgentConfig,
+  { clock, timers, onError, waitsFor }: Program,
+  home: LeaseHome,
+): HeartbeatPorts {
+  let silent = false
   return {
     ...leasePorts({ ...home, identity: config.identity, now: clock.now }),
     identity: config.identity,
     beatMs: config.heartbeatSeconds * 1000,
     clock,
     timers,
-    onRenewed: metrics.countHeartbeat,
+    onRenewed: () => {
+      metrics.countHeartbeat()
+      if (!silent) return
+      silent = false
+      metrics.setHolding(true)
+      waitsFor(undefined)
+    },
+    onSilent: () => {
+      silent = true
+      metrics.setHolding(false)
+      waitsFor('the hub, which has taken no heartbeat for as long as the Lease lasts')
+    },
     onError: onError('heartbeat'),
   }
 }

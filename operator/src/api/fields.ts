@@ -70,13 +70,36 @@ export function nameRule(max: number) {
   })
 }
 
+const DNS_LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?'
+const DNS_NAME = `${DNS_LABEL}([.]${DNS_LABEL})*`
+
 /** The name of a Kubernetes object such as a node or a Secret: labels joined by dots. */
 export function objectName() {
   return z
     .string()
     .min(1)
     .max(253)
-    .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/)
+    .regex(new RegExp(`^${DNS_NAME}$`))
+}
+
+/** A pattern: the key of a label or a taint. That what stands before the slash has at most 253 characters it cannot say. */
+export const LABEL_KEY = `(${DNS_NAME}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?`
+
+/** The value of a label or a taint. */
+export function labelValue() {
+  return z
+    .string()
+    .max(63)
+    .regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/)
+}
+
+/** The key of a ConfigMap or a Secret: `..` and what begins with it are kept by Kubernetes. */
+export function contentKey() {
+  return z
+    .string()
+    .min(1)
+    .max(253)
+    .regex(/^([-_a-zA-Z0-9][-._a-zA-Z0-9]*|[.][-_a-zA-Z0-9][-._a-zA-Z0-9]*)$/)
 }
 
 export function uid() {
@@ -142,19 +165,11 @@ export function writtenQuantity(most = MOST_BYTES) {
 
 /** Labels or a selector. Keys are bounded by the rule, for a schema cannot say it of a map. */
 export function labelMap(max: number) {
-  return z
-    .record(
-      z.string(),
-      z
-        .string()
-        .max(63)
-        .regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/),
-    )
-    .meta({
-      maxProperties: max,
-      ...rules({
-        rule: "self.all(key, key.matches('^([a-z0-9][-a-z0-9.]{0,252}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
-        message: 'has a key that is not a label key',
-      }),
-    })
+  return z.record(z.string(), labelValue()).meta({
+    maxProperties: max,
+    ...rules({
+      rule: "self.all(key, key.matches('^([a-z0-9][-a-z0-9.]{0,252}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+      message: 'has a key that is not a label key',
+    }),
+  })
 }

@@ -155,6 +155,7 @@ export const gpuJobStatusSchema = z.object({
         provider: dnsLabel(),
         outcome: z.enum(['Succeeded', 'Failed', 'Rejected', 'Lapsed', 'Reclaimed', 'Stopped']),
         reason: reason(),
+        message: z.string().max(512).optional(),
         exitCode: z.int().min(-1).max(2_147_483_647).optional(),
         startedAt: instant().optional(),
         finishedAt: instant(),
@@ -172,6 +173,12 @@ export const gpuJobStatusSchema = z.object({
     .meta(listSet)
     .optional()
     .describe('They refused the job, so it is not placed there again.'),
+  avoid: z
+    .array(z.object({ provider: dnsLabel(), node: objectName().optional(), until: instant() }))
+    .max(64)
+    .meta(listAtomic)
+    .optional()
+    .describe('Where it found no room, or something in its way: not tried before that time.'),
   startedAt: instant().optional().describe('When a run of it first ran.'),
   finishedAt: instant().optional(),
   conditions: conditionsSchema,

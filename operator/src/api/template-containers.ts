@@ -1,19 +1,40 @@
 import { z } from 'zod'
-import { intOrString, listAtomic, listMap, objectName, partName, quantity, rules } from './fields.ts'
-import { fieldRefSchema, volumeMountSchema } from './template-volumes.ts'
+import {
+  contentKey,
+  intOrString,
+  listAtomic,
+  listMap,
+  objectName,
+  partName,
+  quantity,
+  type Rule,
+  rules,
+} from './fields.ts'
+import { variableFieldSchema, volumeMountSchema } from './template-volumes.ts'
 
 /** The only resource that is a GPU. */
 export const GPU_RESOURCE = 'nvidia.com/gpu'
 
 const keyRef = z.object({
   name: objectName(),
-  key: z
-    .string()
-    .min(1)
-    .max(253)
-    .regex(/^[-._a-zA-Z0-9]+$/),
+  key: contentKey(),
   optional: z.boolean().optional(),
 })
+
+/** By these NVIDIA's container runtime is told which of the machine's devices a container gets. */
+const INJECTION = [
+  'NVIDIA_VISIBLE_DEVICES',
+  'NVIDIA_MIG_CONFIG_DEVICES',
+  'NVIDIA_MIG_MONITOR_DEVICES',
+  'NVIDIA_IMEX_CHANNELS',
+  'NVIDIA_MOFED',
+  'NVIDIA_GDS',
+  'NVIDIA_GDRCOPY',
+  'NVIDIA_NVSWITCH',
+]
+
+/** A pattern, of a variable's name or the beginning of one. What begins with `..` older Kubernetes refuses. */
+const VARIABLE = '([-_a-zA-Z][-._a-zA-Z0-9]*|[.][-_a-zA-Z0-9][-._a-zA-Z0-9]*)'
 
 const envVar = z
   .object({
@@ -21,11 +42,17 @@ const envVar = z
       .string()
       .min(1)
       .max(128)
-      .regex(/^[-._a-zA-Z][-._a-zA-Z0-9]*$/),
+      .regex(new RegExp(`^${VARIABLE}$`))
+      .meta(
+        rules({
+          rule: `!(self in ${JSON.stringify(INJECTION).replaceAll('"', "'")}) && !self.startsWith('DOCKER_RESOURCE_')`,
+          message: "is set by the provider: which GPUs a container sees is not the template's to say",
+        }),
+      ),
     value: z.string().max(32_768).optional(),
     valueFrom: z
       .object({
-        fieldRef: fieldRefSchema.optional(),
+        fieldRef: variableFieldSchema.optional(),
         configMapKeyRef: keyRef.optional().describe('Does not travel yet: the job would wait with NotSupportedYet.'),
         secretKeyRef: keyRef.optional().describe('Does not travel yet: the job would wait with NotSupportedYet.'),
       })
@@ -43,7 +70,11 @@ const reference = z.object({ name: objectName(), optional: z.boolean().optional(
 
 const envFrom = z
   .object({
-    prefix: z.string().max(128).optional(),
+    prefix: z
+      .string()
+      .max(128)
+      .regex(new RegExp(`^${VARIABLE}?$`))
+      .optional(),
     configMapRef: reference.optional(),
     secretRef: reference.optional(),
   })
@@ -54,18 +85,34 @@ const envFrom = z
     }),
   )
 
+/** A pattern: letters and digits, one letter at least, and single dashes between them. */
+const PORT_NAME = '^([0-9]+-)*[0-9]*[a-z][a-z0-9]*(-[a-z0-9]+)*$'
+
 const containerPort = z.object({
   name: z
     .string()
     .min(1)
     .max(15)
-    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/)
+    .meta(
+      rules({
+        rule: `self.matches('${PORT_NAME}')`,
+        message: 'must be letters (one at least), digits and single dashes between them, such as http or grpc-1',
+      }),
+    )
     .optional(),
   containerPort: z.int().min(1).max(65_535),
   protocol: z.enum(['TCP', 'UDP', 'SCTP']).default('TCP'),
 })
 
-const portNumberOrName = () => intOrString(15).describe('The number or the name of a port.')
+const portNumberOrName = () =>
+  intOrString(15)
+    .describe('The number or the name of a port.')
+    .meta(
+      rules({
+        rule: `type(self) == int ? self >= 1 && self <= 65535 : self.matches('${PORT_NAME}')`,
+        message: 'must be a number from 1 to 65535, not in quotes, or the name of a port',
+      }),
+    )
 
 const probeFields = {
   exec: z.object({ command: z.array(z.string().max(4096)).min(1).max(32).meta(listAtomic) }).optional(),
@@ -166,6 +213,11 @@ const identity = {
   seccompProfile: seccompProfile.optional(),
 }
 
+const notRoot: Rule = {
+  rule: '!has(self.runAsNonRoot) || !self.runAsNonRoot || !has(self.runAsUser) || self.runAsUser != 0',
+  message: 'must not have runAsUser: 0 with runAsNonRoot: true',
+}
+
 const containerSecurityContext = z
   .object({
     ...identity,
@@ -181,6 +233,7 @@ const containerSecurityContext = z
       .describe('All capabilities are dropped whatever is written here.'),
   })
   .describe('May only tighten: escalation is off, all capabilities are dropped and seccomp is RuntimeDefault anyway.')
+  .meta(rules(notRoot))
 
 export const podSecurityContextSchema = z
   .object({
@@ -190,6 +243,7 @@ export const podSecurityContextSchema = z
     supplementalGroups: z.array(userId()).max(32).meta(listAtomic).optional(),
   })
   .describe('May only tighten.')
+  .meta(rules(notRoot))
 
 const containerFields = {
   name: partName(),
@@ -197,15 +251,30 @@ const containerFields = {
     .string()
     .min(1)
     .max(512)
-    .regex(/^[^\s]+$/)
+    .regex(/^[a-zA-Z0-9[][-a-zA-Z0-9._:/@+[\]]*$/)
     .describe('Pulled by the provider, so it must be reachable from there.'),
   imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
   command: z.array(z.string().max(32_768)).max(64).meta(listAtomic).optional(),
   args: z.array(z.string().max(32_768)).max(256).meta(listAtomic).optional(),
-  workingDir: z.string().max(1024).optional(),
+  workingDir: z
+    .string()
+    .max(1024)
+    .regex(/^([/]|$)/)
+    .optional()
+    .describe('An absolute path; absent: as the image says.'),
   env: z.array(envVar).max(256).meta(listMap('name')).optional(),
   envFrom: z.array(envFrom).max(32).meta(listAtomic).optional(),
-  ports: z.array(containerPort).max(32).meta(listMap('containerPort', 'protocol')).optional(),
+  ports: z
+    .array(containerPort)
+    .max(32)
+    .meta({
+      ...listMap('containerPort', 'protocol'),
+      ...rules({
+        rule: 'self.all(first, !has(first.name) || self.exists_one(second, has(second.name) && second.name == first.name))',
+        message: 'must not have a name twice',
+      }),
+    })
+    .optional(),
   resources: resources.optional(),
   volumeMounts: z.array(volumeMountSchema).max(32).meta(listMap('mountPath')).optional(),
   livenessProbe: livenessProbe.optional(),

@@ -1,6 +1,16 @@
 // Volumes that a job may bring along: only kinds that need nothing of the provider's own.
 import { z } from 'zod'
-import { dnsLabel, listAtomic, listMap, objectName, partName, quantity, rules } from './fields.ts'
+import {
+  contentKey,
+  dnsLabel,
+  LABEL_KEY,
+  listAtomic,
+  listMap,
+  objectName,
+  partName,
+  quantity,
+  rules,
+} from './fields.ts'
 
 const mode = () => z.int().min(0).max(0o777).describe('Permission bits, such as 0400 (octal) or 256 (decimal).')
 
@@ -13,35 +23,41 @@ function relativePath() {
     .regex(/^[.]?[^/.][^/]*([/][.]?[^/.][^/]*)*$/)
 }
 
-const key = () =>
-  z
-    .string()
-    .min(1)
-    .max(253)
-    .regex(/^[-._a-zA-Z0-9]+$/)
-
 const keyToPath = z.object({
-  key: key(),
+  key: contentKey(),
   path: relativePath().describe('Where the key becomes a file, relative to the mount.'),
   mode: mode().optional(),
 })
 
 const items = () =>
-  z.array(keyToPath).max(32).meta(listAtomic).optional().describe('Which keys become files; absent: all of them.')
+  z.array(keyToPath).max(32).meta(listMap('path')).optional().describe('Which keys become files; absent: all of them.')
 
 /** A field of the pod on the provider that says nothing of its machines beyond what the job's status says. */
-export const fieldRefSchema = z.object({
-  fieldPath: z
-    .string()
-    .min(1)
-    .max(340)
-    .regex(
-      /^(metadata[.](name|namespace|uid)|metadata[.](labels|annotations)\['[-A-Za-z0-9_./]+'\]|spec[.]nodeName|status[.]podIPs?)$/,
-    )
-    .describe(
-      "metadata.name, .namespace, .uid, .labels['…'], .annotations['…'], spec.nodeName, status.podIP or .podIPs.",
-    ),
-})
+function fieldRef(others: string) {
+  return z.object({
+    fieldPath: z
+      .string()
+      .min(1)
+      .max(340)
+      .regex(
+        new RegExp(`^(metadata[.](name|namespace|uid)|metadata[.](labels|annotations)\\['${LABEL_KEY}'\\]|${others})$`),
+      )
+      .meta(
+        rules({
+          rule: `!self.contains('/') || self.indexOf('/') - self.indexOf('[') <= 255`,
+          message: 'must not have more than 253 characters before the slash of a key',
+        }),
+      ),
+  })
+}
+
+export const variableFieldSchema = fieldRef('spec[.]nodeName|status[.]podIPs?').describe(
+  "metadata.name, .namespace, .uid, .labels['…'], .annotations['…'], spec.nodeName, status.podIP or .podIPs.",
+)
+
+const fileFieldSchema = fieldRef('metadata[.](labels|annotations)').describe(
+  "metadata.name, .namespace, .uid, .labels, .annotations, .labels['…'] or .annotations['…'].",
+)
 
 const emptyDir = z
   .object({
@@ -76,10 +92,24 @@ const ephemeral = z
           .array(z.enum(['ReadWriteOnce', 'ReadWriteOncePod', 'ReadWriteMany', 'ReadOnlyMany']))
           .min(1)
           .max(4)
-          .meta(listAtomic),
+          .meta({
+            ...listAtomic,
+            ...rules({
+              rule: "self.size() == 1 || !('ReadWriteOncePod' in self)",
+              message: 'must not have ReadWriteOncePod beside another mode',
+            }),
+          }),
         storageClassName: objectName().optional().describe("One of the provider's; absent: its default."),
         volumeMode: z.enum(['Filesystem']).optional(),
-        resources: z.object({ requests: z.object({ storage: quantity() }) }),
+        resources: z.object({
+          requests: z.object({ storage: quantity() }).meta(
+            rules({
+              rule: '!isQuantity(string(self.storage)) || quantity(string(self.storage)).sign() > 0',
+              message: 'must ask for more than no storage',
+              fieldPath: '.storage',
+            }),
+          ),
+        }),
       }),
     }),
   })
@@ -92,9 +122,9 @@ const projectedSource = z
     downwardAPI: z
       .object({
         items: z
-          .array(z.object({ path: relativePath(), fieldRef: fieldRefSchema, mode: mode().optional() }))
+          .array(z.object({ path: relativePath(), fieldRef: fileFieldSchema, mode: mode().optional() }))
           .max(16)
-          .meta(listAtomic),
+          .meta(listMap('path')),
       })
       .optional(),
   })
@@ -114,7 +144,17 @@ export const volumeSchema = z
     ephemeral: ephemeral.optional(),
     projected: z
       .object({
-        sources: z.array(projectedSource).min(1).max(8).meta(listAtomic),
+        sources: z
+          .array(projectedSource)
+          .min(1)
+          .max(8)
+          .meta({
+            ...listAtomic,
+            ...rules({
+              rule: 'self.filter(source, has(source.downwardAPI)).size() <= 1',
+              message: 'must not have downwardAPI twice: put all items into one, where no path may come twice',
+            }),
+          }),
         defaultMode: mode().optional(),
       })
       .optional(),
@@ -128,14 +168,29 @@ export const volumeSchema = z
 
 export const volumesSchema = z.array(volumeSchema).max(32).meta(listMap('name'))
 
+/** Patterns, without the first slash: what belongs to the kernel, to NVIDIA's container runtime and to the kubelet. */
+const RESERVED = ['proc', 'sys', 'dev', '(var/)?run/nvidia-container-devices', '(var/)?run/secrets/kubernetes[.]io']
+
 export const volumeMountSchema = z.object({
   name: dnsLabel().describe('The name of one of the volumes of this template.'),
   mountPath: z
     .string()
     .min(1)
     .max(256)
-    .regex(/^[/][^:]*$/)
-    .describe('Where the volume appears in the container.'),
+    .regex(/^[/][^:]+$/)
+    .describe('Where the volume appears in the container.')
+    .meta(
+      rules(
+        {
+          rule: "!self.matches('/([.][.]?(/|$)|/)')",
+          message: 'must not have //, /./ or /../ in it',
+        },
+        {
+          rule: `!self.matches('^/(${RESERVED.join('|')})(/|$)') || self.matches('^/dev/shm(/|$)')`,
+          message: "must not be under /proc, /sys, /dev (but /dev/shm is free) or where the provider's own mounts are",
+        },
+      ),
+    ),
   subPath: relativePath().optional(),
   readOnly: z.boolean().optional(),
 })

@@ -1,15 +1,25 @@
 // What of a pod template may travel to somebody else's cluster: only fields that cannot hurt its owner.
 import { z } from 'zod'
-import { labelMap, listAtomic, listMap, objectName, rules } from './fields.ts'
+import { LABEL_KEY, labelMap, labelValue, listAtomic, listMap, objectName, rules } from './fields.ts'
 import type { DeepReadonly } from './meta.ts'
 import { containerSchema, GPU_RESOURCE, initContainerSchema, podSecurityContextSchema } from './template-containers.ts'
 import { volumesSchema } from './template-volumes.ts'
 
 const toleration = z
   .object({
-    key: z.string().min(1).max(317).describe("nvidia.com/gpu, or a key that the provider's owner allows."),
+    key: z
+      .string()
+      .min(1)
+      .max(317)
+      .describe("nvidia.com/gpu, or a key that the provider's owner allows.")
+      .meta(
+        rules({
+          rule: `self.matches('^${LABEL_KEY}$') && self.indexOf('/') <= 253`,
+          message: 'must be the key of a taint, such as nvidia.com/gpu',
+        }),
+      ),
     operator: z.enum(['Exists', 'Equal']).optional(),
-    value: z.string().max(63).optional(),
+    value: labelValue().optional(),
     effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional(),
     tolerationSeconds: z.int().min(0).max(86_400).optional(),
   })

@@ -91,6 +91,8 @@ export interface Pod extends KubeObject {
     readonly containers: readonly Container[]
     readonly initContainers?: readonly Container[]
     readonly overhead?: Readonly<Record<string, string | number>>
+    /** For the pod as a whole; then those of the containers do not count. */
+    readonly resources?: Container['resources']
     readonly priority?: number
   }
   readonly status?: {

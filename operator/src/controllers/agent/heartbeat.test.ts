@@ -47,6 +47,7 @@ function agent(identity: string, { of, time }: { of: Hub; time: FakeTime }) {
     clock: time.clock,
     timers: time.timers,
     onRenewed: () => void told.push('renewed'),
+    onSilent: () => void told.push('silent'),
     onError: (error) => void told.push((error as Error).message),
   }
   const take = async () => {
@@ -177,7 +178,8 @@ describe('keeping the Lease', () => {
     await time.advance(600_000)
     of.setAway(false)
     await time.advance(5000)
-    expect([one.told.length, one.told.at(-1), of.holder()]).toEqual([122, 'renewed', 'a'])
+    expect([one.told.length, one.told.at(-1), of.holder()]).toEqual([123, 'renewed', 'a'])
+    expect(one.told.filter((what) => what === 'silent')).toHaveLength(1)
   })
 
   test('a write whose answer was lost, or a label of somebody, costs one beat', async () => {

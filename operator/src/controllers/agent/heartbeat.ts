@@ -21,6 +21,8 @@ export interface HeartbeatPorts {
   readonly clock: Clock
   readonly timers: Timers
   readonly onRenewed: () => void
+  /** Once, when no renewal has succeeded for as long as the Lease lasts: another agent may take it. */
+  readonly onSilent: () => void
   readonly onError: (error: unknown) => void
 }
 
@@ -54,15 +56,25 @@ export async function takeLease(ports: HeartbeatPorts, signal: AbortSignal): Pro
 /** Renews until the signal, then gives the last that it saw of the Lease; throws LeaseTaken when another agent has taken over. A hub that does not answer is no reason to end. */
 export async function keepLease(ports: HeartbeatPorts, taken: LeaseSeen, signal: AbortSignal): Promise<LeaseSeen> {
   let lease = taken
+  let renewedAt = ports.clock.boot()
+  let silent = false
   for (;;) {
     if (!(await pause(ports, signal))) return lease
+    const sent = ports.clock.boot()
     try {
       const renewed = await ports.write(lease)
-      if (renewed) ports.onRenewed()
+      if (renewed) {
+        renewedAt = sent
+        silent = false
+        ports.onRenewed()
+      }
       lease = renewed ?? (await again(ports))
     } catch (error) {
       if (error instanceof LeaseTaken) throw error
       ports.onError(error)
+      if (silent || ports.clock.boot() - renewedAt < lease.durationSeconds * 1000) continue
+      silent = true
+      ports.onSilent()
     }
   }
 }

@@ -166,11 +166,10 @@ class SchedulingLoop implements Scheduling {
     else this.#waiting.delete(uid)
     if (wish.wish === 'Room') {
       if (!this.#choices.has(uid)) this.#engine.wait(wish.fact)
-      return
-    }
-    this.#engine.withdraw(uid)
-    if (wish.wish !== 'Later') return
-    const wait = Math.max(1, wish.atMs - clock.now())
+    } else this.#engine.withdraw(uid)
+    const atMs = wish.wish === 'Later' ? wish.atMs : wish.wish === 'Room' ? wish.changesAtMs : undefined
+    if (atMs === undefined) return
+    const wait = Math.max(1, atMs - clock.now())
     this.#later.set(
       uid,
       timers.set(() => this.jobChanged(uid), wait),

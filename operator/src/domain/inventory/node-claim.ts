@@ -49,6 +49,9 @@ const maxLabels = 64
 const maxTaints = 32
 const maxDevices = 64
 const maxCount = 1024
+/** What the schema of GpuNode takes at most; a pod that asks for more takes all of the node anyway. */
+const maxCpuMilli = 100_000 * 1000
+const maxMemoryMiB = 2 ** 30
 const productLabel = 'nvidia.com/gpu.product'
 
 /**
@@ -71,7 +74,11 @@ export function nodeClaim(seen: SeenNode): GpuNodeSpec | undefined {
       memory: allocatable['memory'] ?? '0',
       ephemeralStorage: allocatable['ephemeral-storage'] ?? '0',
     },
-    usedByOthers: { cpu: `${used.cpuMilli}m`, memory: `${used.memoryMiB}Mi`, gpus: Math.min(used.gpus, maxCount) },
+    usedByOthers: {
+      cpu: `${Math.min(used.cpuMilli, maxCpuMilli)}m`,
+      memory: `${Math.min(used.memoryMiB, maxMemoryMiB)}Mi`,
+      gpus: Math.min(used.gpus, maxCount),
+    },
     devices,
     labels: usefulLabels(labels),
     taints: taintsOf(node),

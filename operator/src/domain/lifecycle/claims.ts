@@ -2,6 +2,9 @@
 import type { Condition } from '../../api/meta.ts'
 import { toTime } from '../../api/time.ts'
 
+/** Of a message, by the schema. */
+const longest = 1024
+
 /** What a step says of one condition; the rest of the condition follows from it. */
 export interface Claim<Type extends string = string, Reason extends string = string> {
   readonly type: Type
@@ -45,7 +48,7 @@ function conditionOf(claim: Claim, old: Condition | undefined, { now, generation
     type: claim.type,
     status: claim.status,
     reason: claim.reason,
-    message: claim.message,
+    message: claim.message.length <= longest ? claim.message : `${claim.message.slice(0, longest - 1)}…`,
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     lastTransitionTime: old?.status === claim.status ? old.lastTransitionTime : toTime(now),
   }

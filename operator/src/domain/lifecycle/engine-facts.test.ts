@@ -81,6 +81,20 @@ describe('what a job wants of the engine', () => {
     })
   })
 
+  test('it keeps away from places where it found no room, until their time is over', () => {
+    const avoid = [
+      { provider: 'acme', node: 'node-1', until: toTime(now + 60_000) },
+      { provider: 'b', until: toTime(now + 30_000) },
+      { provider: 'c', until: toTime(now) },
+    ]
+    const job = keptJob({ status: { avoid, excludedProviders: ['bad'] } })
+    const fact = { avoidNodes: ['acme/node-1'], excludedProviders: ['bad', 'b'] }
+    expect(wishOf(job, now)).toMatchObject({ fact, changesAtMs: now + 30_000 })
+    const later = wishOf(job, now + 60_000)
+    expect(later).toMatchObject({ fact: { avoidNodes: [], excludedProviders: ['bad'] } })
+    expect(later).not.toHaveProperty('changesAtMs')
+  })
+
   test('a toleration that does not travel opens no node', () => {
     const tolerations = [{ key: 'team', operator: 'Exists' as const }]
     const wish = wishOf(keptJob({ spec: { template: { spec: { containers: [image], tolerations } } } }), now)

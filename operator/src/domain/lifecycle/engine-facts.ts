@@ -1,5 +1,5 @@
 // What the engine is told of a job and its run.
-import type { Placement } from '../../api/gpujob.ts'
+import type { GpuJobStatus, Placement } from '../../api/gpujob.ts'
 import { memoryMiB } from '../../api/quantity.ts'
 import { toMillis } from '../../api/time.ts'
 import type { Booking, JobFact } from '../scheduling/facts.ts'
@@ -10,7 +10,8 @@ import type { KeptJob, KeptRun } from './kept.ts'
 
 /** What a job wants of the engine now. */
 export type Wish =
-  | { readonly wish: 'Room'; readonly fact: JobFact }
+  /** `changesAtMs`: the wall time at which the fact will be another one by itself. */
+  | { readonly wish: 'Room'; readonly fact: JobFact; readonly changesAtMs?: number }
   /** It may be placed, but not before that wall time in milliseconds. */
   | { readonly wish: 'Later'; readonly atMs: number }
   | { readonly wish: 'Nothing' }
@@ -23,10 +24,13 @@ export function wishOf(job: KeptJob, now: number): Wish {
   if (isTrue(status.conditions, 'Finished') || job.needs.payload.length > 0) return nothing
 
   const atMs = status.notBefore === undefined ? 0 : toMillis(status.notBefore)
-  return atMs > now ? { wish: 'Later', atMs } : { wish: 'Room', fact: jobFact(job) }
+  if (atMs > now) return { wish: 'Later', atMs }
+  const avoid = (status.avoid ?? []).filter(({ until }) => toMillis(until) > now)
+  const changes = avoid.length === 0 ? {} : { changesAtMs: Math.min(...avoid.map(({ until }) => toMillis(until))) }
+  return { wish: 'Room', fact: jobFact(job, avoid), ...changes }
 }
 
-function jobFact(job: KeptJob): JobFact {
+function jobFact(job: KeptJob, avoid: NonNullable<GpuJobStatus['avoid']>): JobFact {
   const { spec, metadata, status, needs } = job
   return {
     uid: metadata.uid,
@@ -41,7 +45,11 @@ function jobFact(job: KeptJob): JobFact {
     providerSelector: spec.placement?.providerSelector ?? {},
     nodeSelector: spec.placement?.nodeSelector ?? {},
     tolerations: needs.tolerations,
-    excludedProviders: status?.excludedProviders ?? [],
+    excludedProviders: [
+      ...(status?.excludedProviders ?? []),
+      ...avoid.flatMap(({ provider, node }) => (node === undefined ? [provider] : [])),
+    ],
+    avoidNodes: avoid.flatMap(({ provider, node }) => (node === undefined ? [] : [`${provider}/${node}`])),
   }
 }
 

@@ -212,17 +212,25 @@ function record(seen: Seen): Decision | undefined {
 }
 
 function wait(seen: Seen): Decision {
-  return { ...claim(seen, waitingClaim(seen.explain())), recheckMs: explainAgainMs }
+  return { ...claim(seen, waitingClaim(seen)), recheckMs: explainAgainMs }
 }
 
-function waitingClaim(explanation: Explanation | undefined): JobClaim {
+function waitingClaim({ job, explain }: Seen): JobClaim {
+  const explanation = explain()
   if (!explanation)
     return { type: 'Placed', status: 'False', reason: 'Waiting', message: 'the engine has not looked at this job yet' }
 
   const reasons = explanation.reasons.slice(0, 3).map(({ reason }) => reason)
+  const words = reasons.includes('ProviderExcluded') ? lastRefusal(job) : ''
   return explanation.verdict === 'NeverFits'
-    ? { type: 'Placed', status: 'False', reason: 'NeverFits', message: because.neverFits(reasons) }
-    : { type: 'Placed', status: 'False', reason: 'Waiting', message: because.waits(reasons) }
+    ? { type: 'Placed', status: 'False', reason: 'NeverFits', message: because.neverFits(reasons) + words }
+    : { type: 'Placed', status: 'False', reason: 'Waiting', message: because.waits(reasons) + words }
+}
+
+/** What a provider said when it refused the job: tenants cannot read it elsewhere. */
+function lastRefusal({ status }: KeptJob): string {
+  const refused = status?.runs?.findLast(({ outcome }) => outcome === 'Rejected')
+  return refused ? `; ${refused.provider} refused it: ${refused.reason}: ${refused.message ?? ''}` : ''
 }
 
 /** One claim over the conditions that every job has from its first status on. */

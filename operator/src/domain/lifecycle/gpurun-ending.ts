@@ -23,9 +23,10 @@ export function waitsForEver(reason: string | undefined): boolean {
   return reason !== undefined && waitingReasons.has(reason)
 }
 
-/** Why a run that has no state yet must end: written down before anything is done about it, so that a crash forgets nothing. */
+/** Why a run that goes on must end: written down before anything is done about it, so that a crash forgets nothing. */
 export function intentOf({ status }: GpuRun): Ending | undefined {
   const { state, reason, message = '' } = status ?? {}
+  if (state === 'Running' && reason === 'DeadlineExceeded') return { state: 'Failed', reason, message }
   if (reason === undefined || state !== undefined) return undefined
   if (rejections.has(reason)) return { state: 'Rejected', reason, message }
   return waitsForEver(reason) ? { state: 'Failed', reason, message } : undefined

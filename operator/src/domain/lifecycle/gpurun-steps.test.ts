@@ -60,7 +60,7 @@ const beginning: readonly Case[] = [
   {
     name: 'a gang gets its Service when its Job is there',
     seen: { run: runOnProvider(undefined, gang), workers: [] },
-    says: 'createService',
+    says: 'createService again in 0.001 s',
   },
   { name: 'once', seen: { run: runOnProvider(undefined, gang), service: 'Ours' }, says: 'again in 5 s' },
   { name: 'what runs is left alone', seen: { run: running, workers: [record(workerPod())] }, says: '' },
@@ -114,6 +114,36 @@ const refusals: readonly Case[] = [
       workers: [record(failed(137, { containers: [ended(137, { reason: 'ContainerStatusUnknown' })] }), boot)],
     },
     says: 'Failed/CreateContainerConfigError',
+  },
+  {
+    name: 'what may run for an hour is looked at when the hour is over',
+    seen: {
+      run: runOnProvider({ state: 'Running', startedAt: toTime(now - 60_000) }, { maxRuntimeSeconds: 3600 }),
+      workers: [record(workerPod())],
+    },
+    says: 'again in 3540 s',
+  },
+  {
+    name: 'when it is over, that is written down first',
+    seen: {
+      run: runOnProvider({ state: 'Running', startedAt: toTime(now - 3_600_000) }, { maxRuntimeSeconds: 3600 }),
+      workers: [record(workerPod())],
+    },
+    says: 'Running/DeadlineExceeded',
+  },
+  {
+    name: 'then its Job goes',
+    seen: { run: runOnProvider({ state: 'Running', reason: 'DeadlineExceeded' }), workers: [record(workerPod())] },
+    says: 'deleteJob',
+  },
+  {
+    name: 'and when the kubelet has ended its containers, it has failed of that',
+    seen: {
+      run: runOnProvider({ state: 'Running', reason: 'DeadlineExceeded' }),
+      job: undefined,
+      workers: [record(failed(143), boot)],
+    },
+    says: 'Failed/DeadlineExceeded',
   },
   {
     name: 'what runs is not given up for a pod that was bound late',

@@ -30,6 +30,7 @@ export const steps: readonly Step[] = [
   begin,
   meet, // A gang's workers find each other by a Service.
   giveUp, // Workers that wait for ever, or found no room in time.
+  expire, // Longer than it may run.
   run,
 ]
 
@@ -113,7 +114,8 @@ function begin(seen: Seen): Decision | undefined {
 function meet(seen: Seen): Decision | undefined {
   const job = ourJob(seen)
   if (!job || job.deleting || seen.run.spec.workers === 1 || seen.service === 'Ours') return undefined
-  return { effect: { do: 'createService', job } }
+  // No watch tells of Services: this pass itself has to see to the next one.
+  return { effect: { do: 'createService', job }, recheckMs: 1 }
 }
 
 function giveUp(seen: Seen): Decision | undefined {
@@ -134,8 +136,23 @@ function giveUp(seen: Seen): Decision | undefined {
   return intend(
     seen,
     'NoRoom',
-    `the provider's scheduler found no room for all workers within ${run.spec.bindTimeoutSeconds} s`,
+    workers.length < run.spec.workers
+      ? `the provider made only ${workers.length} of ${run.spec.workers} pods within ${run.spec.bindTimeoutSeconds} s; the events of its Job say why`
+      : `the provider's scheduler found no room for all workers within ${run.spec.bindTimeoutSeconds} s`,
   )
+}
+
+/** The Job's own deadline is later, by the time that the workers may take to be bound: it is for when no agent is there. */
+function expire(seen: Seen): Decision | undefined {
+  const remaining = untilDeadlineMs(seen)
+  if (remaining === undefined || remaining > 0) return undefined
+  return intend(seen, 'DeadlineExceeded', `the run took longer than ${seen.run.spec.maxRuntimeSeconds} s`)
+}
+
+function untilDeadlineMs({ run: { spec, status }, now }: Seen): number | undefined {
+  if (status?.state !== 'Running' || status.startedAt === undefined || spec.maxRuntimeSeconds === undefined)
+    return undefined
+  return toMillis(status.startedAt) + spec.maxRuntimeSeconds * 1000 - now
 }
 
 function run(seen: Seen): Decision | undefined {
@@ -145,7 +162,9 @@ function run(seen: Seen): Decision | undefined {
   } = seen
   const missing = lost(seen, workers)
   if (missing) return missing
-  if (status?.state === 'Running' && status.reason !== 'NodeLost') return {}
+  const remaining = untilDeadlineMs(seen)
+  if (status?.state === 'Running' && status.reason !== 'NodeLost')
+    return remaining === undefined ? {} : { recheckMs: remaining }
 
   const main = workers.map(({ pod }) => pod.containers[0])
   const run = workers.every(({ pod }, i) => pod.phase !== 'Pending' && main[i] && main[i].state !== 'Waiting')
@@ -163,7 +182,7 @@ function run(seen: Seen): Decision | undefined {
 
 /** Says that a worker vanished without a last word, or sits on a node that does not answer; the run is not over. */
 function lost(seen: Seen, workers: readonly WorkerRecord[]): Decision | undefined {
-  if (seen.run.status?.state !== 'Running') return undefined
+  if (seen.run.status?.state !== 'Running' || intentOf(seen.run)) return undefined
   const silent = workers.find(({ pod, goneSince }) => {
     const { node } = pod
     return node !== undefined && !hasEnded(pod) && (goneSince !== undefined || !seen.node(node)?.ready)

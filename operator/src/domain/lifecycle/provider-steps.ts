@@ -142,7 +142,9 @@ const modelsMax = 64
 
 /** What is offered, whether it is in use or not: a sum that moves with every job would be a write with every job. */
 function inventory(nodes: readonly GpuNode[]): NonNullable<ProviderStatus['inventory']> {
-  const offered = nodes.filter(({ spec }) => spec.offer === 'Offered')
+  const offered = nodes.filter(
+    ({ metadata, spec }) => spec.offer === 'Offered' && metadata.deletionTimestamp === undefined,
+  )
   const byModel = new Map<string, number>()
   for (const { model, healthy } of offered.flatMap(({ spec }) => spec.devices)) {
     byModel.set(model, (byModel.get(model) ?? 0) + healthy)

@@ -24,7 +24,11 @@ function statusAfter({ ended, spec = {}, status = {} }: Omit<Case, 'name' | 'say
 }
 
 /** What becomes of the job, whom it is blamed on, and how long it waits. */
-function rendered({ conditions, failures, rejections, notBefore, excludedProviders = [] }: GpuJobStatus): string {
+function rendered(status: GpuJobStatus): string {
+  const { conditions, failures, rejections, notBefore, excludedProviders = [], avoid = [] } = status
+  const left = avoid.map(
+    ({ provider, node = 'all', until }) => `${provider}/${node} for ${(toMillis(until) - now) / 1000} s`,
+  )
   const finished = conditions.find(({ type, status }) => type === 'Finished' && status === 'True')
   const placed = conditions.find(({ type }) => type === 'Placed')
   return [
@@ -33,6 +37,7 @@ function rendered({ conditions, failures, rejections, notBefore, excludedProvide
     ...(rejections === undefined ? [] : [`rejections ${rejections}`]),
     ...(notBefore === undefined ? [] : [`in ${(toMillis(notBefore) - now) / 1000} s`]),
     ...(excludedProviders.length > 0 ? [`not on ${excludedProviders.join()}`] : []),
+    ...(left.length > 0 ? [`keeps away from ${left.join()}`] : []),
   ].join(', ')
 }
 
@@ -117,10 +122,26 @@ const cases: readonly Case[] = [
   { name: 'lapsed: no blame, no wait', ended: { state: 'Lapsed' }, spec: noRetry, says: 'again Waiting' },
   { name: 'stopped: no blame, no wait', ended: { state: 'Stopped' }, spec: noRetry, says: 'again Waiting' },
   {
-    name: 'a full provider may have room later',
+    name: 'a full node may have room later; until then another is tried',
     ended: { state: 'Rejected', reason: 'NoRoom' },
     spec: noRetry,
-    says: 'again BackingOff, rejections 1, in 5.6 s',
+    says: 'again BackingOff, rejections 1, in 5.6 s, keeps away from acme/node-1 for 600.6 s',
+  },
+  {
+    name: 'what stands in the way its owner can remove; until then another provider is tried',
+    ended: { state: 'Rejected', reason: 'NameTaken' },
+    says: 'again BackingOff, rejections 1, in 5.6 s, keeps away from acme/all for 600.6 s',
+  },
+  {
+    name: 'places whose time is over are forgotten',
+    ended: { state: 'Rejected', reason: 'NoRoom' },
+    status: {
+      avoid: [
+        { provider: 'acme', node: 'old', until: toTime(now - 1000) },
+        { provider: 'b', node: 'full', until: toTime(now + 5000) },
+      ],
+    },
+    says: 'again BackingOff, rejections 1, in 5.6 s, keeps away from b/full for 4.6 s,acme/node-1 for 600.6 s',
   },
   {
     name: 'what a provider refuses it refuses again: the job goes elsewhere',
@@ -132,7 +153,7 @@ const cases: readonly Case[] = [
     name: 'rejections in a row wait longer',
     ended: { state: 'Rejected', reason: 'NoRoom' },
     status: { rejections: 2 },
-    says: 'again BackingOff, rejections 3, in 20.6 s',
+    says: 'again BackingOff, rejections 3, in 20.6 s, keeps away from acme/node-1 for 600.6 s',
   },
   {
     name: 'a run that was taken ends the row of rejections',

@@ -1,6 +1,6 @@
 // What a run that is over means for its job: done, failed for good, or placed again.
 import type { GpuJobStatus } from '../../api/gpujob.ts'
-import { toTime } from '../../api/time.ts'
+import { toMillis, toTime } from '../../api/time.ts'
 import { initialStatus, type JobClaim, withJobClaims } from './gpujob-status.ts'
 import type { RunOutcome } from './gpurun.ts'
 import type { KeptJob, KeptRun } from './kept.ts'
@@ -105,19 +105,40 @@ function afterFailure(job: KeptJob, { run, now }: EndedRun): Verdict {
 
 function afterRejection(job: KeptJob, { run, now }: EndedRun): Verdict {
   const rejections = (job.status?.rejections ?? 0) + 1
-  const provider = job.status?.placement?.provider
-  // A full node may empty again; every other refusal would come back from the same provider.
-  const excluded = run.status?.reason === 'NoRoom' || provider === undefined ? [] : [provider]
-  const excludedProviders = [...new Set([...(job.status?.excludedProviders ?? []), ...excluded])].slice(
-    -excludedProvidersMax,
-  )
+  const provider = job.status?.placement?.provider ?? ''
   return {
-    message: `rejected by provider ${provider}: ${failureText(run)}`,
+    message: `rejected by provider ${provider}: ${failureText(run)}${run.status?.message ? `: ${run.status.message}` : ''}`,
     change: {
       rejections,
       notBefore: toTime(roundUp(now + backOffMs(rejections, 5000))),
-      ...(excludedProviders.length > 0 ? { excludedProviders } : {}),
+      ...placesLeftOut(job, { run, now, provider }),
     },
+  }
+}
+
+/** How long a job keeps away from where it found no room or a namesake, in milliseconds. */
+const avoidMs = 600_000
+const avoidMax = 64
+
+interface Refused extends Omit<EndedRun, 'outcome'> {
+  readonly provider: string
+}
+
+/** Full nodes may empty again, and an owner can remove what stands in the way; every other refusal would only come back. */
+function placesLeftOut({ status }: KeptJob, { run, now, provider }: Refused): Partial<GpuJobStatus> {
+  const until = toTime(roundUp(now + avoidMs))
+  const past = (status?.avoid ?? []).filter((place) => toMillis(place.until) > now)
+  switch (run.status?.reason) {
+    case 'NoRoom':
+      return {
+        avoid: [...past, ...run.spec.nodes.map(({ name }) => ({ provider, node: name, until }))].slice(-avoidMax),
+      }
+    case 'NameTaken':
+      return { avoid: [...past, { provider, until }].slice(-avoidMax) }
+    default:
+      return {
+        excludedProviders: [...new Set([...(status?.excludedProviders ?? []), provider])].slice(-excludedProvidersMax),
+      }
   }
 }
 
@@ -153,12 +174,13 @@ function failureText({ status }: KeptRun): string {
 }
 
 function memoryOf(job: KeptJob, { run, outcome, now }: EndedRun): NonNullable<GpuJobStatus['runs']>[number] {
-  const { reason = outcome, exitCode, startedAt, finishedAt = toTime(now) } = run.status ?? {}
+  const { reason = outcome, message, exitCode, startedAt, finishedAt = toTime(now) } = run.status ?? {}
   return {
     run: run.spec.run,
     provider: job.status?.placement?.provider ?? '',
     outcome,
     reason,
+    ...(message === undefined || outcome === 'Succeeded' ? {} : { message: message.slice(0, 512) }),
     ...(exitCode === undefined ? {} : { exitCode }),
     ...(startedAt === undefined ? {} : { startedAt }),
     finishedAt,

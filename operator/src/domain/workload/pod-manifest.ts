@@ -143,10 +143,14 @@ function tightened({ securityContext }: Container | InitContainer): Record<strin
 /** The device plugin sets it; a value from the template would win over that, and `all` would show every GPU of the node. */
 const visibleDevices = 'NVIDIA_VISIBLE_DEVICES'
 
+/** What NVIDIA's container runtime reads to decide which devices a container sees: the provider's business. */
+const choosesDevices =
+  /^(NVIDIA_(VISIBLE_DEVICES|MIG_CONFIG_DEVICES|MIG_MONITOR_DEVICES|IMEX_CHANNELS|MOFED|GDS|GDRCOPY|NVSWITCH)|DOCKER_RESOURCE_.*)$/
+
 /** Ours first, so that the tenant's variables may refer to them with $(RANK); a name of ours is ours alone. */
 function merged(tenant: readonly EnvVar[] | undefined, ours: readonly EnvVar[]): EnvVar[] {
-  const names = new Set([visibleDevices, ...ours.map(({ name }) => name)])
-  return [...ours, ...(tenant ?? []).filter(({ name }) => !names.has(name))]
+  const names = new Set(ours.map(({ name }) => name))
+  return [...ours, ...(tenant ?? []).filter(({ name }) => !names.has(name) && !choosesDevices.test(name))]
 }
 
 function gangEnv(run: GpuRun, { provider }: ProviderContext): EnvVar[] {

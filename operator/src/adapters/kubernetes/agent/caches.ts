@@ -37,7 +37,7 @@ export interface AgentCaches {
   /** What the hub was told of our nodes; by `namespace/name`. */
   readonly claims: Store<GpuNode>
   readonly nodes: Store<NodeKept>
-  /** Index `node`. */
+  /** Indexes `node` and, of ours, `run`: see RUN_LABEL. */
   readonly pods: Store<PodKept>
   readonly jobs: Store<JobKept>
   readonly synced: Promise<void>
@@ -65,7 +65,10 @@ export function agentCaches({ hub, provider, hubUid, namespace }: AgentContexts)
     ...provider,
     resource: pods,
     project: (one: Pod) => keptPod(one, hubUid),
-    indexes: { node: (one: PodKept) => (one.node === undefined ? [] : [one.node]) },
+    indexes: {
+      node: (one: PodKept) => (one.node === undefined ? [] : [one.node]),
+      run: (one: PodKept) => (one.ours ? [one.ours.runId] : []),
+    },
   })
   const job = reflect({ ...provider, resource: jobs, labelSelector: `${HUB_UID_LABEL}=${hubUid}`, project: keptJob })
   return {
@@ -91,7 +94,7 @@ function keptNode({ metadata, spec, status }: Node): NodeKept {
 function keptPod(pod: Pod, hubUid: string): PodKept {
   const { name, namespace, uid, resourceVersion, labels } = pod.metadata
   const isOurs = labels?.[HUB_UID_LABEL] === hubUid && labels[RUN_LABEL] !== undefined
-  const { nodeName, containers, initContainers, overhead } = pod.spec
+  const { nodeName, containers, initContainers, overhead, resources } = pod.spec
   const resourcesOf = (list: typeof containers) =>
     list.map(({ name: one, resources, restartPolicy }) => ({ name: one, resources, restartPolicy }))
   return {
@@ -105,6 +108,7 @@ function keptPod(pod: Pod, hubUid: string): PodKept {
         containers: resourcesOf(containers),
         ...(initContainers ? { initContainers: resourcesOf(initContainers) } : {}),
         ...(overhead ? { overhead } : {}),
+        ...(resources ? { resources } : {}),
       },
       status: { phase: pod.status?.phase },
     },
@@ -130,5 +134,13 @@ export function providerJob({ metadata, status }: Job): ProviderJob {
     createdMs: toMillis(metadata.creationTimestamp),
     deleting: metadata.deletionTimestamp !== undefined,
     failed: failed && { reason: failed.reason ?? 'Failed', message: failed.message ?? 'the Job failed' },
+  }
+}
+
+/** Whether a pod belongs to a run that the hub knows of, and has booked. */
+export function isOfRun(runs: AgentCaches['runs']): (pod: ProviderPod) => boolean {
+  return ({ metadata }) => {
+    const id = metadata.labels?.[RUN_LABEL]
+    return id !== undefined && runs.by('id', id).length > 0
   }
 }

@@ -1,11 +1,10 @@
 import type { GpuNodeSpec } from '../../../api/gpunode.ts'
-import { RUN_LABEL } from '../../../api/labels.ts'
 import type { NodeClaimPorts } from '../../../controllers/agent/node-claims.ts'
 import { nodeClaim } from '../../../domain/inventory/node-claim.ts'
 import type { KubeClient } from '../client.ts'
 import { isAlreadyExists, isConflict } from '../errors.ts'
 import { gpuNodes } from '../kinds.ts'
-import type { AgentCaches } from './caches.ts'
+import { type AgentCaches, isOfRun } from './caches.ts'
 
 export interface NodeClaimWorld {
   readonly hub: KubeClient
@@ -15,6 +14,7 @@ export interface NodeClaimWorld {
 }
 
 export function nodeClaimPorts({ hub, caches, namespace }: NodeClaimWorld): NodeClaimPorts {
+  const isOurs = isOfRun(caches.runs)
   return {
     claim: (name): GpuNodeSpec | undefined => {
       const kept = caches.nodes.get(name)
@@ -23,7 +23,7 @@ export function nodeClaimPorts({ hub, caches, namespace }: NodeClaimWorld): Node
       return nodeClaim({
         node: kept.node,
         pods,
-        isOurs: ({ metadata }) => metadata.labels?.[RUN_LABEL] !== undefined,
+        isOurs,
       })
     },
     told: (name) => caches.claims.get(`${namespace}/${name}`),

@@ -10,6 +10,7 @@ import {
   tenant,
 } from '../../../../../test/builders/agent-world.ts'
 import { gpuRun } from '../../../../../test/builders/gpurun.ts'
+import { providerJob } from '../../../../../test/builders/gpurun-seen.ts'
 import { ApiError } from '../errors.ts'
 import { gpuRuns } from '../kinds.ts'
 import { jobs, namespaces, services } from '../resources.ts'
@@ -100,6 +101,15 @@ describe('a Job of that name that is not ours', () => {
     expect([await stateOf(world, run), await jobOf(world, run)]).toEqual(['Rejected/NameTaken', undefined])
     expect((await world.provider.list(services)).items).toHaveLength(1)
   })
+})
+
+test('a namesake that came in place of our Job is not deleted in its stead', async () => {
+  const world = clusters()
+  const { carryOut } = runPorts((await agentOn(world)).world)
+  const run = await order(world)
+  const theirs = await jobOf(world, run)
+  await carryOut(run, { do: 'deleteJob', job: providerJob({ uid: 'the one before' }) })
+  expect(await jobOf(world, run)).toEqual(theirs)
 })
 
 describe('what the provider says no to', () => {

@@ -18,6 +18,7 @@ import { gpuRuns } from '../kinds.ts'
 import { mergePatchBetween } from '../merge-patch.ts'
 import { jobs, namespaces, services } from '../resources.ts'
 import { type AgentCaches, providerJob } from './caches.ts'
+import { ensurePriorityClass } from './start-up.ts'
 
 export interface RunWorld {
   readonly hub: KubeClient
@@ -40,6 +41,14 @@ export function runPorts(world: RunWorld): RunPorts {
   const made = new Map<string, ProviderJob>()
   caches.jobs.subscribe(({ object }) => made.delete(object.job.runId ?? ''))
   const ownNamespaces = new Set<string>()
+  let classSeenAt = Number.NEGATIVE_INFINITY
+
+  /** Without the class not one pod of ours can be made, and its owner may have removed it at any time. */
+  async function withPriorityClass(): Promise<void> {
+    if (clock.boot() - classSeenAt < classSeenForMs) return
+    await ensurePriorityClass(world.provider)
+    classSeenAt = clock.boot()
+  }
 
   return {
     now: clock.now,
@@ -65,6 +74,7 @@ export function runPorts(world: RunWorld): RunPorts {
       const context = { namespace: namespaceOf(run), hubUid: world.hubUid, provider: world.providerName }
       switch (effect.do) {
         case 'createJob':
+          await withPriorityClass()
           return (
             (await ownNamespace(world, { run, context, known: ownNamespaces })) ??
             (await createJob(world, { run, context, known: ownNamespaces, made }))
@@ -92,6 +102,9 @@ export function runPorts(world: RunWorld): RunPorts {
     },
   }
 }
+
+/** How long it is believed that the PriorityClass is there. */
+const classSeenForMs = 60_000
 
 interface Placing {
   readonly run: GpuRun

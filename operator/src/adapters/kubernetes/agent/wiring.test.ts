@@ -16,6 +16,7 @@ import {
 } from '../../../../../test/builders/agent-world.ts'
 import { runId } from '../../../domain/lifecycle/gpurun.ts'
 import { ApiError } from '../errors.ts'
+import { gpuRuns } from '../kinds.ts'
 import { jobs, nodes, pods, services } from '../resources.ts'
 
 const agents: { readonly stop: () => void; readonly errors: readonly string[] }[] = []
@@ -178,6 +179,26 @@ describe('an agent that is started again', () => {
     expect(await stateOf(world, run)).toBe('Running/NodeLost')
     await world.time.advance(60_000)
     expect(await stateOf(world, run)).toBe('Stopped/Stopped cleaned')
+  })
+
+  test('finds what runs when the GpuRun was lost and made again', async () => {
+    const world = clusters()
+    await makeNode(world)
+    const agent = await agentOn(world)
+    const run = await order(world)
+    const pod = await makePod(world, run)
+    await kubeletSays(world, pod, 'Running')
+    const job = await jobOf(world, run)
+    await world.hub.delete(gpuRuns, run.metadata)
+    await world.time.advance(0)
+    const again = await order(world)
+    await world.time.advance(999_000)
+    expect(again.metadata.uid).not.toBe(run.metadata.uid)
+    expect([await stateOf(world, again), (await jobOf(world, again))?.metadata.uid]).toEqual([
+      'Running',
+      job?.metadata.uid,
+    ])
+    expect(agent.errors).toEqual([])
   })
 
   test('makes a Job that it was told to make while it was away', async () => {

@@ -1,11 +1,10 @@
 // Which change wakes which controller of the agent.
 
-import { RUN_LABEL } from '../../../api/labels.ts'
 import type { WorkQueue } from '../../../controllers/work-queue.ts'
 import { runId } from '../../../domain/lifecycle/gpurun.ts'
 import type { WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
 import { keyOf } from '../store.ts'
-import type { AgentCaches } from './caches.ts'
+import { type AgentCaches, isOfRun } from './caches.ts'
 
 export interface AgentQueues {
   readonly runs: WorkQueue
@@ -24,13 +23,22 @@ export function wireAgent(
   { runs, claims, nodes, pods, jobs }: AgentCaches,
   { queues, records, boot }: AgentWiring,
 ): void {
+  const isOrdered = isOfRun(runs)
   const wakeRun = (id: string | undefined) => {
     const run = id === undefined ? undefined : runs.by('id', id)[0]
     if (run) queues.runs.add(keyOf(run.metadata))
   }
 
   runs.subscribe(({ key, type, object }) => {
-    if (type === 'deleted') records.forget(runId(object))
+    const id = runId(object)
+    if (type === 'deleted') records.forget(id)
+    if (type !== 'modified') {
+      for (const { ours, node } of pods.by('run', id)) {
+        // A run that was made again: what runs for it is told anew.
+        if (type === 'added' && ours) records.seen(ours)
+        if (node !== undefined) queues.nodes.add(node)
+      }
+    }
     queues.runs.add(key)
   })
   jobs.subscribe(({ object }) => wakeRun(object.job.runId))
@@ -40,8 +48,8 @@ export function wireAgent(
       else records.seen(ours)
       wakeRun(ours.runId)
     }
-    // What our own pods take is the hub's arithmetic: only the others move a claim.
-    if (takes.metadata.labels?.[RUN_LABEL] !== undefined) return
+    // What a run takes is the hub's arithmetic: only the others move a claim, and pods whose run is gone.
+    if (isOrdered(takes)) return
     if (
       node !== undefined &&
       (type !== 'modified' || previous?.node !== node || previous.takes.status?.phase !== takes.status?.phase)

@@ -29,7 +29,8 @@ export function wireHub(
   nodes.subscribe(({ type, object: { metadata, spec } }) => {
     const provider = providerOf(metadata.namespace)
     if (provider === undefined) return
-    if (type === 'deleted') scheduling.removeNode(provider, spec.node)
+    // A claim on its way out offers nothing, however long somebody's finalizer holds it.
+    if (type === 'deleted' || metadata.deletionTimestamp !== undefined) scheduling.removeNode(provider, spec.node)
     else scheduling.setNode(nodeFact(provider, spec))
     queues.providers.add(provider)
   })
@@ -41,7 +42,7 @@ export function wireHub(
 
   for (const { metadata, spec } of nodes.values()) {
     const provider = providerOf(metadata.namespace)
-    if (provider !== undefined) scheduling.setNode(nodeFact(provider, spec))
+    if (provider !== undefined && metadata.deletionTimestamp === undefined) scheduling.setNode(nodeFact(provider, spec))
   }
   for (const run of runs.values()) queues.tombstones.add(runKey(run.metadata))
   for (const key of providers.keys()) queues.providers.add(key)
