@@ -94,8 +94,9 @@ export async function orderStop(
     await client.mergePatch(gpuRuns, { ref, patch: { metadata: { uid }, spec: { stop } } })
   } catch (error) {
     if (isNotFound(error)) return
-    const isOrdered = isInvalid(error) && (await client.get(gpuRuns, ref))?.spec.stop !== undefined
-    if (!isOrdered) throw error
+    // Refused: the order stands already, or another run has come in this one's place.
+    const found = isInvalid(error) ? await client.get(gpuRuns, ref) : undefined
+    if (!found || (found.metadata.uid === uid && !found.spec.stop)) throw error
   }
 }
 
