@@ -49,7 +49,7 @@ describe('an order to stop', () => {
   test('does not stop another run of the same name', async () => {
     const { api, run, stopped } = await world()
     const before = { ...run, metadata: { ...run.metadata, uid: 'the one before' } }
-    await expect(orderStop(api, before, stop)).rejects.toThrow('409')
+    await orderStop(api, before, stop)
     expect(await stopped()).toBeUndefined()
   })
 })
