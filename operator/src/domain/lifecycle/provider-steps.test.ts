@@ -8,7 +8,7 @@ import { type Decision, decide, type Seen } from './provider-steps.ts'
 
 const now = Date.parse('2026-01-01T01:00:00Z')
 const made = { state: 'Made', namespaceUid: 'ns-uid' } as const
-const taken = { state: 'Taken', what: 'Namespace provider-acme' } as const
+const taken = { state: 'Taken', what: 'Namespace provider-acme', by: 'Stranger' } as const
 const cordoned = provider({ spec: { intake: 'Cordoned' } })
 
 function known(status: Condition['status'], reason: string): Provider {

@@ -2,16 +2,18 @@
 
 import type { ProviderConditionType, ProviderReason } from '../../api/conditions.ts'
 import type { GpuNode } from '../../api/gpunode.ts'
+import { PROVIDER_UID_LABEL } from '../../api/labels.ts'
 import type { Provider, ProviderStatus } from '../../api/provider.ts'
 import type { ProviderReportSpec } from '../../api/providerreport.ts'
 import type { ProviderFact } from '../scheduling/facts.ts'
 import { type Claim, isTrue, withClaims } from './claims.ts'
+import { providerNamespace } from './gpurun.ts'
 
 /** Namespace, ServiceAccount, Role, RoleBinding and Lease of a provider on the hub. */
 export type Home =
   | { readonly state: 'Made'; readonly namespaceUid: string }
   /** `what` exists and is not ours. */
-  | { readonly state: 'Taken'; readonly what: string }
+  | { readonly state: 'Taken'; readonly what: string; readonly by: 'Stranger' | 'EarlierProvider' }
 
 export interface Seen {
   readonly provider: Provider
@@ -118,18 +120,21 @@ function connection(seen: Seen): { readonly claim: ConnectedClaim; readonly rech
 
 function readiness({ provider, home }: Seen, { claim }: { readonly claim: ConnectedClaim }): ReadyClaim {
   if (home.state === 'Taken') {
-    return {
-      type: 'Ready',
-      status: 'False',
-      reason: 'NameTaken',
-      message: `${home.what} exists and was not made for this Provider; remove it, or name the Provider otherwise`,
-    }
+    return { type: 'Ready', status: 'False', reason: 'NameTaken', message: wayOut(provider, home) }
   }
   if (provider.spec.intake === 'Cordoned') {
     return { type: 'Ready', status: 'False', reason: 'Cordoned', message: 'spec.intake is Cordoned' }
   }
   if (claim.status !== 'True') return { type: 'Ready', status: 'False', reason: 'NotConnected', message: claim.message }
   return { type: 'Ready', status: 'True', reason: 'Ready', message: 'new work may go there' }
+}
+
+/** Never to remove what was an earlier Provider's: the orders in it may still be carried out. */
+function wayOut({ metadata }: Provider, { what, by }: Extract<Home, { state: 'Taken' }>): string {
+  if (by === 'Stranger')
+    return `${what} exists and was not made for this Provider; remove it, or name the Provider otherwise`
+  const namespace = providerNamespace(metadata.name)
+  return `${what} was made for an earlier Provider of this name; if this is the same cluster, hand it over: kubectl label namespace ${namespace} ${PROVIDER_UID_LABEL}=${metadata.uid} --overwrite`
 }
 
 function factState(connected: ConnectedClaim, ready: ReadyClaim): ProviderFact['state'] {

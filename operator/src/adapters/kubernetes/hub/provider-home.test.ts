@@ -56,13 +56,17 @@ describe('the home of a Provider', () => {
   })
 
   test.each([
-    { name: 'of nobody', labels: {} },
-    { name: 'of another hub', labels: { ...ours, 'gpucommons.io/hub-uid': 'other' } },
-    { name: 'of an earlier Provider of this name', labels: { ...ours, 'gpucommons.io/provider-uid': 'other' } },
-  ])('a namespace $name is left alone, and nothing is made in it', async ({ labels }) => {
+    { name: 'of nobody', labels: {}, by: 'Stranger' },
+    { name: 'of another hub', labels: { ...ours, 'gpucommons.io/hub-uid': 'other' }, by: 'Stranger' },
+    {
+      name: 'of an earlier Provider of this name',
+      labels: { ...ours, 'gpucommons.io/provider-uid': 'other' },
+      by: 'EarlierProvider',
+    },
+  ])('a namespace $name is left alone, and nothing is made in it', async ({ labels, by }) => {
     const hub = api()
     await hub.create(namespaces, { metadata: { name: namespace, labels } })
-    expect(await homeOn(hub)).toBe('Namespace provider-acme')
+    expect(await makeHome(hub, acme, 'hub-uid')).toEqual({ state: 'Taken', what: 'Namespace provider-acme', by })
     expect((await hub.get(namespaces, { name: namespace }))?.metadata.labels).toEqual(labels)
     for (const part of parts) expect(await hub.get(part, agent)).toBeUndefined()
   })
@@ -73,6 +77,18 @@ describe('the home of a Provider', () => {
     const theirs = await hub.create(part, { metadata: { ...agent } })
     expect(await homeOn(hub)).toBe('an object named agent in namespace provider-acme')
     expect(await hub.get(part, agent)).toEqual(theirs)
+  })
+
+  test('a namespace that is handed over to the new Provider keeps its agent', async () => {
+    const hub = api()
+    await homeOn(hub)
+    const uid = 'of-the-new-one'
+    await hub.mergePatch(namespaces, {
+      ref: { name: namespace },
+      patch: { metadata: { labels: { 'gpucommons.io/provider-uid': uid } } } as never,
+    })
+    const home = await makeHome(hub, provider({ metadata: { uid } }), 'hub-uid')
+    expect(home.state).toBe('Made')
   })
 
   test('any other error is thrown', async () => {

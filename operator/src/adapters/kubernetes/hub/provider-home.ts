@@ -43,10 +43,13 @@ export async function makeHome(client: KubeClient, provider: Provider, hubUid: s
     [PROVIDER_LABEL]: provider.metadata.name,
     [PROVIDER_UID_LABEL]: provider.metadata.uid,
   }
+  const { [PROVIDER_UID_LABEL]: _, ...ofName } = labels
   const metadata = { name: agentName, namespace, labels }
 
   const home = await make(client, namespaces, { metadata: { name: namespace, labels } })
-  if (!home) return { state: 'Taken', what: `Namespace ${namespace}` }
+  if (!isOf(home, labels)) {
+    return { state: 'Taken', what: `Namespace ${namespace}`, by: isOf(home, ofName) ? 'EarlierProvider' : 'Stranger' }
+  }
 
   const parts = [
     () => make(client, serviceAccounts, { metadata }),
@@ -60,25 +63,31 @@ export async function makeHome(client: KubeClient, provider: Provider, hubUid: s
     () => make(client, leases, { metadata, spec: { leaseDurationSeconds } }),
   ]
   for (const part of parts) {
-    const made = await part()
-    if (!made) return { state: 'Taken', what: `an object named ${agentName} in namespace ${namespace}` }
+    // A namespace that was handed over to a new Provider still has the agent of the earlier one.
+    if (!isOf(await part(), ofName)) {
+      return { state: 'Taken', what: `an object named ${agentName} in namespace ${namespace}`, by: 'Stranger' }
+    }
   }
   return { state: 'Made', namespaceUid: home.metadata.uid }
 }
 
-/** `undefined` where an object of that name is there and is not ours. */
+/** The object of that name, made now or there already, whoever made it. */
 async function make<T extends Owned>(
   client: KubeClient,
   resource: Resource<T>,
   object: Parameters<typeof client.create<T>>[1] & { readonly metadata: DraftMeta },
-): Promise<T | undefined> {
+): Promise<T> {
   try {
     return await client.create(resource, object)
   } catch (error) {
     if (!isAlreadyExists(error)) throw error
   }
-  const { name, namespace, labels = {} } = object.metadata
+  const { name, namespace } = object.metadata
   const found = await client.get(resource, { name, namespace })
   if (!found) throw new Error(`${resource.kind} ${name} was there and is gone`)
-  return Object.entries(labels).every(([key, value]) => found.metadata.labels?.[key] === value) ? found : undefined
+  return found
+}
+
+function isOf({ metadata }: Owned, owner: Readonly<Record<string, string>>): boolean {
+  return Object.entries(owner).every(([key, value]) => metadata.labels?.[key] === value)
 }
