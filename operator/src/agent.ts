@@ -1,5 +1,4 @@
 // The agent of one provider: node operator/src/agent.ts --provider acme --hub-kubeconfig F --kubeconfig F --http-address A
-import { createHash } from 'node:crypto'
 import packageJson from '../../package.json' with { type: 'json' }
 import { agentCaches } from './adapters/kubernetes/agent/caches.ts'
 import { leasePorts, readHubUid } from './adapters/kubernetes/agent/lease.ts'
@@ -18,7 +17,6 @@ import { nodeClaimReconciler } from './controllers/agent/node-claims.ts'
 import { runReconciler } from './controllers/agent/run.ts'
 import { providerNamespace } from './domain/lifecycle/gpurun.ts'
 import { WorkerRecords } from './domain/lifecycle/worker-records.ts'
-import { tenantNamespace } from './domain/workload/tenant-namespace.ts'
 
 const metrics = agentMetrics()
 const userAgent = `gpu-commons-agent/${packageJson.version}`
@@ -31,7 +29,22 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
   const namespace = providerNamespace(config.provider)
   program.waitsFor('the Lease of this provider')
   const hubUid = await readHubUid({ hub, namespace }, { signal: program.signal })
-  const heartbeat = heartbeatPorts(config, program, { hub, namespace })
+  const heartbeat: HeartbeatPorts = {
+    ...program,
+    ...leasePorts({ hub, namespace, identity: config.identity, now: program.clock.now }),
+    identity: config.identity,
+    beatMs: config.heartbeatSeconds * 1000,
+    onRenewed: metrics.countHeartbeat,
+    onSilent: () => {
+      metrics.setHolding(false)
+      program.waitsFor('the hub, which has taken no heartbeat for as long as the Lease lasts')
+    },
+    onHeard: () => {
+      metrics.setHolding(true)
+      program.waitsFor(undefined)
+    },
+    onError: program.onError('heartbeat'),
+  }
   const lease = await takeLease(heartbeat, program.signal)
   metrics.setHolding(true)
   program.log.info({ namespace, identity: config.identity, hubUid }, 'holds the Lease of this provider')
@@ -47,44 +60,18 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
   await heartbeat.release(await beating)
 }
 
-type LeaseHome = { readonly hub: KubeClient; readonly namespace: string }
-
-function heartbeatPorts(
-  config: AgentConfig,
-  { clock, timers, onError, waitsFor }: Program,
-  home: LeaseHome,
-): HeartbeatPorts {
-  let silent = false
-  return {
-    ...leasePorts({ ...home, identity: config.identity, now: clock.now }),
-    identity: config.identity,
-    beatMs: config.heartbeatSeconds * 1000,
-    clock,
-    timers,
-    onRenewed: () => {
-      metrics.countHeartbeat()
-      if (!silent) return
-      silent = false
-      metrics.setHolding(true)
-      waitsFor(undefined)
-    },
-    onSilent: () => {
-      silent = true
-      metrics.setHolding(false)
-      waitsFor('the hub, which has taken no heartbeat for as long as the Lease lasts')
-    },
-    onError: onError('heartbeat'),
-  }
-}
-
-interface Place extends LeaseHome {
+interface Place {
   readonly config: AgentConfig
   readonly program: Program
+  readonly hub: KubeClient
   readonly provider: KubeClient
   readonly hubUid: string
+  /** The agent's own on the hub. */
+  readonly namespace: string
 }
 
-async function follow({ config, program, hub, provider, hubUid, namespace }: Place): Promise<void> {
+async function follow(place: Place): Promise<void> {
+  const { config, program, hub, provider, hubUid, namespace } = place
   const { clock, queue, signal, onError } = program
   const caches = agentCaches({
     hub: { ...program, client: hub, onError: onError('watch of the hub') },
@@ -97,21 +84,7 @@ async function follow({ config, program, hub, provider, hubUid, namespace }: Pla
 
   const records = new WorkerRecords()
   const node = nodeWatch(caches.nodes, clock.boot)
-  const sha256Hex = (text: string) => createHash('sha256').update(text).digest('hex')
-  const namespaceOf = ({ spec }: { spec: { job: { namespace: string } } }) =>
-    tenantNamespace(hubUid, spec.job.namespace, sha256Hex)
-  const world = {
-    hub,
-    provider,
-    caches,
-    records,
-    node,
-    hubUid,
-    clock,
-    namespace,
-    namespaceOf,
-    providerName: config.provider,
-  }
+  const world = { ...place, caches, records, node, clock, providerName: config.provider }
   const queues = {
     runs: queue('run', runReconciler(runPorts(world)), 32),
     nodes: queue('node-claim', nodeClaimReconciler(nodeClaimPorts(world)), 4),

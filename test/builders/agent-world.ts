@@ -56,7 +56,6 @@ export async function startAgent({ time, hub, provider }: Clusters) {
     hubUid,
     providerName: 'acme',
     clock,
-    namespaceOf: () => tenant,
   }
   const runs = workQueue({ ...shared, name: 'run', concurrency: 4, reconcile: runReconciler(runPorts(world)) })
   const claimed: string[] = []

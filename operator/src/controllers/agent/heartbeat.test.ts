@@ -48,6 +48,7 @@ function agent(identity: string, { of, time }: { of: Hub; time: FakeTime }) {
     timers: time.timers,
     onRenewed: () => void told.push('renewed'),
     onSilent: () => void told.push('silent'),
+    onHeard: () => void told.push('heard'),
     onError: (error) => void told.push((error as Error).message),
   }
   const take = async () => {
@@ -177,9 +178,27 @@ describe('keeping the Lease', () => {
     of.setAway(true)
     await time.advance(600_000)
     of.setAway(false)
+    await time.advance(10_000)
+    expect(one.told.filter((what) => what !== 'the hub is away')).toEqual([
+      'taken',
+      'silent',
+      'renewed',
+      'heard',
+      'renewed',
+    ])
+    expect(of.holder()).toBe('a')
+  })
+
+  test('it says that it is silent when the Lease has run out, from the last renewal that was sent', async () => {
+    const { agent: start, time, of } = federation()
+    const one = start('a')
+    void one.live()
     await time.advance(5000)
-    expect([one.told.length, one.told.at(-1), of.holder()]).toEqual([123, 'renewed', 'a'])
-    expect(one.told.filter((what) => what === 'silent')).toHaveLength(1)
+    of.setAway(true)
+    await time.advance(14_999)
+    expect(one.told).not.toContain('silent')
+    await time.advance(1)
+    expect(one.told.at(-1)).toBe('silent')
   })
 
   test('a write whose answer was lost, or a label of somebody, costs one beat', async () => {

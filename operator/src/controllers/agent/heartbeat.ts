@@ -23,6 +23,8 @@ export interface HeartbeatPorts {
   readonly onRenewed: () => void
   /** Once, when no renewal has succeeded for as long as the Lease lasts: another agent may take it. */
   readonly onSilent: () => void
+  /** After that, when a renewal has succeeded again. */
+  readonly onHeard: () => void
   readonly onError: (error: unknown) => void
 }
 
@@ -65,8 +67,9 @@ export async function keepLease(ports: HeartbeatPorts, taken: LeaseSeen, signal:
       const renewed = await ports.write(lease)
       if (renewed) {
         renewedAt = sent
-        silent = false
         ports.onRenewed()
+        if (silent) ports.onHeard()
+        silent = false
       }
       lease = renewed ?? (await again(ports))
     } catch (error) {

@@ -1,4 +1,5 @@
 // How the agent carries out GpuRuns on its own cluster, and reports to the hub.
+import { createHash } from 'node:crypto'
 import { prettifyError } from 'zod'
 import type { GpuRun } from '../../../api/gpurun.ts'
 import { RUN_LABEL } from '../../../api/labels.ts'
@@ -11,7 +12,11 @@ import type { Effect } from '../../../domain/lifecycle/gpurun-steps.ts'
 import type { NodeSeen, WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
 import { jobManifest, serviceManifest } from '../../../domain/workload/job-manifest.ts'
 import type { ProviderContext } from '../../../domain/workload/pod-manifest.ts'
-import { isTenantNamespaceOf, tenantNamespaceManifest } from '../../../domain/workload/tenant-namespace.ts'
+import {
+  isTenantNamespaceOf,
+  tenantNamespace,
+  tenantNamespaceManifest,
+} from '../../../domain/workload/tenant-namespace.ts'
 import type { KubeClient } from '../client.ts'
 import { isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound } from '../errors.ts'
 import { gpuRuns } from '../kinds.ts'
@@ -29,12 +34,11 @@ export interface RunWorld {
   readonly hubUid: string
   readonly providerName: string
   readonly clock: Clock
-  /** The tenant's namespace on this provider. */
-  readonly namespaceOf: (run: GpuRun) => string
 }
 
 export function runPorts(world: RunWorld): RunPorts {
-  const { caches, records, clock, node, namespaceOf } = world
+  const { caches, records, clock, node, hubUid } = world
+  const namespaceOf = ({ spec }: GpuRun) => tenantNamespace(hubUid, spec.job.namespace, sha256Hex)
   const servicesSeen = new Set<string>()
   // By the run's id: Jobs that were made and that the watch has not shown yet. Without them a stop order in that
   // moment would find a run that had not begun.
@@ -71,7 +75,7 @@ export function runPorts(world: RunWorld): RunPorts {
       }
     },
     carryOut: async (run, effect) => {
-      const context = { namespace: namespaceOf(run), hubUid: world.hubUid, provider: world.providerName }
+      const context = { namespace: namespaceOf(run), hubUid, provider: world.providerName }
       switch (effect.do) {
         case 'createJob':
           await withPriorityClass()
@@ -105,6 +109,10 @@ export function runPorts(world: RunWorld): RunPorts {
 
 /** How long it is believed that the PriorityClass is there. */
 const classSeenForMs = 60_000
+
+function sha256Hex(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
 
 interface Placing {
   readonly run: GpuRun
