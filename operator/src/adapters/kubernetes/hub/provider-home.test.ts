@@ -85,7 +85,7 @@ describe('the home of a Provider', () => {
     const uid = 'of-the-new-one'
     await hub.mergePatch(namespaces, {
       ref: { name: namespace },
-      patch: { metadata: { labels: { 'gpucommons.io/provider-uid': uid } } } as never,
+      patch: { metadata: { labels: { 'gpucommons.io/provider-uid': uid } } },
     })
     const home = await makeHome(hub, provider({ metadata: { uid } }), 'hub-uid')
     expect(home.state).toBe('Made')
