@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
 import { type ControlPlane, startControlPlane } from '../bed/control-plane.ts'
 import { gpuJob } from '../builders/gpujob.ts'
 import { gpuRun } from '../builders/gpurun.ts'
@@ -10,8 +11,11 @@ import { fixedFields, freeFields } from './bad-input/changes.ts'
 import { confused } from './bad-input/confused-template.ts'
 import { dangerous } from './bad-input/dangerous-template.ts'
 import { complaints, kubectlBatch, type Words } from './bad-input/kubectl-batch.ts'
+import { late } from './bad-input/late-template.ts'
 import { changed, plainJob } from './bad-input/manifest.ts'
 import { oddButValid } from './bad-input/odd-but-valid.ts'
+import { hubSays, makeProvider, providerSays } from './bad-input/provider-side.ts'
+import { spoiltJob } from './bad-input/spoilt-template.ts'
 import { type WrongField, wrongJob } from './bad-input/wrong-job.ts'
 import { wrongOthers } from './bad-input/wrong-others.ts'
 import { traps } from './bad-input/yaml-traps.ts'
@@ -37,7 +41,7 @@ function batch(verb: readonly string[], manifests: readonly string[]): Promise<W
   return kubectlBatch({ kubectl: plane.kubectl, dir: join(dir, 'manifests'), verb, manifests })
 }
 
-const wrongFields: readonly WrongField[] = [...wrongJob, ...dangerous, ...confused]
+const wrongFields: readonly WrongField[] = [...wrongJob, ...dangerous, ...confused, ...late]
 const wrong = [
   ...wrongFields.map(({ name, at, to, says }, index) => ({
     name,
@@ -107,6 +111,27 @@ describe('what is odd but right is taken by', () => {
   test.each(oddButValid.map((row, index) => ({ ...row, index })))('create and apply: $name', ({ index }) => {
     expect([words.create[index], words.apply[index]]).toEqual(['', ''])
   })
+})
+
+describe('what the hub takes, a provider takes', () => {
+  beforeAll(() => makeProvider(plane.ask))
+
+  test.each(oddButValid)('$name', async ({ at, to }) => {
+    expect(await providerSays(plane.ask, changed(plainJob('odd'), at, to))).toBe('')
+  })
+
+  test('of a full template that is spoilt in a place or two', async () => {
+    const seen = { taken: 0, refused: 0 }
+    await fc.assert(
+      fc.asyncProperty(spoiltJob, async (job) => {
+        const taken = (await hubSays(plane.ask, job)) === ''
+        seen[taken ? 'taken' : 'refused'] += 1
+        expect(taken ? await providerSays(plane.ask, job) : '').toBe('')
+      }),
+      { numRuns: 400 },
+    )
+    expect(Math.min(seen.taken, seen.refused)).toBeGreaterThan(40)
+  }, 60_000)
 })
 
 describe('the examples', () => {

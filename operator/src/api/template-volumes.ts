@@ -38,7 +38,7 @@ function fieldRef(others: string) {
     fieldPath: z
       .string()
       .min(1)
-      .max(340)
+      .max(341)
       .regex(
         new RegExp(`^(metadata[.](name|namespace|uid)|metadata[.](labels|annotations)\\['${LABEL_KEY}'\\]|${others})$`),
       )
@@ -104,7 +104,7 @@ const ephemeral = z
         resources: z.object({
           requests: z.object({ storage: quantity() }).meta(
             rules({
-              rule: '!isQuantity(string(self.storage)) || quantity(string(self.storage)).sign() > 0',
+              rule: "!isQuantity(string(self.storage)) || quantity(string(self.storage)).isGreaterThan(quantity('0'))",
               message: 'must ask for more than no storage',
               fieldPath: '.storage',
             }),

@@ -12,6 +12,12 @@ function container(name: string, more: Record<string, unknown> = {}): Record<str
   return { name, image: 'example.com/train:1', ...more }
 }
 
+const longestKey = `${'a'.repeat(253)}/${'B'.repeat(63)}`
+
+function fileOf(field: string): Record<string, unknown> {
+  return { path: field.replace(/\W/g, '-'), fieldRef: { fieldPath: `metadata.${field}` } }
+}
+
 export const oddButValid: readonly OddField[] = [
   { name: 'a name of 40 characters', at: 'metadata.name', to: `odd-${'a'.repeat(36)}` },
   {
@@ -117,6 +123,85 @@ export const oddButValid: readonly OddField[] = [
   },
   { name: 'volumes of all kinds', at: pod, to: volumes() },
   {
+    name: 'port names with digits and a dash',
+    at: `${main}.ports`,
+    to: ['80-http', 'a', '1-2a-3', 'abcdefghijklmno'].map((name, i) => ({ name, containerPort: i + 1 })),
+  },
+  { name: 'a probe of the last port', at: `${main}.readinessProbe`, to: { tcpSocket: { port: 65_535 } } },
+  { name: 'a probe of a named port', at: `${main}.livenessProbe`, to: { httpGet: { path: '', port: '80-http' } } },
+  {
+    name: 'one port name in two containers',
+    at: `${pod}.containers`,
+    to: ['main', 'side'].map((name, i) => container(name, { ports: [{ name: 'http', containerPort: i + 1 }] })),
+  },
+  {
+    name: 'keys of labels at their longest',
+    at: `${main}.env`,
+    to: ['labels', 'annotations'].map((map) => ({
+      name: map,
+      valueFrom: { fieldRef: { fieldPath: `metadata.${map}['${longestKey}']` } },
+    })),
+  },
+  {
+    name: 'fields of the pod in files',
+    at: `${pod}.volumes`,
+    to: [
+      {
+        name: 'v',
+        projected: {
+          sources: [
+            { downwardAPI: { items: [...['labels', 'annotations', 'uid'].map(fileOf), fileOf("labels['a/b']")] } },
+          ],
+        },
+      },
+    ],
+  },
+  {
+    name: 'a claim of one byte, of one pod',
+    at: `${pod}.volumes`,
+    to: [
+      {
+        name: 'v',
+        ephemeral: {
+          volumeClaimTemplate: {
+            spec: { accessModes: ['ReadWriteOncePod'], resources: { requests: { storage: 1 } } },
+          },
+        },
+      },
+    ],
+  },
+  {
+    name: 'an empty folder of no size',
+    at: `${pod}.volumes`,
+    to: [{ name: 'v', emptyDir: { sizeLimit: 0 } }],
+  },
+  {
+    name: 'mounts that only look like those of the kernel',
+    at: pod,
+    to: {
+      containers: [
+        container('main', {
+          volumeMounts: ['/dev/shm/', '/process', '/a/dev', '/...', '/.cache/.a', '/var/run/secrets', '/a b'].map(
+            (mountPath) => ({ name: 'v', mountPath }),
+          ),
+        }),
+      ],
+      volumes: [{ name: 'v', emptyDir: {} }],
+    },
+  },
+  {
+    name: 'variables of NVIDIA that choose no GPU',
+    at: `${main}.env`,
+    to: ['NVIDIA_DRIVER_CAPABILITIES', 'NVIDIA_REQUIRE_CUDA', 'NVIDIA_GDS_', '.a', '_.-'].map((name) => ({ name })),
+  },
+  { name: 'an image by digest', at: `${main}.image`, to: `[::1]:5000/a_b/c@sha256:${'0'.repeat(64)}` },
+  { name: 'an empty working directory', at: `${main}.workingDir`, to: '' },
+  {
+    name: 'root in a pod that says no more of it',
+    at: `${pod}.securityContext`,
+    to: { runAsNonRoot: false, runAsUser: 0, fsGroup: 2_147_483_647 },
+  },
+  {
     name: 'a Secret that cannot travel yet',
     at: `${main}.envFrom`,
     to: [{ secretRef: { name: 's' } }, { prefix: 'A_', configMapRef: { name: 'c', optional: true } }],
@@ -134,6 +219,9 @@ export const oddButValid: readonly OddField[] = [
     to: [
       { key: 'nvidia.com/gpu', operator: 'Exists' },
       { key: 'a', value: 'b', effect: 'NoExecute', tolerationSeconds: 0 },
+      { key: 'nvidia.com/gpu', operator: 'Equal', value: '' },
+      { key: 'nvidia.com/gpu', effect: 'NoSchedule' },
+      { key: longestKey, operator: 'Exists' },
     ],
   },
   {
