@@ -53,6 +53,13 @@ export const gpuNodeStatusSchema = z
 export const gpuNodeSchema = z
   .object({ spec: gpuNodeSpecSchema, status: gpuNodeStatusSchema.optional() })
   .describe('One GPU node: as its provider claims it, and as the hub finds it.')
+  .meta(
+    rules({
+      rule: 'self.spec.node == self.metadata.name',
+      message: 'must be the name of this object: one node has one claim',
+      fieldPath: '.spec.node',
+    }),
+  )
 
 export type GpuNodeSpec = DeepReadonly<z.output<typeof gpuNodeSpecSchema>>
 export type GpuNodeStatus = DeepReadonly<z.output<typeof gpuNodeStatusSchema>>
