@@ -154,7 +154,7 @@ async function watchArrivals({ providers }: DispatchBed): Promise<Arrivals> {
   )
   for (const { store } of watches) {
     store.subscribe(({ type, object }) => {
-      const job = (object.metadata as Job['metadata']).labels?.[JOB_LABEL]
+      const job = object.metadata.labels?.[JOB_LABEL]
       if (type === 'added' && job !== undefined) at.set(job, performance.now())
     })
   }
@@ -219,7 +219,7 @@ async function storedRss({ hub, federation }: DispatchBed, operator: Operator): 
     hub.create(gpuJobs, { metadata: { name: `stored-${i}`, namespace: tenant }, spec: { ...spec, suspend: true } }),
   )
   const areTold = async () => {
-    const metrics = String(await (await fetch(`${operator.hub.url}/metrics`)).text())
+    const metrics = await (await fetch(`${operator.hub.url}/metrics`)).text()
     const suspended = /gpucommons_jobs\{state="Suspended"\} (\d+)/.exec(metrics)?.[1]
     return Number(suspended) === missing || undefined
   }
