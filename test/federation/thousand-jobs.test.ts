@@ -81,6 +81,7 @@ async function runAll(): Promise<void> {
     hubCpuMsPerJob: rounded((after.hub.cpuMs - before.hub.cpuMs) / jobCount),
     agentCpuMsPerJob: rounded((after.agentsCpuMs - before.agentsCpuMs) / jobCount),
     hubMemoryMiB: after.hub.memoryMiB,
+    gpuRuns: stage.runs.all.size,
   })
 }
 
