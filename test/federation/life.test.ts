@@ -14,7 +14,7 @@ import { type OrderedJob, orderJob } from './ordered-job.ts'
 import { createOwnerPod } from './owner.ts'
 import { providerSays, setIntake } from './provider-story.ts'
 import { testScenarios } from './scenarios.ts'
-import { agentOf, type ProviderSide, type Stage, sideOf } from './stage.ts'
+import { agentOf, group, type ProviderSide, type Stage, sideOf } from './stage.ts'
 
 const namespace = 'life'
 
@@ -61,6 +61,7 @@ testScenarios(
     'deleted while it runs': (stage) => deletedFrom(stage, { name: 'running', state: 'Running', how: 'hang' }),
     'deleted when it is finished': (stage) => deletedFrom(stage, { name: 'finished', state: 'Succeeded', how: '' }),
     'deleted while it is suspended': deletedSuspended,
+    'a GpuRun that somebody deleted is ordered again, and nothing runs twice': orderedAgain,
     'a job that runs longer than it may fails once': tooLong,
     'a finished job is deleted when its time is over': outlived,
     'a failed run is repeated': repeated,
@@ -164,6 +165,30 @@ async function deletedSuspended(stage: Stage): Promise<void> {
   await job.is('Suspended')
   await job.remove()
   await job.leavesNothing()
+}
+
+async function orderedAgain(stage: Stage): Promise<void> {
+  const side = sideOf(stage, 'acme')
+  const job = await order(stage, { name: 'ordered-again', simulate: { how: 'hang' } })
+  await job.is('Running')
+  const pods = podsOf(side, job)
+  const [lost] = job.runs
+  const path = `${group}/namespaces/${lost?.metadata.namespace}/gpuruns/${lost?.metadata.name}`
+  expect((await stage.federation.hub.ask(path, { method: 'DELETE' })).status).toBe(200)
+  await stage.runs.until({
+    what: 'the same run to be ordered again, and to be found running',
+    seconds: 40,
+    find: (all) =>
+      all.values().some(({ metadata, spec, status }) => {
+        const isAgain = spec.job.uid === job.uid && metadata.uid !== lost?.metadata.uid
+        return isAgain && spec.run === 1 && status?.state === 'Running'
+      }) || undefined,
+  })
+  expect(podsOf(side, job)).toEqual(pods)
+  expect((await job.is('Running')).status?.lastRun).toBe(1)
+  await job.remove()
+  await job.isGone()
+  await job.isOff(side)
 }
 
 async function tooLong(stage: Stage): Promise<void> {
