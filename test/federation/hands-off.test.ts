@@ -127,7 +127,9 @@ async function foreignRun(stage: Stage): Promise<void> {
   const decoy = await suspendedJob(stage, { name: 'decoy' })
   const job = await suspendedJob(stage, { name: 'run-taken', spec: on('eu-west') })
   const { apiVersion, kind, metadata, spec } = gpuRun({ job: await job.is('Suspended'), spec: { run: 7 } })
-  const order = { ...spec, job: { ...spec.job, name: 'decoy', uid: decoy.uid } }
+  // With the order to stop in it no agent begins it, also one that sees it before it has its status.
+  const stop = { reason: 'JobDeleted', requestedAt: '2026-01-01T00:00:00Z' }
+  const order = { ...spec, job: { ...spec.job, name: 'decoy', uid: decoy.uid }, stop }
   const runs = `${group}/namespaces/provider-acme/gpuruns`
   const status = { observedGeneration: 1, state: 'Succeeded', reason: 'Completed', cleanedAt: '2026-01-01T00:00:00Z' }
   // The agent would take it for an order of the hub, which it is not told apart from: it sees it when it is over.
