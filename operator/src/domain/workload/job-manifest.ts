@@ -1,5 +1,5 @@
 // A GpuRun as what the provider's Kubernetes runs: one Indexed Job, and for a gang one headless Service.
-// Why the Job has this shape: design §5 and operator/decisions/0002.
+// Why the Job has this shape: operator/decisions/0002.
 import type { GpuRun } from '../../api/gpurun.ts'
 import { RUN_LABEL, TENANT_LABEL_PREFIX } from '../../api/labels.ts'
 import { runId } from '../lifecycle/gpurun.ts'

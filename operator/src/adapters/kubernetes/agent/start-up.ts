@@ -1,4 +1,4 @@
-// What the agent writes once at its start: how its own cluster is prepared, and its report to the hub.
+// What the agent writes of its own accord: the class of its pods on its own cluster, and its report to the hub.
 import { REPORT_NAME } from '../../../api/providerreport.ts'
 import { priorityClassName } from '../../../domain/workload/pod-manifest.ts'
 import type { KubeClient } from '../client.ts'
