@@ -8,6 +8,7 @@ export interface Files {
   readonly certificates: string
   /** The API server's own certificate, followed by the CA that it made for it. */
   readonly caFile: string
+  readonly serverKeyFile: string
   readonly tokens: string
   readonly signingKey: string
   readonly verifyingKey: string
@@ -23,6 +24,7 @@ export function filesIn(dir: string, name: string): Files {
     kubeconfig: join(dir, `${name}.kubeconfig`),
     certificates,
     caFile: join(certificates, 'apiserver.crt'),
+    serverKeyFile: join(certificates, 'apiserver.key'),
     tokens: join(dir, 'tokens.csv'),
     signingKey: join(dir, 'service-accounts.key'),
     verifyingKey: join(dir, 'service-accounts.pub'),

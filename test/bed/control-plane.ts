@@ -54,6 +54,8 @@ export interface ControlPlane extends AsyncDisposable {
   readonly kubeconfigOf: (user: User) => string
   /** File (PEM): what clients must trust. */
   readonly caFile: string
+  /** File (PEM): the key of its certificate, for whoever stands in front of it. */
+  readonly serverKeyFile: string
   /** The admin's. */
   readonly token: string
   readonly auditLog: string
@@ -83,7 +85,7 @@ export async function startControlPlane(options: ControlPlaneOptions, signal?: A
   await startControllers(site, apiServer.requests.ask, parts)
 
   const held = parts.move()
-  const { kubeconfig, caFile, auditLog, dir } = files
+  const { kubeconfig, caFile, serverKeyFile, auditLog, dir } = files
   return {
     name: options.name,
     url: apiServer.url,
@@ -92,6 +94,7 @@ export async function startControlPlane(options: ControlPlaneOptions, signal?: A
     kubeconfig,
     kubeconfigOf: (user) => kubeconfigOf(files, user),
     caFile,
+    serverKeyFile,
     token: site.tokens.admin,
     auditLog,
     binaries,

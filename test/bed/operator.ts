@@ -15,7 +15,20 @@ export interface OperatorOptions {
   /** Further flags. */
   readonly hubArgs?: readonly string[]
   readonly agentArgs?: readonly string[]
+  /** Gives the kubeconfig to use in place of this one, such as one that leads through a fault proxy. */
+  readonly route?: Route
 }
+
+/** Who asks whom: the hub or the agent of a provider, their API server. */
+export interface Link {
+  readonly from: 'hub' | 'agent'
+  readonly to: ControlPlane
+  /** Of an agent. */
+  readonly provider?: string
+}
+
+type Route = (link: Link, kubeconfig: string) => Promise<string>
+const direct: Route = async (_link, kubeconfig) => kubeconfig
 
 export interface Operator extends AsyncDisposable {
   readonly hub: Program
@@ -33,16 +46,18 @@ export async function applyCrds(hub: ControlPlane): Promise<void> {
 /** Starts the hub and all agents, as a person would do it by hand, and waits until each is ready. */
 export async function startOperator(
   federation: Federation,
-  { report = (line) => console.error(line), hubArgs = [], agentArgs = [] }: OperatorOptions = {},
+  options: OperatorOptions = {},
   signal?: AbortSignal,
 ): Promise<Operator> {
+  const { report = (line: string) => console.error(line), hubArgs = [], agentArgs = [], route = direct } = options
   const { hub, providers, dir } = federation
   await applyCrds(hub)
   await hub.kubectl(['apply', '-f', '-'], { stdin: JSON.stringify(list(providers.map(providerObject))) })
 
   await using parts = new AsyncDisposableStack()
   const common = { dir, report }
-  const hubFlags = ['--kubeconfig', hub.kubeconfigOf('operator'), ...hubArgs]
+  const hubKubeconfig = await route({ from: 'hub', to: hub }, hub.kubeconfigOf('operator'))
+  const hubFlags = ['--kubeconfig', hubKubeconfig, ...hubArgs]
   const hubProgram = parts.use(
     await startProgram({ ...common, name: 'hub', main: 'operator/src/hub.ts', args: hubFlags }, signal),
   )
@@ -50,7 +65,7 @@ export async function startOperator(
   const cancel = new AbortController()
   const until = signal ? AbortSignal.any([signal, cancel.signal]) : cancel.signal
   const startAgent = async (provider: BedProvider): Promise<[string, Program]> => {
-    const options = await agentOptions(federation, provider, until)
+    const options = await agentOptions(federation, { provider, route }, until)
     const agent = parts.use(await startProgram({ ...common, ...options, args: [...options.args, ...agentArgs] }, until))
     report(`agent of ${provider.name} is ready: ${agent.url}/metrics`)
     return [provider.name, agent]
@@ -66,10 +81,17 @@ export async function startOperator(
 }
 
 /** How the agent of a provider is started, once the hub lets it in. */
-async function agentOptions({ hub, dir }: Federation, { name, controlPlane }: BedProvider, until: AbortSignal) {
-  const hubKubeconfig = join(dir, `agent-${name}.kubeconfig`)
-  await agentKubeconfig(hub, { provider: name, file: hubKubeconfig }, until)
-  const kubeconfigs = ['--hub-kubeconfig', hubKubeconfig, '--kubeconfig', controlPlane.kubeconfigOf('operator')]
+async function agentOptions(
+  { hub, dir }: Federation,
+  { provider, route }: { provider: BedProvider; route: Route },
+  until: AbortSignal,
+) {
+  const { name, controlPlane } = provider
+  const file = join(dir, `agent-${name}.kubeconfig`)
+  await agentKubeconfig(hub, { provider: name, file }, until)
+  const toHub = await route({ from: 'agent', to: hub, provider: name }, file)
+  const toOwn = await route({ from: 'agent', to: controlPlane, provider: name }, controlPlane.kubeconfigOf('operator'))
+  const kubeconfigs = ['--hub-kubeconfig', toHub, '--kubeconfig', toOwn]
   return { name: `agent-${name}`, main: 'operator/src/agent.ts', args: ['--provider', name, ...kubeconfigs] }
 }
 
