@@ -84,7 +84,7 @@ async function follow(place: Place): Promise<void> {
 
   const records = new WorkerRecords()
   const node = nodeWatch(caches.nodes, clock.boot)
-  const world = { ...place, caches, records, node, clock, providerName: config.provider }
+  const world = { ...place, ...program, caches, records, node, providerName: config.provider }
   const queues = {
     runs: queue('run', runReconciler(runPorts(world)), 32),
     nodes: queue('node-claim', nodeClaimReconciler(nodeClaimPorts(world)), 4),

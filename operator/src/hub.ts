@@ -5,6 +5,7 @@ import { hubCaches, runsOf } from './adapters/kubernetes/hub/caches.ts'
 import { gpuJobPorts } from './adapters/kubernetes/hub/gpujob-ports.ts'
 import { hubIdentity } from './adapters/kubernetes/hub/identity.ts'
 import { providerPorts } from './adapters/kubernetes/hub/provider-ports.ts'
+import { HUB_LEASE } from './adapters/kubernetes/hub/rights.ts'
 import { tombstonePorts } from './adapters/kubernetes/hub/tombstone-ports.ts'
 import { wireHub } from './adapters/kubernetes/hub/wiring.ts'
 import { elect } from './adapters/kubernetes/leader-election.ts'
@@ -19,7 +20,6 @@ import { tombstoneReconciler } from './controllers/hub/tombstones.ts'
 import { createEngine } from './domain/scheduling/engine.ts'
 
 const metrics = hubMetrics()
-const lease = 'gpu-commons-hub'
 
 async function hub(config: HubConfig, program: Program): Promise<void> {
   const { log, clock, timers, signal, onError, queue } = program
@@ -34,7 +34,7 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
     ...program,
     signal: leading.signal,
     client: electing,
-    lease: { namespace: config.namespace, name: lease },
+    lease: { namespace: config.namespace, name: HUB_LEASE },
     identity: config.identity,
     onLost: program.stop,
     onError: onError('election'),
@@ -51,7 +51,10 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
   // From now on the lease is given back only when the last write is done.
   signal.removeEventListener('abort', giveUp)
   metrics.setLeading(true)
-  log.info({ lease, identity: config.identity, hubUid, jobs: caches.jobs.size, runs: caches.runs.size }, 'leads')
+  log.info(
+    { lease: HUB_LEASE, identity: config.identity, hubUid, jobs: caches.jobs.size, runs: caches.runs.size },
+    'leads',
+  )
 
   const recorder = eventRecorder({
     client,

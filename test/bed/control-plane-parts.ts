@@ -142,8 +142,8 @@ export function schedulerArgs(files: Files): string[] {
   return [`--config=${files.schedulerConfig}`, '--secure-port=0']
 }
 
-/** Each program has a name of its own, so that an audit log tells them apart; `operator` is for our own, hub or agent. */
-export const users = ['admin', 'controller-manager', 'scheduler', 'kwok', 'operator'] as const
+/** Each program has a name of its own, so that an audit log tells them apart. Ours are none of these: see install.ts. */
+export const users = ['admin', 'controller-manager', 'scheduler', 'kwok'] as const
 export type User = (typeof users)[number]
 
 export function kubeconfigOf(files: Files, user: User): string {

@@ -19,7 +19,7 @@ let client: Awaited<ReturnType<typeof connect>>
 beforeAll(async () => {
   server = await startControlPlane({ name: 'hub', dir: folder, controllerManager: false, scheduler: false })
   proxy = await startFaultProxy(server)
-  const kubeconfig = await proxy.kubeconfig(server.kubeconfigOf('operator'), join(folder, 'through.kubeconfig'))
+  const kubeconfig = await proxy.kubeconfig(server.kubeconfigOf('admin'), join(folder, 'through.kubeconfig'))
   client = await connect({ kubeconfig, userAgent: 'test' })
 })
 afterEach(() => proxy.set([]))

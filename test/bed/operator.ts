@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { waitUntil } from './child.ts'
 import type { ControlPlane } from './control-plane.ts'
 import { allOrNone, type BedProvider, type Federation } from './federation.ts'
+import { installAgent, installHub, tokenOf } from './install.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 import { type Program, startProgram } from './program.ts'
 
@@ -56,7 +57,7 @@ export async function startOperator(
 
   await using parts = new AsyncDisposableStack()
   const common = { dir, report }
-  const hubKubeconfig = await route({ from: 'hub', to: hub }, hub.kubeconfigOf('operator'))
+  const hubKubeconfig = await route({ from: 'hub', to: hub }, await installHub(hub))
   const hubFlags = ['--kubeconfig', hubKubeconfig, ...hubArgs]
   const hubProgram = parts.use(
     await startProgram({ ...common, name: 'hub', main: 'operator/src/hub.ts', args: hubFlags }, signal),
@@ -90,7 +91,7 @@ async function agentOptions(
   const file = join(dir, `agent-${name}.kubeconfig`)
   await agentKubeconfig(hub, { provider: name, file }, until)
   const toHub = await route({ from: 'agent', to: hub, provider: name }, file)
-  const toOwn = await route({ from: 'agent', to: controlPlane, provider: name }, controlPlane.kubeconfigOf('operator'))
+  const toOwn = await route({ from: 'agent', to: controlPlane, provider: name }, await installAgent(controlPlane))
   const kubeconfigs = ['--hub-kubeconfig', toHub, '--kubeconfig', toOwn]
   return { name: `agent-${name}`, main: 'operator/src/agent.ts', args: ['--provider', name, ...kubeconfigs] }
 }
@@ -122,16 +123,11 @@ export async function agentKubeconfig(
   signal?: AbortSignal,
 ): Promise<void> {
   const namespace = `provider-${provider}`
-  const path = `/api/v1/namespaces/${namespace}/serviceaccounts/agent/token`
-  const request = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds: 86_400 } }
   const what = `the hub operator to make ServiceAccount agent in namespace ${namespace}`
   let asked = 0
-  const mint = async () => {
+  const mint = () => {
     if (asked++ === 20) report(`waiting for ${what}`)
-    const { status, body } = await hub.ask(path, { method: 'POST', body: request })
-    if (status === 201) return (body as { status: { token: string } }).status.token
-    if (status === 404) return undefined
-    throw new Error(`asking for a token of ${namespace}/agent: ${JSON.stringify(body)}`)
+    return tokenOf(hub, { namespace, name: 'agent' })
   }
   const token = await waitUntil(mint, { what, seconds: 60, signal })
   const ca = await readFile(hub.caFile, 'utf8')

@@ -28,7 +28,14 @@ export interface Clusters {
 export function clusters(): Clusters {
   const time = fakeTime()
   const hub = fakeKubeApi({ ...time, namespaces: [namespace] })
-  return { time, hub, provider: fakeKubeApi({ ...time, answer: () => ({ gitVersion: 'v1.34.4' }) }) }
+  return {
+    time,
+    hub,
+    provider: fakeKubeApi({
+      ...time,
+      answer: ({ path }) => (path === '/version' ? { gitVersion: 'v1.34.4' } : undefined),
+    }),
+  }
 }
 
 /** An agent that has filled its caches, and what it has met. Start it twice on the same clusters to restart it. */
@@ -56,6 +63,8 @@ export async function startAgent({ time, hub, provider }: Clusters) {
     hubUid,
     providerName: 'acme',
     clock,
+    timers,
+    signal: stop.signal,
   }
   const runs = workQueue({ ...shared, name: 'run', concurrency: 4, reconcile: runReconciler(runPorts(world)) })
   const claimed: string[] = []

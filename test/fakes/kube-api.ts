@@ -46,7 +46,7 @@ export interface FakeKubeApiOptions {
   readonly timers: Timers
   /** Made beforehand, beside `default`. */
   readonly namespaces?: readonly string[]
-  /** Answers what is asked with `request`. */
+  /** Answers what is asked with `request`; default: you are `admin`, and you may do everything. */
   readonly answer?: (request: RawRequest) => unknown
 }
 
@@ -128,8 +128,9 @@ class Server {
       watch: (resource, options) => this.#watch(resource, options),
       request: (request) =>
         ask(`${request.method} ${request.path}`, request.signal, () => {
-          if (!this.#options.answer) throw new Error(`this fake has no answer to ${request.method} ${request.path}`)
-          return this.#options.answer(request)
+          const answer = this.#options.answer?.(request) ?? reviews[request.path]
+          if (!answer) throw new Error(`this fake has no answer to ${request.method} ${request.path}`)
+          return answer
         }),
       [Symbol.asyncDispose]: async () => {},
     }
@@ -286,6 +287,11 @@ class Server {
   #bookmark(): WatchEvent<Stored> {
     return { type: 'BOOKMARK', resourceVersion: String(this.#storage.version), initialEventsEnd: false }
   }
+}
+
+const reviews: Readonly<Record<string, object>> = {
+  '/apis/authentication.k8s.io/v1/selfsubjectreviews': { status: { userInfo: { username: 'admin' } } },
+  '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews': { status: { allowed: true } },
 }
 
 type Ask = <R>(what: string, signal: AbortSignal | undefined, answer: () => unknown) => Promise<R>

@@ -6,6 +6,7 @@ import { expect } from '@jest/globals'
 import type { GpuJob } from '../../operator/src/api/gpujob.ts'
 import { JOB_UID_LABEL } from '../../operator/src/api/labels.ts'
 import { gpuNode, type NodeManifest } from '../bed/gpu-nodes.ts'
+import { installAgent } from '../bed/install.ts'
 import { addNodes } from '../bed/kwok.ts'
 import { startProgram } from '../bed/program.ts'
 import { whileFrozen } from './freeze.ts'
@@ -367,12 +368,12 @@ function podsOf({ pods }: ProviderSide, { uid }: OrderedJob): string[] {
   return ours.map(({ metadata, status }) => `${metadata.uid} ${status?.phase}`).toArray()
 }
 
-function restartAgent({ federation: { dir } }: Stage, { name, controlPlane }: ProviderSide) {
+async function restartAgent({ federation: { dir } }: Stage, { name, controlPlane }: ProviderSide) {
   const kubeconfigs = [
     '--hub-kubeconfig',
     join(dir, `agent-${name}.kubeconfig`),
     '--kubeconfig',
-    controlPlane.kubeconfigOf('operator'),
+    await installAgent(controlPlane),
   ]
   return startProgram({
     dir,

@@ -50,6 +50,11 @@ export function isForbidden(error: unknown): error is ApiError {
   return error instanceof ApiError && error.status === 403
 }
 
+/** No role lets us do this. Other things are forbidden too: by an admission plugin, by a quota. */
+export function lacksRights(error: unknown): error is ApiError {
+  return isForbidden(error) && / cannot \w+ resource "/.test(error.message)
+}
+
 /** An ApiError from a Status object, or from whatever else came in its place (proxies answer in HTML). */
 export function apiError(what: string, answer: { status: number; body: string; retryAfter?: unknown }): ApiError {
   const status = parseStatus(answer.body)

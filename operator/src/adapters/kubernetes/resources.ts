@@ -161,11 +161,6 @@ export interface PolicyRule {
   readonly verbs: readonly string[]
 }
 
-export interface Role extends KubeObject {
-  readonly metadata: Metadata
-  readonly rules?: readonly PolicyRule[]
-}
-
 export interface RoleBinding extends KubeObject {
   readonly metadata: Metadata
   readonly roleRef: { readonly apiGroup: string; readonly kind: 'Role' | 'ClusterRole'; readonly name: string }
@@ -217,8 +212,10 @@ export const pods: Resource<Pod> = core('Pod', 'pods')
 export const nodes: Resource<Node> = kindOf('v1', 'Node', { plural: 'nodes', namespaced: false })
 export const events: Resource<KubeEvent> = core('Event', 'events')
 export const jobs: Resource<Job> = kindOf('batch/v1', 'Job', { plural: 'jobs', namespaced: true })
-export const roles: Resource<Role> = rbac('Role', 'roles')
-export const roleBindings: Resource<RoleBinding> = rbac('RoleBinding', 'rolebindings')
+export const roleBindings: Resource<RoleBinding> = kindOf('rbac.authorization.k8s.io/v1', 'RoleBinding', {
+  plural: 'rolebindings',
+  namespaced: true,
+})
 export const leases: Resource<Lease> = kindOf('coordination.k8s.io/v1', 'Lease', { plural: 'leases', namespaced: true })
 
 /** A kind of our own. */
@@ -231,10 +228,6 @@ export function gpu<T extends KubeObject>(
 
 function core<T extends KubeObject>(kind: string, plural: string): Resource<T> {
   return kindOf('v1', kind, { plural, namespaced: true })
-}
-
-function rbac<T extends KubeObject>(kind: string, plural: string): Resource<T> {
-  return kindOf('rbac.authorization.k8s.io/v1', kind, { plural, namespaced: true })
 }
 
 function kindOf<T extends KubeObject>(

@@ -59,7 +59,20 @@ describe("the tenant's namespace", () => {
     await world.provider.delete(namespaces, { name: tenant })
     const second = await order(world, { run: 2 })
     await world.time.advance(1000)
-    expect([await jobOf(world, second), agent.errors.length]).toEqual([expect.anything(), 1])
+    expect(await jobOf(world, second)).toBeDefined()
+    for (const error of agent.errors) expect(error).toContain(`namespaces "${tenant}" not found`)
+  })
+
+  test('whose binding its owner took away is bound again', async () => {
+    const world = clusters()
+    const agent = await agentOn(world)
+    const message = 'User "agent" cannot create resource "jobs" in API group "batch" in the namespace "x"'
+    world.provider.fail(/^POST jobs/, { with: new ApiError('POST', { status: 403, reason: 'Forbidden', message }) })
+    const asked = () => world.provider.requests.filter((one) => one.endsWith('/selfsubjectaccessreviews')).length
+    const run = await order(world)
+    await world.time.advance(1000)
+    // Once when the namespace was made, once when the right proved to be gone, once when it was tried again.
+    expect([await jobOf(world, run), agent.errors.length, asked()]).toEqual([expect.anything(), 1, 3])
   })
 
   test.each([

@@ -5,25 +5,22 @@ import type { GpuRun } from '../../../api/gpurun.ts'
 import { RUN_LABEL } from '../../../api/labels.ts'
 import { type PodTemplate, podTemplateSchema } from '../../../api/template.ts'
 import type { Refusal, RunPorts } from '../../../controllers/agent/run.ts'
-import type { Clock } from '../../../controllers/clock.ts'
+import type { Clock, Timers } from '../../../controllers/clock.ts'
 import { runId } from '../../../domain/lifecycle/gpurun.ts'
 import type { ProviderJob } from '../../../domain/lifecycle/gpurun-seen.ts'
 import type { Effect } from '../../../domain/lifecycle/gpurun-steps.ts'
 import type { NodeSeen, WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
 import { jobManifest, serviceManifest } from '../../../domain/workload/job-manifest.ts'
 import type { ProviderContext } from '../../../domain/workload/pod-manifest.ts'
-import {
-  isTenantNamespaceOf,
-  tenantNamespace,
-  tenantNamespaceManifest,
-} from '../../../domain/workload/tenant-namespace.ts'
+import { tenantNamespace } from '../../../domain/workload/tenant-namespace.ts'
 import type { KubeClient } from '../client.ts'
-import { isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound } from '../errors.ts'
+import { isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound, lacksRights } from '../errors.ts'
 import { gpuRuns } from '../kinds.ts'
 import { mergePatchBetween } from '../merge-patch.ts'
-import { jobs, namespaces, services } from '../resources.ts'
+import { jobs, services } from '../resources.ts'
 import { type AgentCaches, providerJob } from './caches.ts'
 import { ensurePriorityClass } from './start-up.ts'
+import { tenantNamespaces } from './tenant-namespaces.ts'
 
 export interface RunWorld {
   readonly hub: KubeClient
@@ -34,6 +31,8 @@ export interface RunWorld {
   readonly hubUid: string
   readonly providerName: string
   readonly clock: Clock
+  readonly timers: Timers
+  readonly signal: AbortSignal
 }
 
 export function runPorts(world: RunWorld): RunPorts {
@@ -44,7 +43,7 @@ export function runPorts(world: RunWorld): RunPorts {
   // moment would find a run that had not begun.
   const made = new Map<string, ProviderJob>()
   caches.jobs.subscribe(({ object }) => made.delete(object.job.runId ?? ''))
-  const ownNamespaces = new Set<string>()
+  const namespaces = tenantNamespaces(world)
   let classSeenAt = Number.NEGATIVE_INFINITY
 
   /** Without the class not one pod of ours can be made, and its owner may have removed it at any time. */
@@ -80,13 +79,17 @@ export function runPorts(world: RunWorld): RunPorts {
         case 'createJob':
           await withPriorityClass()
           return (
-            (await ownNamespace(world, { run, context, known: ownNamespaces })) ??
-            (await createJob(world, { run, context, known: ownNamespaces, made }))
+            (await namespaces.ensure(context.namespace, run.spec.job.namespace)) ??
+            (await namespaces.within(context.namespace, () => createJob(world, { run, context, made })))
           )
         case 'createService':
-          return createService(world, { run, context, effect, seen: servicesSeen })
+          return namespaces.within(context.namespace, () =>
+            createService(world, { run, context, effect, seen: servicesSeen }),
+          )
         case 'deleteJob':
-          await deleteJob(world, { run, context, uid: effect.job.uid, made })
+          await namespaces.within(context.namespace, () =>
+            deleteJob(world, { run, context, uid: effect.job.uid, made }),
+          )
           return undefined
       }
     },
@@ -117,46 +120,11 @@ function sha256Hex(text: string): string {
 interface Placing {
   readonly run: GpuRun
   readonly context: ProviderContext
-  /** Namespaces that this process has seen to be ours. */
-  readonly known: Set<string>
-}
-
-async function ownNamespace(
-  { provider, hubUid }: RunWorld,
-  { run, context, known }: Placing,
-): Promise<Refusal | undefined> {
-  const name = context.namespace
-  if (known.has(name)) return undefined
-
-  const owner = { hubUid, namespace: run.spec.job.namespace }
-  const found = await provider.get(namespaces, { name })
-  const labels = found ? found.metadata.labels : await createNamespace(provider, tenantNamespaceManifest(name, owner))
-  if (!isTenantNamespaceOf(labels, owner)) {
-    return {
-      reason: 'NameTaken',
-      message: `namespace ${name} is on the provider and was not made for this tenant; the owner of the cluster can remove it`,
-    }
-  }
-  known.add(name)
-  return undefined
-}
-
-async function createNamespace(
-  provider: KubeClient,
-  { metadata }: ReturnType<typeof tenantNamespaceManifest>,
-): Promise<Readonly<Record<string, string>> | undefined> {
-  try {
-    return (await provider.create(namespaces, { metadata })).metadata.labels
-  } catch (error) {
-    // The tenant's first runs come together: another of them was faster.
-    if (!isAlreadyExists(error)) throw error
-    return (await provider.get(namespaces, { name: metadata.name }))?.metadata.labels
-  }
 }
 
 async function createJob(
   { provider, caches }: RunWorld,
-  { run, context, known, made }: Placing & { readonly made: Map<string, ProviderJob> },
+  { run, context, made }: Placing & { readonly made: Map<string, ProviderJob> },
 ): Promise<Refusal | undefined> {
   // What this agent's own schema does not know does not travel: its hub may be newer, or not what it seems.
   const template = podTemplateSchema.safeParse(run.spec.template)
@@ -172,14 +140,13 @@ async function createJob(
     return undefined
   } catch (error) {
     if (isAlreadyExists(error)) return nameTaken(provider, run, context)
-    if (isNotFound(error)) known.delete(context.namespace)
     return invalid(error)
   }
 }
 
 /** What the provider's API server says no to, it says no to the next time too. */
 function invalid(error: unknown): Refusal {
-  if (!isInvalid(error) && !isForbidden(error)) throw error
+  if (lacksRights(error) || (!isInvalid(error) && !isForbidden(error))) throw error
   return { reason: 'Invalid', message: error.message }
 }
 

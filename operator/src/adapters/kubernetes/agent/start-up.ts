@@ -7,6 +7,7 @@ import { priorityClasses, providerReports } from '../kinds.ts'
 
 /** Lower than anything of the owner's, and never a reason to push somebody out. */
 export async function ensurePriorityClass(provider: KubeClient): Promise<void> {
+  if (await provider.get(priorityClasses, { name: priorityClassName })) return
   try {
     await provider.create(priorityClasses, {
       metadata: { name: priorityClassName },

@@ -3,9 +3,10 @@ import { provider } from '../../../../../test/builders/provider.ts'
 import { fakeKubeApi } from '../../../../../test/fakes/kube-api.ts'
 import { fakeTime } from '../../../../../test/fakes/time.ts'
 import type { KubeObject, Resource } from '../client.ts'
-import { leases, namespaces, roleBindings, roles, serviceAccounts } from '../resources.ts'
+import { leases, namespaces, roleBindings, serviceAccounts } from '../resources.ts'
 import { hubIdentity } from './identity.ts'
-import { agentRules, makeHome } from './provider-home.ts'
+import { makeHome } from './provider-home.ts'
+import { agentRules } from './rights.ts'
 
 const namespace = 'provider-acme'
 const acme = provider()
@@ -15,13 +16,21 @@ const ours = {
   'gpucommons.io/provider-uid': acme.metadata.uid,
 }
 const agent = { name: 'agent', namespace }
-const parts: readonly Resource<KubeObject>[] = [serviceAccounts, roles, roleBindings, leases]
+const binding = { name: 'gpc-provider-agent', namespace }
+const parts: readonly { readonly kind: string; readonly part: Resource<KubeObject>; readonly ref: typeof agent }[] = [
+  { kind: 'ServiceAccount', part: serviceAccounts, ref: agent },
+  { kind: 'RoleBinding', part: roleBindings, ref: binding },
+  { kind: 'Lease', part: leases, ref: agent },
+]
 
 const api = () => fakeKubeApi(fakeTime())
 type Api = ReturnType<typeof api>
 
+const homeFor = (client: Api, of = acme) =>
+  makeHome({ client, timers: fakeTime().timers, signal: new AbortController().signal }, of, 'hub-uid')
+
 async function homeOn(hub: Api) {
-  const home = await makeHome(hub, acme, 'hub-uid')
+  const home = await homeFor(hub)
   return home.state === 'Made' ? 'Made' : home.what
 }
 
@@ -30,13 +39,13 @@ describe('the home of a Provider', () => {
     const hub = api()
     expect(await homeOn(hub)).toBe('Made')
     expect(await hub.get(namespaces, { name: namespace })).toMatchObject({ metadata: { labels: ours } })
-    for (const part of parts) expect(await hub.get(part, agent)).toMatchObject({ metadata: { labels: ours } })
+    for (const { part, ref } of parts) expect(await hub.get(part, ref)).toMatchObject({ metadata: { labels: ours } })
     expect((await hub.get(leases, agent))?.spec).toEqual({ leaseDurationSeconds: 15 })
   })
 
   test('tells the uid of its namespace', async () => {
     const hub = api()
-    const home = await makeHome(hub, acme, 'hub-uid')
+    const home = await homeFor(hub)
     const { uid } = (await hub.get(namespaces, { name: namespace }))?.metadata ?? {}
     expect(home).toEqual({ state: 'Made', namespaceUid: uid })
   })
@@ -51,8 +60,8 @@ describe('the home of a Provider', () => {
   test('what is missing of it is made again', async () => {
     const hub = api()
     await homeOn(hub)
-    await hub.delete(roleBindings, agent)
-    expect([await homeOn(hub), await hub.get(roleBindings, agent)]).toEqual(['Made', expect.anything()])
+    await hub.delete(roleBindings, binding)
+    expect([await homeOn(hub), await hub.get(roleBindings, binding)]).toEqual(['Made', expect.anything()])
   })
 
   test.each([
@@ -66,17 +75,17 @@ describe('the home of a Provider', () => {
   ])('a namespace $name is left alone, and nothing is made in it', async ({ labels, by }) => {
     const hub = api()
     await hub.create(namespaces, { metadata: { name: namespace, labels } })
-    expect(await makeHome(hub, acme, 'hub-uid')).toEqual({ state: 'Taken', what: 'Namespace provider-acme', by })
+    expect(await homeFor(hub)).toEqual({ state: 'Taken', what: 'Namespace provider-acme', by })
     expect((await hub.get(namespaces, { name: namespace }))?.metadata.labels).toEqual(labels)
-    for (const part of parts) expect(await hub.get(part, agent)).toBeUndefined()
+    for (const { part, ref } of parts) expect(await hub.get(part, ref)).toBeUndefined()
   })
 
-  test.each(parts)('a $kind that is not ours is named and stays', async (part) => {
+  test.each(parts)('a $kind that is not ours is named and stays', async ({ part, ref }) => {
     const hub = api()
     await hub.create(namespaces, { metadata: { name: namespace, labels: ours } })
-    const theirs = await hub.create(part, { metadata: { ...agent } })
-    expect(await homeOn(hub)).toBe('an object named agent in namespace provider-acme')
-    expect(await hub.get(part, agent)).toEqual(theirs)
+    const theirs = await hub.create(part, { metadata: { ...ref } })
+    expect(await homeOn(hub)).toBe(`an object named ${ref.name} in namespace provider-acme`)
+    expect(await hub.get(part, ref)).toEqual(theirs)
   })
 
   test('a namespace that is handed over to the new Provider keeps its agent', async () => {
@@ -87,13 +96,13 @@ describe('the home of a Provider', () => {
       ref: { name: namespace },
       patch: { metadata: { labels: { 'gpucommons.io/provider-uid': uid } } },
     })
-    const home = await makeHome(hub, provider({ metadata: { uid } }), 'hub-uid')
+    const home = await homeFor(hub, provider({ metadata: { uid } }))
     expect(home.state).toBe('Made')
   })
 
   test('any other error is thrown', async () => {
     const hub = api()
-    hub.fail(/POST roles/, { with: new Error('the API server is away') })
+    hub.fail(/POST rolebindings/, { with: new Error('the API server is away') })
     await expect(homeOn(hub)).rejects.toThrow('away')
   })
 })
@@ -119,16 +128,14 @@ describe('the rights of an agent on the hub', () => {
     expect(may(verb, resource)).toBe(says)
   })
 
-  test('are bound in its own namespace alone, to the one Role', async () => {
+  test('are bound in its own namespace alone, and to nothing else', async () => {
     const hub = api()
     await homeOn(hub)
-    expect(await hub.get(roleBindings, agent)).toMatchObject({
-      roleRef: { kind: 'Role', name: 'agent' },
+    expect(await hub.get(roleBindings, binding)).toMatchObject({
+      roleRef: { kind: 'ClusterRole', name: 'gpc-provider-agent' },
       subjects: [{ kind: 'ServiceAccount', name: 'agent', namespace }],
     })
-    expect(
-      (await hub.get(roles, agent))?.rules?.flatMap(({ verbs, resources = [] }) => [...verbs, ...resources]),
-    ).not.toContain('*')
+    expect((await hub.list(roleBindings)).items).toHaveLength(1)
   })
 })
 

@@ -12,7 +12,8 @@ import type { ReflectorContext } from '../reflector-context.ts'
 import { type Lease, leases } from '../resources.ts'
 import type { StatusWriter } from '../status-writer.ts'
 import type { HubCaches } from './caches.ts'
-import { agentName, makeHome } from './provider-home.ts'
+import { makeHome } from './provider-home.ts'
+import { AGENT_NAME } from './rights.ts'
 
 export interface ProviderWorld {
   readonly client: KubeClient
@@ -50,7 +51,7 @@ export function providerPorts(world: ProviderWorld): ProviderPorts {
     const { name, uid } = provider.metadata
     const known = watched.get(name)
     if (known?.providerUid === uid && known.home.state === 'Made') return known.home
-    const home = await makeHome(world.client, provider, world.hubUid)
+    const home = await makeHome({ ...world.context, client: world.client }, provider, world.hubUid)
     known?.stop.abort()
     const sinceBoot = known?.providerUid === uid ? known.sinceBoot : clock.boot()
     const next: Watched = { providerUid: uid, home, sinceBoot, stop: new AbortController() }
@@ -91,7 +92,7 @@ function watchLease(world: ProviderWorld, provider: string, watched: Watched): v
     signal: AbortSignal.any([world.context.signal, watched.stop.signal]),
     resource: leases,
     namespace: providerNamespace(provider),
-    fieldSelector: `metadata.name=${agentName}`,
+    fieldSelector: `metadata.name=${AGENT_NAME}`,
     project: ({ metadata: { name, namespace = '', uid, resourceVersion }, spec }: Lease) => ({
       metadata: { name, namespace, uid, resourceVersion },
       renewTime: spec?.renewTime,

@@ -1,0 +1,38 @@
+// All that an agent may do on its own cluster. Whoever installs makes roles of these.
+import { priorityClassName } from '../../../domain/workload/pod-manifest.ts'
+import type { PolicyRule } from '../resources.ts'
+
+/** ClusterRole of the agent itself. */
+export const AGENT_ROLE = 'gpc-agent'
+/** ClusterRole that the agent binds to itself in each tenant's namespace. */
+export const TENANT_NAMESPACE_ROLE = 'gpc-tenant-namespace'
+
+/**
+ * In all namespaces: what there is and who uses it, and the means to make a tenant's namespace. A Job tells nothing
+ * that its pods do not tell, so one watch of all our Jobs costs the owner no secret.
+ */
+export const agentClusterRules: readonly PolicyRule[] = [
+  { apiGroups: [''], resources: ['nodes', 'pods'], verbs: ['list', 'watch'] },
+  { apiGroups: ['batch'], resources: ['jobs'], verbs: ['list', 'watch'] },
+  { apiGroups: [''], resources: ['namespaces'], verbs: ['get', 'create'] },
+  { apiGroups: ['scheduling.k8s.io'], resources: ['priorityclasses'], verbs: ['create'] },
+  {
+    apiGroups: ['scheduling.k8s.io'],
+    resources: ['priorityclasses'],
+    resourceNames: [priorityClassName],
+    verbs: ['get'],
+  },
+  { apiGroups: ['rbac.authorization.k8s.io'], resources: ['rolebindings'], verbs: ['create'] },
+  {
+    apiGroups: ['rbac.authorization.k8s.io'],
+    resources: ['clusterroles'],
+    resourceNames: [TENANT_NAMESPACE_ROLE],
+    verbs: ['bind'],
+  },
+]
+
+/** In the tenants' namespaces. */
+export const tenantNamespaceRules: readonly PolicyRule[] = [
+  { apiGroups: ['batch'], resources: ['jobs'], verbs: ['get', 'create', 'delete'] },
+  { apiGroups: [''], resources: ['services'], verbs: ['get', 'create'] },
+]

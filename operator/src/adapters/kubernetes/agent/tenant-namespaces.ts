@@ -1,0 +1,93 @@
+// The tenants' namespaces on the provider: each is made at its first run, with what the agent may do in there.
+import type { Refusal } from '../../../controllers/agent/run.ts'
+import {
+  isTenantNamespaceOf,
+  type TenantNamespaceManifest,
+  tenantNamespaceManifest,
+} from '../../../domain/workload/tenant-namespace.ts'
+import type { KubeClient } from '../client.ts'
+import { isAlreadyExists, isNotFound, lacksRights } from '../errors.ts'
+import { type RightsTaker, takeRights } from '../own-rights.ts'
+import { namespaces } from '../resources.ts'
+import { TENANT_NAMESPACE_ROLE } from './rights.ts'
+
+export interface TenantNamespacesWorld extends Omit<RightsTaker, 'client'> {
+  readonly provider: KubeClient
+  readonly hubUid: string
+}
+
+export interface TenantNamespaces {
+  /** Makes it where it is missing; a refusal where the name is somebody else's. */
+  readonly ensure: (name: string, tenant: string) => Promise<Refusal | undefined>
+  /** Acts in there. When namespace or rights prove to be gone, they are made anew the next time. */
+  readonly within: <R>(name: string, act: () => Promise<R>) => Promise<R>
+}
+
+export function tenantNamespaces({ provider, hubUid, timers, signal }: TenantNamespacesWorld): TenantNamespaces {
+  const taker = { client: provider, timers, signal }
+  /** What is known to be ours, or just being made so: a tenant's first runs come together. */
+  const known = new Map<string, Promise<Refusal | undefined>>()
+
+  async function make(name: string, tenant: string): Promise<Refusal | undefined> {
+    const owner = { hubUid, namespace: tenant }
+    const manifest = tenantNamespaceManifest(name, owner)
+    const labels = await labelsOf(provider, manifest)
+    if (!isTenantNamespaceOf(labels, owner)) {
+      return {
+        reason: 'NameTaken',
+        message: `namespace ${name} is on the provider and was not made for this tenant; the owner of the cluster can remove it`,
+      }
+    }
+    await takeRights(taker, rightsIn(name, manifest.metadata.labels))
+    return undefined
+  }
+
+  return {
+    ensure: async (name, tenant) => {
+      const making = known.get(name) ?? make(name, tenant)
+      known.set(name, making)
+      try {
+        const refusal = await making
+        if (refusal) known.delete(name)
+        return refusal
+      } catch (error) {
+        known.delete(name)
+        throw error
+      }
+    },
+    within: async (name, act) => {
+      try {
+        return await act()
+      } catch (error) {
+        if (isNotFound(error)) known.delete(name)
+        if (lacksRights(error)) {
+          known.delete(name)
+          // What is ours lies in there, so the namespace is; its owner took the binding away, or never had it.
+          await takeRights(taker, rightsIn(name, {}))
+        }
+        throw error
+      }
+    },
+  }
+}
+
+function rightsIn(namespace: string, labels: Readonly<Record<string, string>>) {
+  const sample = { verb: 'create', group: 'batch', resource: 'jobs' }
+  return { namespace, role: TENANT_NAMESPACE_ROLE, sample, labels }
+}
+
+async function labelsOf(
+  provider: KubeClient,
+  { metadata }: TenantNamespaceManifest,
+): Promise<Readonly<Record<string, string>> | undefined> {
+  const { name } = metadata
+  const found = await provider.get(namespaces, { name })
+  if (found) return found.metadata.labels
+  try {
+    return (await provider.create(namespaces, { metadata })).metadata.labels
+  } catch (error) {
+    // Another agent on this cluster was faster.
+    if (!isAlreadyExists(error)) throw error
+    return (await provider.get(namespaces, { name }))?.metadata.labels
+  }
+}

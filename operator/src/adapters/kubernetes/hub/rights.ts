@@ -1,0 +1,60 @@
+// All that the hub's program may do on the hub, and what it gives to the agents. Whoever installs makes roles of these.
+import { GROUP } from '../../../api/group.ts'
+import type { PolicyRule } from '../resources.ts'
+
+/** ClusterRole of the hub itself. */
+export const HUB_ROLE = 'gpc-hub'
+/** ClusterRole that the hub binds to itself in each provider's namespace. */
+export const PROVIDER_NAMESPACE_ROLE = 'gpc-provider-namespace'
+/** ClusterRole that the hub binds to a provider's agent, in that provider's namespace alone. */
+export const PROVIDER_AGENT_ROLE = 'gpc-provider-agent'
+
+/** The lease of the leading hub. */
+export const HUB_LEASE = 'gpu-commons-hub'
+/** ServiceAccount and Lease of an agent, in its namespace on the hub. */
+export const AGENT_NAME = 'agent'
+
+/** In all namespaces: our own kinds, and the means to make a provider's namespace. */
+export const hubRules: readonly PolicyRule[] = [
+  { apiGroups: [GROUP], resources: ['gpujobs'], verbs: ['get', 'list', 'watch', 'delete'] },
+  { apiGroups: [GROUP], resources: ['gpuruns'], verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'] },
+  { apiGroups: [GROUP], resources: ['providers', 'gpunodes', 'providerreports'], verbs: ['list', 'watch'] },
+  { apiGroups: [GROUP], resources: ['gpujobs/status', 'providers/status'], verbs: ['patch'] },
+  { apiGroups: [''], resources: ['namespaces'], verbs: ['get', 'create'] },
+  { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
+  { apiGroups: ['rbac.authorization.k8s.io'], resources: ['rolebindings'], verbs: ['get', 'create'] },
+  {
+    apiGroups: ['rbac.authorization.k8s.io'],
+    resources: ['clusterroles'],
+    resourceNames: [PROVIDER_NAMESPACE_ROLE, PROVIDER_AGENT_ROLE],
+    verbs: ['bind'],
+  },
+]
+
+/** In the hub's own namespace. */
+export const hubNamespaceRules: readonly PolicyRule[] = [
+  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] },
+  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], resourceNames: [HUB_LEASE], verbs: ['get', 'update'] },
+]
+
+/** In the providers' namespaces: what the hub keeps there beside our own kinds. */
+export const providerNamespaceRules: readonly PolicyRule[] = [
+  { apiGroups: [''], resources: ['serviceaccounts'], verbs: ['create'] },
+  { apiGroups: [''], resources: ['serviceaccounts'], resourceNames: [AGENT_NAME], verbs: ['get'] },
+  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] },
+  {
+    apiGroups: ['coordination.k8s.io'],
+    resources: ['leases'],
+    resourceNames: [AGENT_NAME],
+    verbs: ['get', 'list', 'watch'],
+  },
+]
+
+/** All that an agent may do on the hub, and only in its own namespace. */
+export const agentRules: readonly PolicyRule[] = [
+  { apiGroups: [GROUP], resources: ['gpuruns'], verbs: ['list', 'watch'] },
+  { apiGroups: [GROUP], resources: ['gpuruns/status'], verbs: ['patch'] },
+  { apiGroups: [GROUP], resources: ['gpunodes'], verbs: ['list', 'watch', 'create', 'update', 'delete'] },
+  { apiGroups: [GROUP], resources: ['providerreports'], verbs: ['get', 'create', 'update'] },
+  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], resourceNames: [AGENT_NAME], verbs: ['get', 'patch'] },
+]

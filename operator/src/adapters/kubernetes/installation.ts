@@ -1,0 +1,85 @@
+// What has to be on a cluster before one of our programs can run there with its own rights and no others.
+import { AGENT_ROLE, agentClusterRules, TENANT_NAMESPACE_ROLE, tenantNamespaceRules } from './agent/rights.ts'
+import {
+  agentRules,
+  HUB_ROLE,
+  hubNamespaceRules,
+  hubRules,
+  PROVIDER_AGENT_ROLE,
+  PROVIDER_NAMESPACE_ROLE,
+  providerNamespaceRules,
+} from './hub/rights.ts'
+import type { PolicyRule } from './resources.ts'
+
+export interface Account {
+  readonly namespace: string
+  /** Of the ServiceAccount. */
+  readonly name: string
+}
+
+export type Manifest = { readonly apiVersion: string; readonly kind: string; readonly metadata: object }
+
+/** Default accounts of the two programs. */
+export const hubAccount: Account = { namespace: 'gpu-commons', name: 'hub' }
+export const agentAccount: Account = { namespace: 'gpu-commons', name: 'agent' }
+
+export function hubInstallation(account: Account = hubAccount): readonly Manifest[] {
+  return [
+    ...identity(account),
+    clusterRole(HUB_ROLE, hubRules),
+    clusterRole(PROVIDER_NAMESPACE_ROLE, providerNamespaceRules),
+    clusterRole(PROVIDER_AGENT_ROLE, agentRules),
+    clusterRoleBinding(HUB_ROLE, account),
+    ...ownNamespace(HUB_ROLE, { account, rules: hubNamespaceRules }),
+  ]
+}
+
+export function agentInstallation(account: Account = agentAccount): readonly Manifest[] {
+  return [
+    ...identity(account),
+    clusterRole(AGENT_ROLE, agentClusterRules),
+    clusterRole(TENANT_NAMESPACE_ROLE, tenantNamespaceRules),
+    clusterRoleBinding(AGENT_ROLE, account),
+  ]
+}
+
+const rbac = 'rbac.authorization.k8s.io'
+
+function identity({ namespace, name }: Account): Manifest[] {
+  return [
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace } },
+  ]
+}
+
+function clusterRole(name: string, rules: readonly PolicyRule[]): Manifest & { readonly rules: readonly PolicyRule[] } {
+  return { apiVersion: `${rbac}/v1`, kind: 'ClusterRole', metadata: { name }, rules }
+}
+
+function clusterRoleBinding(role: string, account: Account): Manifest {
+  return {
+    apiVersion: `${rbac}/v1`,
+    kind: 'ClusterRoleBinding',
+    metadata: { name: role },
+    ...bound({ kind: 'ClusterRole', name: role }, account),
+  }
+}
+
+function ownNamespace(
+  name: string,
+  { account, rules }: { readonly account: Account; readonly rules: readonly PolicyRule[] },
+): Manifest[] {
+  const { namespace } = account
+  const role = { apiVersion: `${rbac}/v1`, kind: 'Role', metadata: { name, namespace }, rules }
+  const binding = {
+    apiVersion: `${rbac}/v1`,
+    kind: 'RoleBinding',
+    metadata: { name, namespace },
+    ...bound({ kind: 'Role', name }, account),
+  }
+  return [role, binding]
+}
+
+function bound(role: { readonly kind: string; readonly name: string }, { namespace, name }: Account): object {
+  return { roleRef: { apiGroup: rbac, ...role }, subjects: [{ kind: 'ServiceAccount', name, namespace }] }
+}
