@@ -4,6 +4,12 @@ import { join, resolve } from 'node:path'
 import { type Child, startChild, waitUntil } from './child.ts'
 import { onFreePorts } from './ports.ts'
 
+/**
+ * Node's flags for our programs in production. Most of what they allocate is an answer that is dropped at once: with
+ * the default of 16 MiB a burst leaves a hub with 10,000 jobs at 240 MiB resident, with 4 MiB at 160.
+ */
+const productionFlags: readonly string[] = ['--max-semi-space-size=4']
+
 export interface ProgramOptions {
   /** In messages, and of its log `<name>.log`. */
   readonly name: string
@@ -40,7 +46,13 @@ export async function startProgram(options: ProgramOptions, signal?: AbortSignal
     const child = await startChild({
       name,
       command: process.execPath,
-      args: [...(options.nodeArgs ?? []), resolve(root, options.main), ...options.args, '--http-address', address],
+      args: [
+        ...(options.nodeArgs ?? productionFlags),
+        resolve(root, options.main),
+        ...options.args,
+        '--http-address',
+        address,
+      ],
       log,
       ...(options.env ? { env: options.env } : {}),
       onUnexpectedEnd: (how) => report(`${name} ended by itself with ${how}, see ${log}`),

@@ -25,10 +25,21 @@ export function systemClock(source: { performance: () => number; uptime: () => n
 
 const machine = { performance: () => performance.now(), uptime }
 
-/** A time too long for one timer fires early, after 24 days; who set it looks again at its own clock. */
+/**
+ * A time too long for one timer fires early, after 24 days; who set it looks again at its own clock.
+ * No time at all is the end of this turn of the event loop: Node makes a whole millisecond of a timer of 0.
+ */
 export const systemTimers: Timers = {
-  set: (fire, ms) => setTimeout(fire, Math.min(Math.max(0, ms), longestTimerMs)),
+  set: (fire, ms): (() => void) => {
+    if (ms <= 0) {
+      const soon = setImmediate(fire)
+      return () => clearImmediate(soon)
+    }
+    const timer = setTimeout(fire, Math.min(ms, longestTimerMs))
+    return () => clearTimeout(timer)
+  },
   clear: (handle) => {
-    clearTimeout(handle as NodeJS.Timeout)
+    const cancel = handle as (() => void) | undefined
+    cancel?.()
   },
 }

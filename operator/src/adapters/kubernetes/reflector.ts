@@ -18,8 +18,10 @@ export interface ReflectOptions<T extends KubeObject, P extends Projected> exten
   readonly onError: (error: Error) => void
 }
 
-export interface Reflection<P> {
+export interface Reflection<T, P> {
   readonly store: Store<P>
+  /** Takes the answer to a write of our own, so that the next look does not wait for the watch; see WritableStore. */
+  readonly learn: (object: T) => void
   /** The store holds all objects. Rejects only when the signal aborts before. */
   readonly synced: Promise<void>
   /** Resolves after the signal has aborted and nothing is under way any more. */
@@ -40,10 +42,11 @@ const overdueMs = 30_000
 /** A stream that ended sooner, and without a word, counts as a failure: a broken proxy must not make us spin. */
 const shortStreamMs = 1_000
 
-export function reflect<T extends KubeObject, P extends Projected>(options: ReflectOptions<T, P>): Reflection<P> {
+export function reflect<T extends KubeObject, P extends Projected>(options: ReflectOptions<T, P>): Reflection<T, P> {
   const reflector = new Reflector(options)
   const done = reflector.run()
-  return { store: reflector.store, synced: reflector.synced.promise, done }
+  const learn = (object: T) => reflector.learn(object)
+  return { store: reflector.store, learn, synced: reflector.synced.promise, done }
 }
 
 class Reflector<T extends KubeObject, P extends Projected> {
@@ -78,6 +81,11 @@ class Reflector<T extends KubeObject, P extends Projected> {
       }
     }
     this.synced.reject(signal.reason)
+  }
+
+  learn(object: T): void {
+    const projected = this.#projectionOf(object)
+    if (projected) this.store.learn(projected)
   }
 
   async #recover(error: Error): Promise<void> {

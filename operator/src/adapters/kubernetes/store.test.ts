@@ -44,6 +44,7 @@ describe('a store tells', () => {
     { name: 'what is new', had: [], puts: ['a:1'], says: ['added ns/a 1'] },
     { name: 'what changed, and from what', had: ['a:1'], puts: ['a:2'], says: ['modified ns/a 1→2'] },
     { name: 'nothing of a version that it has', had: ['a:1'], puts: ['a:1'], says: [] },
+    { name: 'nothing of a version older than it has', had: ['a:10'], puts: ['a:9'], says: [] },
     { name: 'both lives of a name', had: ['a#1:1'], puts: ['a#2:9'], says: ['deleted ns/a 1', 'added ns/a 9'] },
   ])('$name', ({ had, puts, says }) => {
     const { store, log } = watched(...had)
@@ -63,6 +64,24 @@ describe('a store tells', () => {
     ])
     expect([...store.keys()].toSorted()).toEqual(['ns/changed', 'ns/new', 'ns/other', 'ns/same'])
     expect(store.size).toBe(4)
+  })
+
+  test('what an API server says that was set back to a backup', () => {
+    const { log, replaceAll } = watched('a:10')
+    replaceAll('a:9')
+    expect(log).toEqual(['modified ns/a 10→9'])
+  })
+
+  test.each([
+    { name: 'of what it holds, once', had: ['a:9'], afterwards: ['a:10'], says: ['modified ns/a 9→10'] },
+    { name: 'not of what is gone by now', had: [], afterwards: [], says: [] },
+    { name: 'not of another life of the name', had: ['a#2:11'], afterwards: [], says: [] },
+    { name: 'not when the stream was faster', had: ['a:11'], afterwards: [], says: [] },
+  ])('the answer to a write $name', ({ had, afterwards, says }) => {
+    const { store, log } = watched(...had)
+    store.learn(thing('a:10'))
+    for (const text of afterwards) store.put(thing(text))
+    expect(log).toEqual(says)
   })
 
   test('nothing about what was never there', () => {

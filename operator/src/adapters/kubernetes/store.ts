@@ -38,7 +38,10 @@ export interface Store<P> {
 
 /** The reflector's side. */
 export interface WritableStore<P> extends Store<P> {
+  /** An object that is older than what is held, under the same uid, is left out: a stream may lag behind what was learned. */
   readonly put: (object: P) => void
+  /** Takes the answer to a write of our own, before any watch has it. Only for an object that is held: one that is not may be gone by now. */
+  readonly learn: (object: P) => void
   readonly remove: (key: string) => void
   /** Makes the store hold exactly these; tells only of what differs. */
   readonly replaceAll: (objects: ReadonlyMap<string, P>) => void
@@ -59,19 +62,19 @@ export function createStore<P extends Projected>({
 }): WritableStore<P> {
   const objects = new Map<string, P>()
   const tables = new Map(Object.entries(indexes).map(([name, of]) => [name, createIndex(of)]))
-  const listeners = new Set<Listener<P>>()
-
-  function tell(event: StoreEvent<P>): void {
-    for (const listener of listeners) {
-      try {
-        listener(event)
-      } catch (error) {
-        onError(new Error(`telling that ${event.key} was ${event.type}`, { cause: error }))
-      }
-    }
-  }
+  const { tell, subscribe } = announcer<P>(onError)
 
   function put(object: P): void {
+    const known = objects.get(keyOf(object.metadata))
+    if (known?.metadata.uid === object.metadata.uid && isOlder(object, known)) return
+    take(object)
+  }
+
+  function learn(object: P): void {
+    if (objects.get(keyOf(object.metadata))?.metadata.uid === object.metadata.uid) put(object)
+  }
+
+  function take(object: P): void {
     const key = keyOf(object.metadata)
     const known = objects.get(key)
     if (known && known.metadata.uid !== object.metadata.uid) remove(key) // The end of the first of that name was missed.
@@ -95,7 +98,8 @@ export function createStore<P extends Projected>({
 
   function replaceAll(wanted: ReadonlyMap<string, P>): void {
     for (const key of objects.keys()) if (!wanted.has(key)) remove(key)
-    for (const object of wanted.values()) put(object)
+    // Older ones too: an API server that was set back to a backup says what is so now.
+    for (const object of wanted.values()) take(object)
   }
 
   return {
@@ -110,14 +114,39 @@ export function createStore<P extends Projected>({
       if (!table) throw new Error(`no index is named ${name}`)
       return table.find(value)
     },
-    subscribe: (listener) => {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
+    subscribe,
     put,
+    learn,
     remove,
     replaceAll,
   }
+}
+
+/** Versions of one kind are decimal numbers that grow: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions */
+function isOlder({ metadata: a }: Projected, { metadata: b }: Projected): boolean {
+  const [one, other] = [a.resourceVersion, b.resourceVersion]
+  return one.length === other.length ? one < other : one.length < other.length
+}
+
+function announcer<P>(onError: (error: Error) => void) {
+  const listeners = new Set<Listener<P>>()
+
+  function tell(event: StoreEvent<P>): void {
+    for (const listener of listeners) {
+      try {
+        listener(event)
+      } catch (error) {
+        onError(new Error(`telling that ${event.key} was ${event.type}`, { cause: error }))
+      }
+    }
+  }
+
+  function subscribe(listener: Listener<P>): () => void {
+    listeners.add(listener)
+    return () => listeners.delete(listener)
+  }
+
+  return { tell, subscribe }
 }
 
 function createIndex<P>(valuesOf: (object: P) => readonly string[]) {

@@ -34,6 +34,8 @@ export interface JobKept extends Projected {
 export interface AgentCaches {
   /** Index `id`: see RUN_LABEL. */
   readonly runs: Store<GpuRun>
+  /** The answer to a write of our own, taken before the watch brings it. */
+  readonly learnRun: (run: GpuRun) => void
   /** What the hub was told of our nodes; by `namespace/name`. */
   readonly claims: Store<GpuNode>
   readonly nodes: Store<NodeKept>
@@ -73,6 +75,7 @@ export function agentCaches({ hub, provider, hubUid, namespace }: AgentContexts)
   const job = reflect({ ...provider, resource: jobs, labelSelector: `${HUB_UID_LABEL}=${hubUid}`, project: keptJob })
   return {
     runs: run.store,
+    learnRun: run.learn,
     claims: claim.store,
     nodes: node.store,
     pods: pod.store,

@@ -97,11 +97,12 @@ export function runPorts(world: RunWorld): RunPorts {
       const { name, namespace, resourceVersion } = run.metadata
       const change = mergePatchBetween(run.status ?? {}, status)
       try {
-        await world.hub.mergePatch(
+        const written = await world.hub.mergePatch(
           gpuRuns,
           { ref: { name, namespace }, patch: { metadata: { resourceVersion }, status: change as object } },
           { subresource: 'status' },
         )
+        caches.learnRun(written)
       } catch (error) {
         // The run has changed, or is gone: the watch brings what it is now.
         if (!isConflict(error) && !isNotFound(error)) throw error

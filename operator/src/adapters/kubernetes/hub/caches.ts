@@ -1,5 +1,7 @@
 // What the hub knows of its own API server, kept by one watch a kind.
+import type { GpuJob } from '../../../api/gpujob.ts'
 import type { GpuNode } from '../../../api/gpunode.ts'
+import type { GpuRun } from '../../../api/gpurun.ts'
 import type { Provider } from '../../../api/provider.ts'
 import type { ProviderReport } from '../../../api/providerreport.ts'
 import { providerOf } from '../../../domain/lifecycle/gpurun.ts'
@@ -8,6 +10,7 @@ import { gpuJobs, gpuNodes, gpuRuns, providerReports, providers } from '../kinds
 import { withoutBallast } from '../projection.ts'
 import { reflect } from '../reflector.ts'
 import type { ReflectorContext } from '../reflector-context.ts'
+import { sharedValues } from '../shared-values.ts'
 import type { Store } from '../store.ts'
 
 export interface HubCaches {
@@ -19,21 +22,24 @@ export interface HubCaches {
   /** Index `namespace`. */
   readonly nodes: Store<GpuNode>
   readonly reports: Store<ProviderReport>
+  /** The answers to writes of our own, taken before the watch brings them. */
+  readonly learn: { readonly job: (job: GpuJob) => void; readonly run: (run: GpuRun) => void }
   /** All of them are filled. Rejects only when stopped before that. */
   readonly synced: Promise<void>
 }
 
 export function hubCaches(context: ReflectorContext): HubCaches {
+  const share = sharedValues()
   const jobs = reflect({
     ...context,
     resource: gpuJobs,
-    project: (job) => keptJob(withoutBallast(job)),
+    project: (job) => sharedJob(keptJob(withoutBallast(job)), share),
     indexes: { uid: (job: KeptJob) => [job.metadata.uid] },
   })
   const runs = reflect({
     ...context,
     resource: gpuRuns,
-    project: (run) => keptRun(withoutBallast(run)),
+    project: (run) => sharedRun(keptRun(withoutBallast(run)), share),
     indexes: { job: (run: KeptRun) => [run.spec.job.uid] },
   })
   const provider = reflect({ ...context, resource: providers, project: withoutBallast })
@@ -51,7 +57,31 @@ export function hubCaches(context: ReflectorContext): HubCaches {
     providers: provider.store,
     nodes: nodes.store,
     reports: reports.store,
+    learn: { job: jobs.learn, run: runs.learn },
     synced: Promise.all(all.map(({ synced }) => synced)).then(() => undefined),
+  }
+}
+
+type Share = ReturnType<typeof sharedValues>
+
+function sharedJob({ metadata, spec, needs, status }: KeptJob, share: Share): KeptJob {
+  const conditions = status?.conditions.map(share)
+  return {
+    metadata,
+    spec: share(spec),
+    needs: share(needs),
+    ...(status && conditions ? { status: { ...status, conditions } } : {}),
+  }
+}
+
+/** Of a run's spec most is its own. */
+function sharedRun({ metadata, spec, status, perWorker }: KeptRun, share: Share): KeptRun {
+  const { nodes, failover, ...own } = spec
+  return {
+    metadata,
+    spec: { ...own, nodes: share(nodes), failover: share(failover) },
+    perWorker: share(perWorker),
+    ...(status === undefined ? {} : { status }),
   }
 }
 

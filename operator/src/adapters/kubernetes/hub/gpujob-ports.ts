@@ -68,8 +68,11 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
     },
     carryOut: async (job, effect) => {
       if (effect.do === 'createRun') await createRun(job, effect)
-      if (effect.do === 'stopRun')
-        await orderStop(client, effect.run, { reason: effect.reason, requestedAt: toTime(now()) })
+      if (effect.do === 'stopRun') {
+        const order = { reason: effect.reason, requestedAt: toTime(now()) }
+        const stopped = await orderStop(client, effect.run, order)
+        if (stopped) caches.learn.run(stopped)
+      }
       if (effect.do === 'deleteJob')
         await client.delete(gpuJobs, refOf(job), { uid: job.metadata.uid, propagationPolicy: 'Background' })
     },
@@ -78,25 +81,30 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
       if (!written) return
       const recorded = status.placement !== undefined && status.placement.run !== job.status?.placement?.run
       if (recorded) ownRecords.set(job.metadata.uid, written)
+      caches.learn.job(written)
     },
   }
 }
 
-/** Repeating it changes nothing: the schema keeps the first order. A run that is gone needs none. Its uid is the precondition. */
+/**
+ * Repeating it changes nothing: the schema keeps the first order. A run that is gone needs none. Its uid is the precondition.
+ * Gives the run with the order in it, where this call put it there.
+ */
 export async function orderStop(
   client: KubeClient,
   run: Pick<GpuRun, 'metadata'>,
   stop: { reason: StopReason; requestedAt: string },
-): Promise<void> {
+): Promise<GpuRun | undefined> {
   const { name, namespace, uid } = run.metadata
   const ref = { name, namespace }
   try {
-    await client.mergePatch(gpuRuns, { ref, patch: { metadata: { uid }, spec: { stop } } })
+    return await client.mergePatch(gpuRuns, { ref, patch: { metadata: { uid }, spec: { stop } } })
   } catch (error) {
-    if (isNotFound(error)) return
+    if (isNotFound(error)) return undefined
     // Refused: the order stands already, or another run has come in this one's place.
     const found = isInvalid(error) ? await client.get(gpuRuns, ref) : undefined
     if (!found || (found.metadata.uid === uid && !found.spec.stop)) throw error
+    return undefined
   }
 }
 

@@ -28,7 +28,10 @@ export function tombstonePorts({ client, caches, tombstoneSeconds, now }: Tombst
     },
     carryOut: async (run, effect) => {
       const { name, namespace, uid } = run.metadata
-      if (effect.do === 'stopRun') await orderStop(client, run, { reason: 'JobDeleted', requestedAt: toTime(now()) })
+      if (effect.do === 'stopRun') {
+        const stopped = await orderStop(client, run, { reason: 'JobDeleted', requestedAt: toTime(now()) })
+        if (stopped) caches.learn.run(stopped)
+      }
       if (effect.do === 'deleteRun') await client.delete(gpuRuns, { name, namespace }, { uid })
     },
   }
