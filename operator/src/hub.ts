@@ -3,7 +3,7 @@ import { connect } from './adapters/kubernetes/connect.ts'
 import { eventRecorder } from './adapters/kubernetes/events.ts'
 import { hubCaches, runsOf } from './adapters/kubernetes/hub/caches.ts'
 import { gpuJobPorts } from './adapters/kubernetes/hub/gpujob-ports.ts'
-import { hubIdentity } from './adapters/kubernetes/hub/identity.ts'
+import { guardIdentity, hubIdentity } from './adapters/kubernetes/hub/identity.ts'
 import { providerPorts } from './adapters/kubernetes/hub/provider-ports.ts'
 import { HUB_LEASE } from './adapters/kubernetes/hub/rights.ts'
 import { tombstonePorts } from './adapters/kubernetes/hub/tombstone-ports.ts'
@@ -26,7 +26,7 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
   const where = config.kubeconfig === undefined ? { inCluster: inCluster() } : { kubeconfig: config.kubeconfig }
   // The election writes its lease before anything is held, so it has a client of its own.
   await using electing = await connect({ ...where, userAgent: 'gpu-commons-hub/election' })
-  const hubUid = await hubIdentity(electing, config.namespace, { signal })
+  const identity = await hubIdentity(electing, config.namespace, { timers, signal, onWait: program.waitsFor })
   const leading = new AbortController()
   const giveUp = () => leading.abort(signal.reason)
   signal.addEventListener('abort', giveUp, { once: true })
@@ -41,8 +41,9 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
   })
   await using client = await connect({ ...where, userAgent: 'gpu-commons-hub', beforeWrite: leadership.assertHeld })
 
-  const context = { ...program, client, onError: onError('watch') }
-  const caches = hubCaches(context)
+  const context = { ...program, client, onError: onError('watch'), onSetBack: program.stop }
+  const caches = hubCaches(context, identity)
+  void guardIdentity({ ...program, client: electing, identity, onChanged: program.stop, onError: onError('identity') })
   program.waitsFor('the lists of jobs, runs, providers and nodes')
   await caches.synced
   // A hub that stands by is ready: it takes over at once.
@@ -52,7 +53,7 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
   signal.removeEventListener('abort', giveUp)
   metrics.setLeading(true)
   log.info(
-    { lease: HUB_LEASE, identity: config.identity, hubUid, jobs: caches.jobs.size, runs: caches.runs.size },
+    { lease: HUB_LEASE, holder: config.identity, ...identity, jobs: caches.jobs.size, runs: caches.runs.size },
     'leads',
   )
 
@@ -76,7 +77,7 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
     timers,
     observe: metrics.observeScheduling,
   })
-  const world = { client, context, caches, scheduling, statuses, hubUid, clock, now: clock.now, ...config }
+  const world = { client, context, caches, scheduling, statuses, clock, now: clock.now, ...config, identity }
   const wake = (provider: string) => queues.providers.add(provider)
   const queues = {
     jobs: queue('gpujob', gpuJobReconciler(gpuJobPorts(world)), 32),
@@ -89,7 +90,7 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
     providers: () => caches.providers.values(),
   })
 
-  wireHub(caches, queues, scheduling)
+  wireHub(caches, { queues, scheduling, identity })
   scheduling.begin()
   await Promise.all(Object.values(queues).map((one) => one.run(signal)))
   await recorder.flushed()

@@ -1,5 +1,6 @@
 import type { GpuJob } from '../../operator/src/api/gpujob.ts'
 import type { GpuRun, GpuRunSpec, GpuRunStatus } from '../../operator/src/api/gpurun.ts'
+import { JOBS_KIND_LABEL } from '../../operator/src/api/labels.ts'
 import type { ObjectMeta } from '../../operator/src/api/meta.ts'
 import { providerNamespace, runName } from '../../operator/src/domain/lifecycle/gpurun.ts'
 import { gpuJob } from './gpujob.ts'
@@ -21,7 +22,11 @@ export function gpuRun(options: GpuRunOptions = {}): GpuRun {
   const { job = gpuJob(), run = 1, provider = 'acme', metadata = {}, spec = {}, status } = options
   const { workers, gpus, failover, bindTimeoutSeconds, maxRuntimeSeconds, ttlSecondsAfterFinished, template } = job.spec
   const { name, namespace = 'team', uid } = job.metadata
-  const meta = objectMeta(runName(job, run), { namespace: providerNamespace(provider), ...metadata })
+  const meta = objectMeta(runName(job, run), {
+    namespace: providerNamespace(provider),
+    labels: { [JOBS_KIND_LABEL]: 'jobs-uid' },
+    ...metadata,
+  })
   return {
     apiVersion: 'gpucommons.io/v1alpha1',
     kind: 'GpuRun',

@@ -1,10 +1,17 @@
 // A hub that leads, on an API server in memory.
 import { hubCaches, runsOf } from '../../operator/src/adapters/kubernetes/hub/caches.ts'
 import { gpuJobPorts } from '../../operator/src/adapters/kubernetes/hub/gpujob-ports.ts'
+import { hubIdentity } from '../../operator/src/adapters/kubernetes/hub/identity.ts'
 import { providerPorts } from '../../operator/src/adapters/kubernetes/hub/provider-ports.ts'
 import { tombstonePorts } from '../../operator/src/adapters/kubernetes/hub/tombstone-ports.ts'
 import { type HubQueues, wireHub } from '../../operator/src/adapters/kubernetes/hub/wiring.ts'
-import { gpuJobs, gpuNodes, gpuRuns, providers } from '../../operator/src/adapters/kubernetes/kinds.ts'
+import {
+  customResourceDefinitions,
+  gpuJobs,
+  gpuNodes,
+  gpuRuns,
+  providers,
+} from '../../operator/src/adapters/kubernetes/kinds.ts'
 import { leases } from '../../operator/src/adapters/kubernetes/resources.ts'
 import { statusWriter } from '../../operator/src/adapters/kubernetes/status-writer.ts'
 import type { GpuJob } from '../../operator/src/api/gpujob.ts'
@@ -38,7 +45,10 @@ export async function startHub({ time, api }: HubCluster) {
   const onError = (error: unknown) => void errors.push((error as Error).message)
   const { clock, timers } = time
   const context = { client: api, clock, timers, random: () => 1, signal: stop.signal, onError }
-  const caches = hubCaches(context)
+  const wait = { timers, signal: stop.signal, onWait: (what: string) => void errors.push(what) }
+  for (const plural of ['gpujobs', 'gpuruns']) await makeKind({ api }, plural)
+  const identity = await hubIdentity(api, 'gpu-commons', wait)
+  const caches = hubCaches(context, identity)
   await time.turn()
   await caches.synced
   const queue = (name: string, reconcile: Reconcile) => workQueue({ ...context, name, reconcile, concurrency: 4 })
@@ -56,7 +66,7 @@ export async function startHub({ time, api }: HubCluster) {
     caches,
     scheduling,
     statuses: statusWriter(api, () => {}),
-    hubUid: 'hub-uid',
+    identity,
     clock,
   }
   const options = { now: clock.now, tombstoneSeconds: 600, suspectAfterSeconds: 15 }
@@ -66,11 +76,17 @@ export async function startHub({ time, api }: HubCluster) {
     providers: queue('provider', providerReconciler(providerPorts({ ...world, ...options, wake }))),
     tombstones: queue('tombstone', tombstoneReconciler(tombstonePorts({ ...world, ...options }))),
   }
-  wireHub(caches, queues, scheduling)
+  wireHub(caches, { queues, scheduling, identity })
   scheduling.begin()
   for (const one of Object.values(queues)) void one.run(stop.signal)
   await time.advance(0)
   return { stop: () => stop.abort(), errors, scheduling }
+}
+
+/** Somebody applies the CustomResourceDefinition; one that is there stays. */
+export async function makeKind({ api }: Pick<HubCluster, 'api'>, plural: string): Promise<void> {
+  const metadata = { name: `${plural}.gpucommons.io` }
+  if (!(await api.get(customResourceDefinitions, metadata))) await api.create(customResourceDefinitions, { metadata })
 }
 
 export async function addProvider({ api, time }: HubCluster, { name = 'acme', gpus = 8 } = {}): Promise<void> {

@@ -36,6 +36,7 @@ export const providerReasons = {
   Connected: {
     Heartbeat: 'The agent renews its Lease.',
     Silent: 'The agent has not renewed its Lease for a while: no new work goes there.',
+    HubChanged: 'To the agent this hub is not the one that it remembers: it begins nothing and deletes nothing.',
     NeverSeen: 'No agent has connected yet.',
   },
   Verified: {
@@ -46,6 +47,7 @@ export const providerReasons = {
     Cordoned: 'spec.intake is Cordoned: no new work goes there, what runs goes on.',
     NotConnected: 'The agent is silent or was never seen.',
     NameTaken: 'The namespace of the provider exists and is not ours.',
+    HubChanged: 'Runs there are of GpuJobs that went with an earlier CustomResourceDefinition: nothing new goes there.',
   },
 } as const satisfies Record<string, Readonly<Record<string, string>>>
 

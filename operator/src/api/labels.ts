@@ -22,3 +22,19 @@ export const HUB_UID_LABEL = 'gpucommons.io/hub-uid'
 
 /** A label `key` of a job's template arrives on the provider's pods as this and the key. */
 export const TENANT_LABEL_PREFIX = 'tenant.gpucommons.io/'
+
+/** On a GpuRun: the uid of the CustomResourceDefinition gpujobs under which it was ordered. When that is made anew, all GpuJobs are gone, and that is no order to stop. */
+export const JOBS_KIND_LABEL = 'gpucommons.io/gpujobs-uid'
+/** In place of that uid, written by a person: the run goes on until it ends by itself. */
+export const LET_GO = 'let-go'
+/** On the agent's Lease: the uid of the CustomResourceDefinition gpuruns. */
+export const RUNS_KIND_LABEL = 'gpucommons.io/gpuruns-uid'
+
+/** On the agent's Lease: the uid of the earlier Provider of this name, whose home was handed over. */
+export const FORMER_PROVIDER_ANNOTATION = 'gpucommons.io/former-provider-uid'
+/** On the agent's Lease, by the agent: in what way the hub is not the one that it remembers. */
+export const HUB_CHANGED_ANNOTATION = 'gpucommons.io/hub-changed'
+/** Beside it: what must be accepted for the agent to go on. */
+export const FINGERPRINT_ANNOTATION = 'gpucommons.io/hub-fingerprint'
+/** On the Provider, copied to the agent's Lease, or on what the agent remembers on its own cluster: the fingerprint that a person accepts. */
+export const ACCEPT_HUB_ANNOTATION = 'gpucommons.io/accept-hub'

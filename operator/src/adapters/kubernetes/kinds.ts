@@ -29,3 +29,14 @@ export const priorityClasses: Resource<PriorityClass> = {
   plural: 'priorityclasses',
   namespaced: false,
 }
+
+export interface CustomResourceDefinition extends KubeObject {
+  readonly metadata: { readonly name: string; readonly uid: string; readonly deletionTimestamp?: string }
+}
+
+export const customResourceDefinitions: Resource<CustomResourceDefinition> = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  plural: 'customresourcedefinitions',
+  namespaced: false,
+}

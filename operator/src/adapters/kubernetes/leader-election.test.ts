@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { type FakeKubeApi, fakeKubeApi } from '../../../../test/fakes/kube-api.ts'
 import { type FakeTime, fakeTime } from '../../../../test/fakes/time.ts'
+import { ApiError } from './errors.ts'
 import { elect } from './leader-election.ts'
 import { leases } from './resources.ts'
 
@@ -18,8 +19,9 @@ function contender(
 ) {
   const stop = new AbortController()
   const log: string[] = []
+  const client = { get: api.get, create: api.create, replace: api.replace }
   const leadership = elect({
-    client: api,
+    client,
     lease,
     identity,
     clock: time.clock,
@@ -33,7 +35,7 @@ function contender(
     () => log.push(`leads at ${time.clock.boot()}`),
     () => log.push('never led'),
   )
-  return { ...leadership, stop, log }
+  return { ...leadership, client, stop, log }
 }
 
 const holder = async (api: FakeKubeApi) => (await api.get(leases, lease))?.spec?.holderIdentity
@@ -159,6 +161,20 @@ describe('a leader election', () => {
     await time.advance(2_000)
     expect([a.held(), await holder(api)]).toEqual([false, 'b'])
     expect(a.log).toEqual(['leads at 0', 'the lease leader was lost'])
+  })
+
+  test('is lost for good when the API server was set back, whoever the older lease names', async () => {
+    const { time, api } = server()
+    const a = contender('a', { api, time })
+    await time.turn()
+    const older = (await api.get(leases, lease))?.metadata.resourceVersion ?? ''
+    await time.advance(2000)
+    const conflict = new ApiError('PUT', { status: 409, reason: 'Conflict', message: 'changed' })
+    const found = await api.get(leases, lease)
+    const get = async () => found && { ...found, metadata: { ...found.metadata, resourceVersion: older } }
+    Object.assign(a.client, { get, replace: () => Promise.reject(conflict) })
+    await time.advance(2000)
+    expect([a.held(), a.log.at(-1)]).toEqual([false, expect.stringContaining('was set back')])
   })
 
   test('is not won twice by two who ask at once', async () => {

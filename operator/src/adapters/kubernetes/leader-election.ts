@@ -1,6 +1,7 @@
 // One of several replicas leads: who holds the Lease. Nobody's wall clock is believed, only changes seen and our own time.
 import { toMicroTime } from '../../api/time.ts'
 import { type Clock, pause, type Random, type Timers } from '../../controllers/clock.ts'
+import { isOlder } from '../../domain/lifecycle/hub-identity.ts'
 import type { Draft, KubeClient, ObjectRef } from './client.ts'
 import { isAlreadyExists, isConflict } from './errors.ts'
 import { type Lease, leases } from './resources.ts'
@@ -60,6 +61,7 @@ class Election {
   #seenAt = 0
   /** When (boot time) the last renewal that succeeded was sent; absent: we do not lead. */
   #renewedAt: number | undefined
+  #setBack: Error | undefined
 
   constructor(options: ElectionOptions) {
     this.#options = options
@@ -67,7 +69,11 @@ class Election {
   }
 
   held(): boolean {
-    return this.#renewedAt !== undefined && this.#options.clock.boot() - this.#renewedAt < renewWithinMs
+    return (
+      this.#setBack === undefined &&
+      this.#renewedAt !== undefined &&
+      this.#options.clock.boot() - this.#renewedAt < renewWithinMs
+    )
   }
 
   async run(): Promise<void> {
@@ -79,9 +85,9 @@ class Election {
         led = true
         this.acquired.resolve()
       }
-      if (led && !this.held()) {
+      if (this.#setBack || (led && !this.held())) {
         this.#renewedAt = undefined
-        onLost(new Error(`the lease ${this.#options.lease.name} was lost`))
+        onLost(this.#setBack ?? new Error(`the lease ${this.#options.lease.name} was lost`))
         return
       }
       await pause(retryMs * (led ? 1 : 1 + random() * 0.2), { timers, signal })
@@ -133,6 +139,12 @@ class Election {
   }
 
   #see(lease: Lease | undefined): void {
+    const before = this.#seen?.metadata.resourceVersion
+    const now = lease?.metadata.resourceVersion
+    // Also if it says that it is ours: what we know is of a time that never was.
+    if (before !== undefined && now !== undefined && isOlder(now, before)) {
+      this.#setBack ??= new Error(`the API server was set back: its lease is of version ${now}, after ${before}`)
+    }
     if (lease?.metadata.resourceVersion !== this.#seen?.metadata.resourceVersion) {
       this.#seenAt = this.#options.clock.boot()
     }

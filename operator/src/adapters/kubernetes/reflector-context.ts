@@ -3,6 +3,6 @@ import type { ReflectOptions } from './reflector.ts'
 
 /** What all reflectors of one cluster share. */
 export interface ReflectorContext
-  extends Pick<ReflectOptions<never, never>, 'clock' | 'timers' | 'random' | 'signal' | 'onError'> {
+  extends Pick<ReflectOptions<never, never>, 'clock' | 'timers' | 'random' | 'signal' | 'onError' | 'onSetBack'> {
   readonly client: KubeClient
 }

@@ -287,6 +287,24 @@ describe('a reflector notices', () => {
     expect(api.watches()).toBe(1)
   })
 
+  test('that the server was set back, before it makes the store equal to that', async () => {
+    let sent = 0
+    const versions = ['7', '5']
+    const watch = async function* () {
+      const resourceVersion = versions[sent++]
+      if (resourceVersion === undefined) throw expired
+      yield [{ type: 'BOOKMARK' as const, resourceVersion, initialEventsEnd: true }]
+      throw expired
+    }
+    const said: string[] = []
+    const onSetBack = (why: Error) => void said.push(why.message)
+    const { time, start } = await bench({ onSetBack })
+    const list = async () => ({ items: [], resourceVersion: '9' })
+    start({ client: { watch: watch as KubeClient['watch'], list } })
+    await time.advance(1000)
+    expect(said).toEqual(['the API server was set back: its secrets are of version 5, after 7'])
+  })
+
   test('an object that it cannot read: says so, keeps what it knew of it, and follows all others', async () => {
     let strict = false
     const project = (secret: Secret) => {

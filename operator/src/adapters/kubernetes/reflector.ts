@@ -1,5 +1,6 @@
 // Keeps a store equal to what the API server has, through cuts, restarts and forgotten history, until it is told to stop.
 import { type Clock, pause, type Random, type Timers } from '../../controllers/clock.ts'
+import { isOlder } from '../../domain/lifecycle/hub-identity.ts'
 import type { KubeClient, KubeObject, Resource, Selection, WatchEvent } from './client.ts'
 import { ApiError, isGone, isInvalid } from './errors.ts'
 import { createStore, type Indexes, keyOf, type Projected, type Store, type WritableStore } from './store.ts'
@@ -14,6 +15,8 @@ export interface ReflectOptions<T extends KubeObject, P extends Projected> exten
   readonly timers: Timers
   readonly random: Random
   readonly signal: AbortSignal
+  /** The server has all objects of an earlier time; called before the store is made equal to it. */
+  readonly onSetBack?: ((why: Error) => void) | undefined
   /** Each failed try. The reflector goes on by itself. */
   readonly onError: (error: Error) => void
 }
@@ -56,6 +59,8 @@ class Reflector<T extends KubeObject, P extends Projected> {
   readonly #selection: Selection
   /** Up to where the store has followed; absent: it must be filled anew. */
   #version: string | undefined
+  /** The highest version that the store has had. */
+  #reached: string | undefined
   #listNext = false
   #neverStream = false
   /** Failed tries in a row. */
@@ -182,7 +187,7 @@ class Reflector<T extends KubeObject, P extends Projected> {
 
   #take(event: WatchEvent<T>, fill: Map<string, P> | undefined): void {
     if (fill && this.#version === undefined) this.#takeInitial(event, fill)
-    else if (event.type === 'BOOKMARK') this.#version = event.resourceVersion
+    else if (event.type === 'BOOKMARK') this.#followed(event.resourceVersion)
     else this.#takeChange(event)
   }
 
@@ -192,13 +197,27 @@ class Reflector<T extends KubeObject, P extends Projected> {
   }
 
   #filled(fresh: ReadonlyMap<string, P>, version: string): void {
+    const { resource, onSetBack } = this.#options
+    if (this.#reached !== undefined && isOlder(version, this.#reached)) {
+      onSetBack?.(
+        new Error(
+          `the API server was set back: its ${resource.plural} are of version ${version}, after ${this.#reached}`,
+        ),
+      )
+    }
+    this.#reached = version
     this.#version = version
     this.synced.resolve()
     this.store.replaceAll(fresh)
   }
 
+  #followed(version: string | undefined): void {
+    this.#version = version
+    this.#reached = version ?? this.#reached
+  }
+
   #takeChange({ type, object }: Exclude<WatchEvent<T>, { type: 'BOOKMARK' }>): void {
-    this.#version = object.metadata.resourceVersion
+    this.#followed(object.metadata.resourceVersion)
     if (type === 'DELETED') {
       this.store.remove(keyOf(object.metadata))
       return

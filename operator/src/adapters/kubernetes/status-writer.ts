@@ -32,6 +32,7 @@ const worthAnEvent: ReadonlySet<string> = new Set([
   'RetriesExhausted',
   'ExitCodeFails',
   'Silent',
+  'HubChanged',
   'Cordoned',
 ])
 

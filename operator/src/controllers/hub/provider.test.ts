@@ -4,6 +4,15 @@ import type { Provider, ProviderStatus } from '../../api/provider.ts'
 import type { Home } from '../../domain/lifecycle/provider-steps.ts'
 import { type ProviderPorts, providerReconciler } from './provider.ts'
 
+const seen = {
+  silentMs: 1000,
+  watchedMs: 0,
+  nodes: [],
+  report: undefined,
+  hubChanged: undefined,
+  runsFromBefore: false,
+  jobsUid: 'jobs-uid',
+}
 const made: Home = { state: 'Made', namespaceUid: 'u' }
 
 /** A hub with one Provider, and what was done about it. */
@@ -12,7 +21,6 @@ function world(found: Provider | undefined, ports: Partial<ProviderPorts> = {}) 
   let status: ProviderStatus | undefined
   const reconcile = providerReconciler({
     read: () => {
-      const seen = { silentMs: 1000, watchedMs: 0, nodes: [], report: undefined }
       return found && { provider: status ? { ...found, status } : found, ...seen }
     },
     makeHome: async () => {
@@ -58,8 +66,7 @@ describe('one pass over a Provider', () => {
       there = false
       return made
     }
-    const read = () =>
-      there ? { provider: provider(), silentMs: 0, watchedMs: 0, nodes: [], report: undefined } : undefined
+    const read = () => (there ? { provider: provider(), ...seen } : undefined)
     const { done, reconcile } = world(provider(), { read, makeHome })
     expect(await reconcile('acme')).toEqual({ recheckMs: 0 })
     expect(done).toEqual([])

@@ -18,7 +18,7 @@ test.each<{ name: string; found: Partial<Seen> | undefined; says: string; rechec
 ])('one pass over a tombstone does $name', async ({ found, says, recheckMs }) => {
   const done: string[] = []
   const reconcile = tombstoneReconciler({
-    read: async () => found && { run: keptRun(), job: 'Gone', tombstoneSeconds: 600, ...found },
+    read: async () => found && { run: keptRun(), job: 'Gone', jobsUid: 'jobs-uid', tombstoneSeconds: 600, ...found },
     carryOut: async (_, effect) => void done.push(effect.do),
     now: () => Date.parse(BEGINNING) + 100_000,
   })

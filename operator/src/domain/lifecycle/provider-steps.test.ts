@@ -18,8 +18,9 @@ function known(status: Condition['status'], reason: string): Provider {
 
 /** Its agent was seen a second ago. */
 function seen(some: Partial<Seen>): Seen {
-  const rest = { home: made, silentMs: 1000, watchedMs: 60_000, nodes: [], report: undefined, suspectAfterMs: 15_000 }
-  return { provider: provider(), ...rest, now, ...some }
+  const times = { silentMs: 1000, watchedMs: 60_000, suspectAfterMs: 15_000, now }
+  const nothing = { nodes: [], report: undefined, hubChanged: undefined, runsFromBefore: false, jobsUid: 'jobs-uid' }
+  return { provider: provider(), home: made, ...times, ...nothing, ...some }
 }
 
 /** Connected, Ready, what the engine is told, and when to look again. */
@@ -37,6 +38,26 @@ const cases: readonly { name: string; seen: Partial<Seen>; says: string }[] = [
     name: 'its agent is silent for as long as that may be',
     seen: { silentMs: 15_000 },
     says: 'Unknown/Silent False/NotConnected Disconnected',
+  },
+  {
+    name: 'its agent is there, and remembers another hub: no new work goes there',
+    seen: { hubChanged: { change: 'SetBack', fingerprint: 'a-b-c-1' } },
+    says: 'False/HubChanged False/NotConnected Disconnected again in 14 s',
+  },
+  {
+    name: 'also when this hub has just started and heard nothing yet',
+    seen: { hubChanged: { change: 'SetBack', fingerprint: 'a-b-c-1' }, silentMs: undefined, watchedMs: 0 },
+    says: 'False/HubChanged False/NotConnected Disconnected again in 15 s',
+  },
+  {
+    name: 'its agent remembered another hub and is silent since',
+    seen: { hubChanged: { change: 'SetBack', fingerprint: 'a-b-c-1' }, silentMs: 15_000 },
+    says: 'Unknown/Silent False/NotConnected Disconnected',
+  },
+  {
+    name: 'runs go on there whose jobs went with their kind: no new work goes there',
+    seen: { runsFromBefore: true },
+    says: 'True/Heartbeat False/HubChanged NotReady again in 14 s',
   },
   {
     name: 'no agent was ever seen',
@@ -95,6 +116,30 @@ describe('what is said of a Provider', () => {
         ({ lastTransitionTime }) => lastTransitionTime,
       ),
     ).toEqual(status.conditions.map(({ lastTransitionTime }) => lastTransitionTime))
+  })
+
+  const message = (some: Partial<Seen>, type: string) =>
+    decide(seen(some)).status.conditions.find((one) => one.type === type)?.message
+
+  test.each(['KindMadeAgain', 'ProviderMadeAgain', 'SetBack'] as const)(
+    'of an agent for which it is %s, how this hub is accepted',
+    (change) => {
+      expect(message({ hubChanged: { change, fingerprint: 'a-b-c-1' } }, 'Connected')).toContain(
+        'kubectl annotate provider acme gpucommons.io/accept-hub=a-b-c-1 --overwrite',
+      )
+    },
+  )
+
+  test('another hub than the one that is remembered is told that the owner alone accepts', () => {
+    const said = message({ hubChanged: { change: 'OtherHub', fingerprint: 'a-b-c-1' } }, 'Connected')
+    expect(said).toContain('only the owner')
+    expect(said).not.toContain('a-b-c-1')
+  })
+
+  test('of runs whose jobs went with their kind, both ways on', () => {
+    const said = message({ runsFromBefore: true }, 'Ready')
+    expect(said).toContain("-l 'gpucommons.io/gpujobs-uid notin (jobs-uid,let-go)' gpucommons.io/gpujobs-uid=let-go")
+    expect(said).toContain('gpucommons.io/gpujobs-uid=jobs-uid --overwrite')
   })
 
   test('nothing of it is verified', () => {

@@ -2,18 +2,25 @@
 
 import type { ProviderConditionType, ProviderReason } from '../../api/conditions.ts'
 import type { GpuNode } from '../../api/gpunode.ts'
-import { PROVIDER_UID_LABEL } from '../../api/labels.ts'
+import { ACCEPT_HUB_ANNOTATION, JOBS_KIND_LABEL, LET_GO, PROVIDER_UID_LABEL } from '../../api/labels.ts'
 import type { Provider, ProviderStatus } from '../../api/provider.ts'
 import type { ProviderReportSpec } from '../../api/providerreport.ts'
 import type { ProviderFact } from '../scheduling/facts.ts'
 import { type Claim, isTrue, withClaims } from './claims.ts'
 import { providerNamespace } from './gpurun.ts'
+import type { HubChange } from './hub-identity.ts'
 
 /** Namespace, ServiceAccount, Role, RoleBinding and Lease of a provider on the hub. */
 export type Home =
   | { readonly state: 'Made'; readonly namespaceUid: string }
   /** `what` exists and is not ours. */
   | { readonly state: 'Taken'; readonly what: string; readonly by: 'Stranger' | 'EarlierProvider' }
+
+export interface HubChanged {
+  readonly change: HubChange
+  /** What must be accepted for the agent to go on. */
+  readonly fingerprint: string
+}
 
 export interface Seen {
   readonly provider: Provider
@@ -24,6 +31,12 @@ export interface Seen {
   readonly watchedMs: number
   readonly nodes: readonly GpuNode[]
   readonly report: ProviderReportSpec | undefined
+  /** What its agent says on the Lease: to it this hub is not the one that it remembers. */
+  readonly hubChanged: HubChanged | undefined
+  /** Runs that live there were ordered when the kind GpuJob was another one; their jobs are gone with it. */
+  readonly runsFromBefore: boolean
+  /** The uid of the CustomResourceDefinition gpujobs. */
+  readonly jobsUid: string
   /** Wall clock, milliseconds. */
   readonly now: number
   readonly suspectAfterMs: number
@@ -82,25 +95,28 @@ function recheck({ home }: Seen, recheckMs: number | undefined): Pick<Decision, 
 type ConnectedClaim = Extract<ProviderClaim, { type: 'Connected' }>
 type ReadyClaim = Extract<ProviderClaim, { type: 'Ready' }>
 
+const wasHeard: ReadonlySet<string> = new Set([
+  'Heartbeat',
+  'Silent',
+  'HubChanged',
+] satisfies ProviderReason<'Connected'>[])
+
 function connection(seen: Seen): { readonly claim: ConnectedClaim; readonly recheckMs?: number } {
-  const { silentMs, watchedMs, suspectAfterMs, provider } = seen
-  const heartbeat: ConnectedClaim = {
-    type: 'Connected',
-    status: 'True',
-    reason: 'Heartbeat',
-    message: 'the agent renews its Lease',
-  }
+  const { silentMs, watchedMs, suspectAfterMs, provider, hubChanged } = seen
+  const heartbeat: ConnectedClaim = hubChanged
+    ? { type: 'Connected', status: 'False', reason: 'HubChanged', message: wayBack(provider, hubChanged) }
+    : { type: 'Connected', status: 'True', reason: 'Heartbeat', message: 'the agent renews its Lease' }
   if (silentMs !== undefined && silentMs < suspectAfterMs)
     return { claim: heartbeat, recheckMs: suspectAfterMs - silentMs }
 
   // A hub that has just started has seen nothing yet: what was known before holds until the usual time is over.
-  const wasConnected = isTrue(provider.status?.conditions, 'Connected')
+  const wasConnected = hubChanged !== undefined || isTrue(provider.status?.conditions, 'Connected')
   if (silentMs === undefined && wasConnected && watchedMs < suspectAfterMs) {
     return { claim: heartbeat, recheckMs: suspectAfterMs - watchedMs }
   }
   const seenBefore =
     silentMs !== undefined ||
-    provider.status?.conditions.some(({ reason }) => reason === 'Heartbeat' || reason === 'Silent')
+    provider.status?.conditions.some(({ type, reason }) => type === 'Connected' && wasHeard.has(reason))
   return {
     claim: seenBefore
       ? {
@@ -118,9 +134,15 @@ function connection(seen: Seen): { readonly claim: ConnectedClaim; readonly rech
   }
 }
 
-function readiness({ provider, home }: Seen, { claim }: { readonly claim: ConnectedClaim }): ReadyClaim {
+function readiness(
+  { provider, home, runsFromBefore, jobsUid }: Seen,
+  { claim }: { readonly claim: ConnectedClaim },
+): ReadyClaim {
   if (home.state === 'Taken') {
     return { type: 'Ready', status: 'False', reason: 'NameTaken', message: wayOut(provider, home) }
+  }
+  if (runsFromBefore) {
+    return { type: 'Ready', status: 'False', reason: 'HubChanged', message: wayOnward(provider, jobsUid) }
   }
   if (provider.spec.intake === 'Cordoned') {
     return { type: 'Ready', status: 'False', reason: 'Cordoned', message: 'spec.intake is Cordoned' }
@@ -137,8 +159,31 @@ function wayOut({ metadata }: Provider, { what, by }: Extract<Home, { state: 'Ta
   return `${what} was made for an earlier Provider of this name; if this is the same cluster, hand it over: kubectl label namespace ${namespace} ${PROVIDER_UID_LABEL}=${metadata.uid} --overwrite`
 }
 
+const whatChanged = {
+  OtherHub: 'it remembers another cluster as its hub',
+  KindMadeAgain: 'the CustomResourceDefinition gpuruns was made anew',
+  ProviderMadeAgain: 'it remembers an earlier Provider of this name',
+  SetBack: 'this hub was set back to an earlier state',
+  LeaseGone: 'its Lease was gone',
+} as const satisfies Record<HubChange, string>
+
+/** Another hub than the one that is remembered cannot accept itself. */
+function wayBack({ metadata: { name } }: Provider, { change, fingerprint }: HubChanged): string {
+  const what = `the agent begins nothing and deletes nothing, for ${whatChanged[change]}`
+  if (change === 'LeaseGone') return what
+  return change === 'OtherHub'
+    ? `${what}; only the owner of its cluster can accept this one, its log has the command`
+    : `${what}; when every provider of this hub is connected, accept what is here now: kubectl annotate provider ${name} ${ACCEPT_HUB_ANNOTATION}=${fingerprint} --overwrite`
+}
+
+function wayOnward({ metadata: { name } }: Provider, jobsUid: string): string {
+  const label = (value: string) =>
+    `kubectl label gpuruns -n ${providerNamespace(name)} -l '${JOBS_KIND_LABEL} notin (${jobsUid},${LET_GO})' ${JOBS_KIND_LABEL}=${value} --overwrite`
+  return `runs go on there whose GpuJobs went with an earlier CustomResourceDefinition gpujobs; to let them end by themselves: ${label(LET_GO)} ; to stop them and clean up: ${label(jobsUid)}`
+}
+
 function factState(connected: ConnectedClaim, ready: ReadyClaim): ProviderFact['state'] {
-  if (ready.reason === 'NameTaken') return 'NotReady'
+  if (ready.reason === 'NameTaken' || ready.reason === 'HubChanged') return 'NotReady'
   if (ready.reason === 'Cordoned') return 'Cordoned'
   return connected.status === 'True' ? 'Connected' : 'Disconnected'
 }

@@ -7,6 +7,8 @@ import { decide, type Seen } from './tombstone-steps.ts'
 const born = Date.parse(BEGINNING)
 const stop = { reason: 'JobDeleted', requestedAt: BEGINNING } as const
 const cleaned: Partial<GpuRunStatus> = { state: 'Stopped', cleanedAt: BEGINNING }
+const fromBefore = { labels: { 'gpucommons.io/gpujobs-uid': 'of an earlier kind' } }
+const letGo = { labels: { 'gpucommons.io/gpujobs-uid': 'let-go' } }
 const after = (seconds: number) => born + seconds * 1000
 
 const cases: readonly { name: string; seen: Partial<Seen>; says: string }[] = [
@@ -47,6 +49,36 @@ const cases: readonly { name: string; seen: Partial<Seen>; says: string }[] = [
     says: '',
   },
   {
+    name: 'is not told to stop when all jobs went with their kind',
+    seen: { job: 'KindGone', run: keptRun({ status: { state: 'Running' } }) },
+    says: '',
+  },
+  {
+    name: 'nor afterwards, when the kind was made again',
+    seen: { run: keptRun({ metadata: fromBefore, status: { state: 'Running' } }) },
+    says: '',
+  },
+  {
+    name: 'nor where nobody knows under which kind it was ordered',
+    seen: { run: keptRun({ metadata: { labels: {} } }) },
+    says: '',
+  },
+  {
+    name: 'of the time before the kind was made again goes when it is over',
+    seen: { run: keptRun({ metadata: fromBefore, status: { state: 'Succeeded' } }) },
+    says: 'stopRun',
+  },
+  {
+    name: 'that a person lets go is not told to stop',
+    seen: { run: keptRun({ metadata: letGo, status: { state: 'Running' } }) },
+    says: '',
+  },
+  {
+    name: 'that a person lets go is cleaned when it is over',
+    seen: { run: keptRun({ metadata: letGo, status: { state: 'Failed' } }) },
+    says: 'stopRun',
+  },
+  {
     name: 'is left alone when somebody deletes it already',
     seen: { run: keptRun({ metadata: { deletionTimestamp: BEGINNING } }) },
     says: '',
@@ -55,7 +87,14 @@ const cases: readonly { name: string; seen: Partial<Seen>; says: string }[] = [
 
 describe('the afterlife of a GpuRun', () => {
   test.each(cases)('$name', ({ seen, says }) => {
-    const { effect, recheckMs } = decide({ run: keptRun(), job: 'Gone', now: born, tombstoneSeconds: 600, ...seen })
+    const { effect, recheckMs } = decide({
+      run: keptRun(),
+      job: 'Gone',
+      jobsUid: 'jobs-uid',
+      now: born,
+      tombstoneSeconds: 600,
+      ...seen,
+    })
     const again = recheckMs === undefined ? '' : `again in ${recheckMs / 1000} s`
     expect(effect?.do ?? again).toBe(says)
   })

@@ -6,17 +6,19 @@ import type { Provider } from '../../../api/provider.ts'
 import type { ProviderReport } from '../../../api/providerreport.ts'
 import { providerOf } from '../../../domain/lifecycle/gpurun.ts'
 import { type KeptJob, type KeptRun, keptJob, keptRun } from '../../../domain/lifecycle/kept.ts'
+import { isFromBefore } from '../../../domain/lifecycle/tombstone-steps.ts'
 import { gpuJobs, gpuNodes, gpuRuns, providerReports, providers } from '../kinds.ts'
 import { withoutBallast } from '../projection.ts'
 import { reflect } from '../reflector.ts'
 import type { ReflectorContext } from '../reflector-context.ts'
 import { sharedValues } from '../shared-values.ts'
 import type { Store } from '../store.ts'
+import type { HubIdentity } from './identity.ts'
 
 export interface HubCaches {
   /** Index `uid`. */
   readonly jobs: Store<KeptJob>
-  /** Index `job`: the uid of the GpuJob. */
+  /** Indexes `job`: the uid of the GpuJob, and `orphaned`: the namespace, of those that live on from an earlier time of the kind GpuJob. */
   readonly runs: Store<KeptRun>
   readonly providers: Store<Provider>
   /** Index `namespace`. */
@@ -28,7 +30,7 @@ export interface HubCaches {
   readonly synced: Promise<void>
 }
 
-export function hubCaches(context: ReflectorContext): HubCaches {
+export function hubCaches(context: ReflectorContext, { jobsUid }: Pick<HubIdentity, 'jobsUid'>): HubCaches {
   const share = sharedValues()
   const jobs = reflect({
     ...context,
@@ -40,7 +42,10 @@ export function hubCaches(context: ReflectorContext): HubCaches {
     ...context,
     resource: gpuRuns,
     project: (run) => sharedRun(keptRun(withoutBallast(run)), share),
-    indexes: { job: (run: KeptRun) => [run.spec.job.uid] },
+    indexes: {
+      job: (run: KeptRun) => [run.spec.job.uid],
+      orphaned: (run: KeptRun) => (isFromBefore(run, jobsUid) ? [run.metadata.namespace ?? ''] : []),
+    },
   })
   const provider = reflect({ ...context, resource: providers, project: withoutBallast })
   const nodes = reflect({

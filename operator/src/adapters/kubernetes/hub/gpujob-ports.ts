@@ -1,7 +1,7 @@
 // How the hub reads and writes GpuJobs and gives orders as GpuRuns.
 import type { GpuJob, GpuJobStatus } from '../../../api/gpujob.ts'
 import type { GpuRun, GpuRunSpec, StopReason } from '../../../api/gpurun.ts'
-import { JOB_LABEL, JOB_UID_LABEL, PROVIDER_LABEL, RUN_NUMBER_LABEL } from '../../../api/labels.ts'
+import { JOB_LABEL, JOB_UID_LABEL, JOBS_KIND_LABEL, PROVIDER_LABEL, RUN_NUMBER_LABEL } from '../../../api/labels.ts'
 import { toTime } from '../../../api/time.ts'
 import type { GpuJobPorts } from '../../../controllers/hub/gpujob.ts'
 import type { Scheduling } from '../../../controllers/hub/scheduling.ts'
@@ -13,18 +13,20 @@ import { isAlreadyExists, isInvalid, isNotFound } from '../errors.ts'
 import { gpuJobs, gpuRuns } from '../kinds.ts'
 import { type StatusWriter } from '../status-writer.ts'
 import type { HubCaches } from './caches.ts'
+import type { HubIdentity } from './identity.ts'
 
 export interface GpuJobWorld {
   readonly client: KubeClient
   readonly caches: HubCaches
   readonly scheduling: Pick<Scheduling, 'choiceOf' | 'explain'>
   readonly statuses: StatusWriter
+  readonly identity: Pick<HubIdentity, 'jobsUid'>
   /** Wall clock, milliseconds. */
   readonly now: () => number
 }
 
 export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
-  const { client, caches, scheduling, statuses, now } = world
+  const { client, caches, scheduling, statuses, identity, now } = world
   /** By uid, the jobs as this process wrote a placement into them: what it wrote itself it need not read again. */
   const ownRecords = new Map<string, GpuJob>()
 
@@ -37,7 +39,11 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
     const namespace = providerNamespace(placement.provider)
     try {
       await client.create(gpuRuns, {
-        metadata: { name: runName(job, placement.run), namespace, labels: labelsOf(job, placement) },
+        metadata: {
+          name: runName(job, placement.run),
+          namespace,
+          labels: { ...labelsOf(job, placement), [JOBS_KIND_LABEL]: identity.jobsUid },
+        },
         spec: runSpec(job, placement, stop && { reason: stop, requestedAt: toTime(now()) }),
       })
     } catch (error) {

@@ -4,7 +4,6 @@ import { fakeKubeApi } from '../../../../../test/fakes/kube-api.ts'
 import { fakeTime } from '../../../../../test/fakes/time.ts'
 import type { KubeObject, Resource } from '../client.ts'
 import { leases, namespaces, roleBindings, serviceAccounts } from '../resources.ts'
-import { hubIdentity } from './identity.ts'
 import { makeHome } from './provider-home.ts'
 import { agentRules } from './rights.ts'
 
@@ -15,6 +14,7 @@ const ours = {
   'gpucommons.io/provider': 'acme',
   'gpucommons.io/provider-uid': acme.metadata.uid,
 }
+const identity = { hubUid: 'hub-uid', runsUid: 'runs-uid' }
 const agent = { name: 'agent', namespace }
 const binding = { name: 'gpc-provider-agent', namespace }
 const parts: readonly { readonly kind: string; readonly part: Resource<KubeObject>; readonly ref: typeof agent }[] = [
@@ -26,8 +26,8 @@ const parts: readonly { readonly kind: string; readonly part: Resource<KubeObjec
 const api = () => fakeKubeApi(fakeTime())
 type Api = ReturnType<typeof api>
 
-const homeFor = (client: Api, of = acme) =>
-  makeHome({ client, timers: fakeTime().timers, signal: new AbortController().signal }, of, 'hub-uid')
+const homeFor = (client: Api, of = acme, hub = identity) =>
+  makeHome({ client, timers: fakeTime().timers, signal: new AbortController().signal }, of, hub)
 
 async function homeOn(hub: Api) {
   const home = await homeFor(hub)
@@ -98,6 +98,19 @@ describe('the home of a Provider', () => {
     })
     const home = await homeFor(hub, provider({ metadata: { uid } }))
     expect(home.state).toBe('Made')
+    expect((await hub.get(leases, agent))?.metadata).toMatchObject({
+      labels: { ...ours, 'gpucommons.io/provider-uid': uid },
+      annotations: { 'gpucommons.io/former-provider-uid': acme.metadata.uid },
+    })
+  })
+
+  test('its Lease tells the agent when the kinds were made anew', async () => {
+    const hub = api()
+    await homeOn(hub)
+    await homeFor(hub, acme, { ...identity, runsUid: 'made-again' })
+    const { metadata } = (await hub.get(leases, agent)) ?? {}
+    expect(metadata?.labels).toEqual({ ...ours, 'gpucommons.io/gpuruns-uid': 'made-again' })
+    expect(metadata?.annotations ?? {}).toEqual({})
   })
 
   test('any other error is thrown', async () => {
@@ -136,19 +149,5 @@ describe('the rights of an agent on the hub', () => {
       subjects: [{ kind: 'ServiceAccount', name: 'agent', namespace }],
     })
     expect((await hub.list(roleBindings)).items).toHaveLength(1)
-  })
-})
-
-describe('the identity of a hub', () => {
-  test('is that of its cluster, and its own namespace is made', async () => {
-    const hub = fakeKubeApi({ ...fakeTime(), namespaces: ['kube-system'] })
-    const uid = await hubIdentity(hub, 'gpu-commons')
-    expect(uid).toBe((await hub.get(namespaces, { name: 'kube-system' }))?.metadata.uid)
-    expect(await hub.get(namespaces, { name: 'gpu-commons' })).toBeDefined()
-    expect(await hubIdentity(hub, 'gpu-commons')).toBe(uid)
-  })
-
-  test('cannot be told without kube-system', async () => {
-    await expect(hubIdentity(api(), 'gpu-commons')).rejects.toThrow('no namespace kube-system')
   })
 })

@@ -1,6 +1,12 @@
 // What each Provider has on the hub: a namespace, an identity for its agent with rights in there alone, and a Lease.
 
-import { HUB_UID_LABEL, PROVIDER_LABEL, PROVIDER_UID_LABEL } from '../../../api/labels.ts'
+import {
+  FORMER_PROVIDER_ANNOTATION,
+  HUB_UID_LABEL,
+  PROVIDER_LABEL,
+  PROVIDER_UID_LABEL,
+  RUNS_KIND_LABEL,
+} from '../../../api/labels.ts'
 import type { Provider } from '../../../api/provider.ts'
 import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
 import type { Home } from '../../../domain/lifecycle/provider-steps.ts'
@@ -8,6 +14,7 @@ import type { DraftMeta, KubeClient, KubeObject, Resource } from '../client.ts'
 import { isAlreadyExists } from '../errors.ts'
 import { type RightsTaker, takeRights } from '../own-rights.ts'
 import { leases, namespaces, roleBindings, serviceAccounts } from '../resources.ts'
+import type { HubIdentity } from './identity.ts'
 import { AGENT_NAME, PROVIDER_AGENT_ROLE, PROVIDER_NAMESPACE_ROLE } from './rights.ts'
 
 /** How long the agent may be silent before its Lease counts as free for another agent, in seconds. */
@@ -18,7 +25,11 @@ type Owned = KubeObject & {
 }
 
 /** Makes what is missing; what is there without our uids is left alone and named. */
-export async function makeHome(taker: RightsTaker, provider: Provider, hubUid: string): Promise<Home> {
+export async function makeHome(
+  taker: RightsTaker,
+  provider: Provider,
+  { hubUid, runsUid }: Pick<HubIdentity, 'hubUid' | 'runsUid'>,
+): Promise<Home> {
   const { client } = taker
   const namespace = providerNamespace(provider.metadata.name)
   const labels = {
@@ -28,6 +39,7 @@ export async function makeHome(taker: RightsTaker, provider: Provider, hubUid: s
   }
   const { [PROVIDER_UID_LABEL]: _, ...ofName } = labels
   const metadata = { name: AGENT_NAME, namespace, labels }
+  const onLease = { ...labels, [RUNS_KIND_LABEL]: runsUid }
 
   const home = await make(client, namespaces, { metadata: { name: namespace, labels } })
   if (!isOf(home, labels)) {
@@ -48,17 +60,35 @@ export async function makeHome(taker: RightsTaker, provider: Provider, hubUid: s
         roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: PROVIDER_AGENT_ROLE },
         subjects: [{ kind: 'ServiceAccount', name: AGENT_NAME, namespace }],
       }),
-    () => make(client, leases, { metadata, spec: { leaseDurationSeconds } }),
+    () => make(client, leases, { metadata: { ...metadata, labels: onLease }, spec: { leaseDurationSeconds } }),
   ]
+  let last: Owned = home
   for (const part of parts) {
-    const found = await part()
+    last = await part()
     // A namespace that was handed over to a new Provider still has the agent of the earlier one.
-    if (!isOf(found, ofName)) {
-      const what = `an object named ${found.metadata.name} in namespace ${namespace}`
+    if (!isOf(last, ofName)) {
+      const what = `an object named ${last.metadata.name} in namespace ${namespace}`
       return { state: 'Taken', what, by: 'Stranger' }
     }
   }
+  if (!isOf(last, onLease)) await tellAgent(client, last, onLease)
   return { state: 'Made', namespaceUid: home.metadata.uid }
+}
+
+/**
+ * Tells the agent by its Lease what has changed: the kinds were made anew, or the home was handed over to a new
+ * Provider, which is the federation operator's word that it is the same cluster.
+ */
+async function tellAgent(
+  client: KubeClient,
+  { metadata }: Owned,
+  labels: Readonly<Record<string, string>>,
+): Promise<void> {
+  const { name, namespace, uid } = metadata
+  const former = metadata.labels?.[PROVIDER_UID_LABEL]
+  const isHandedOver = former !== undefined && former !== labels[PROVIDER_UID_LABEL]
+  const annotations = isHandedOver ? { [FORMER_PROVIDER_ANNOTATION]: former } : {}
+  await client.mergePatch(leases, { ref: { name, namespace }, patch: { metadata: { uid, labels, annotations } } })
 }
 
 /** The object of that name, made now or there already, whoever made it. */

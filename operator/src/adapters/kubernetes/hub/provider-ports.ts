@@ -1,10 +1,14 @@
+import { isDeepStrictEqual } from 'node:util'
+import { ACCEPT_HUB_ANNOTATION, FINGERPRINT_ANNOTATION, HUB_CHANGED_ANNOTATION } from '../../../api/labels.ts'
 import type { Provider } from '../../../api/provider.ts'
 import { REPORT_NAME } from '../../../api/providerreport.ts'
 import type { Clock } from '../../../controllers/clock.ts'
 import type { ProviderPorts } from '../../../controllers/hub/provider.ts'
 import type { Scheduling } from '../../../controllers/hub/scheduling.ts'
 import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
-import type { Home } from '../../../domain/lifecycle/provider-steps.ts'
+import { hubChanges } from '../../../domain/lifecycle/hub-identity.ts'
+import type { KeptRun } from '../../../domain/lifecycle/kept.ts'
+import type { Home, HubChanged } from '../../../domain/lifecycle/provider-steps.ts'
 import type { KubeClient } from '../client.ts'
 import { providers } from '../kinds.ts'
 import { reflect } from '../reflector.ts'
@@ -12,6 +16,7 @@ import type { ReflectorContext } from '../reflector-context.ts'
 import { type Lease, leases } from '../resources.ts'
 import type { StatusWriter } from '../status-writer.ts'
 import type { HubCaches } from './caches.ts'
+import type { HubIdentity } from './identity.ts'
 import { makeHome } from './provider-home.ts'
 import { AGENT_NAME } from './rights.ts'
 
@@ -21,7 +26,7 @@ export interface ProviderWorld {
   readonly caches: HubCaches
   readonly scheduling: Scheduling
   readonly statuses: StatusWriter
-  readonly hubUid: string
+  readonly identity: HubIdentity
   readonly clock: Clock
   readonly suspectAfterSeconds: number
   /** A heartbeat has been seen: the Provider is to be looked at. */
@@ -35,6 +40,9 @@ interface Watched {
   readonly sinceBoot: number
   readonly stop: AbortController
   renewedBoot?: number
+  hubChanged?: HubChanged | undefined
+  /** The fingerprint that the Lease shows as accepted. */
+  accepted?: string | undefined
 }
 
 export function providerPorts(world: ProviderWorld): ProviderPorts {
@@ -50,8 +58,11 @@ export function providerPorts(world: ProviderWorld): ProviderPorts {
   async function homeOf(provider: Provider): Promise<Home> {
     const { name, uid } = provider.metadata
     const known = watched.get(name)
-    if (known?.providerUid === uid && known.home.state === 'Made') return known.home
-    const home = await makeHome({ ...world.context, client: world.client }, provider, world.hubUid)
+    if (known?.providerUid === uid && known.home.state === 'Made') {
+      await passOn(world, provider, known)
+      return known.home
+    }
+    const home = await makeHome({ ...world.context, client: world.client }, provider, world.identity)
     known?.stop.abort()
     const sinceBoot = known?.providerUid === uid ? known.sinceBoot : clock.boot()
     const next: Watched = { providerUid: uid, home, sinceBoot, stop: new AbortController() }
@@ -67,13 +78,17 @@ export function providerPorts(world: ProviderWorld): ProviderPorts {
       const provider = caches.providers.get(name)
       if (!provider) return undefined
       const namespace = providerNamespace(name)
-      const { renewedBoot, sinceBoot = clock.boot() } = watched.get(name) ?? {}
+      const { renewedBoot, sinceBoot = clock.boot(), hubChanged } = watched.get(name) ?? {}
+      const jobLives = ({ spec }: KeptRun) => caches.jobs.by('uid', spec.job.uid).length > 0
       return {
         provider,
         silentMs: renewedBoot === undefined ? undefined : clock.boot() - renewedBoot,
         watchedMs: clock.boot() - sinceBoot,
         nodes: caches.nodes.by('namespace', namespace),
         report: caches.reports.get(`${namespace}/${REPORT_NAME}`)?.spec,
+        hubChanged,
+        runsFromBefore: caches.runs.by('orphaned', namespace).some((run) => !jobLives(run)),
+        jobsUid: world.identity.jobsUid,
       }
     },
     makeHome: homeOf,
@@ -85,6 +100,14 @@ export function providerPorts(world: ProviderWorld): ProviderPorts {
   }
 }
 
+/** What the federation operator accepts on the Provider reaches the agent by its Lease, the one object of the hub that it reads without being told. */
+async function passOn({ client }: ProviderWorld, { metadata }: Provider, watched: Watched): Promise<void> {
+  const accepted = metadata.annotations?.[ACCEPT_HUB_ANNOTATION]
+  if (accepted === undefined || accepted === watched.accepted || accepted !== watched.hubChanged?.fingerprint) return
+  const ref = { name: AGENT_NAME, namespace: providerNamespace(metadata.name) }
+  await client.mergePatch(leases, { ref, patch: { metadata: { annotations: { [ACCEPT_HUB_ANNOTATION]: accepted } } } })
+}
+
 /** Only a renewal that happens while we look counts: the time written in the Lease is somebody else's clock. */
 function watchLease(world: ProviderWorld, provider: string, watched: Watched): void {
   const { store } = reflect({
@@ -93,14 +116,27 @@ function watchLease(world: ProviderWorld, provider: string, watched: Watched): v
     resource: leases,
     namespace: providerNamespace(provider),
     fieldSelector: `metadata.name=${AGENT_NAME}`,
-    project: ({ metadata: { name, namespace = '', uid, resourceVersion }, spec }: Lease) => ({
+    project: ({ metadata: { name, namespace = '', uid, resourceVersion, annotations }, spec }: Lease) => ({
       metadata: { name, namespace, uid, resourceVersion },
       renewTime: spec?.renewTime,
+      hubChanged: hubChangedOf(annotations),
+      accepted: annotations?.[ACCEPT_HUB_ANNOTATION],
     }),
   })
   store.subscribe(({ type, object, previous }) => {
-    if (type !== 'modified' || object.renewTime === undefined || object.renewTime === previous?.renewTime) return
-    watched.renewedBoot = world.clock.boot()
-    world.wake(provider)
+    const { hubChanged, accepted, renewTime } = object
+    const isNews = !isDeepStrictEqual(hubChanged, watched.hubChanged)
+    watched.hubChanged = hubChanged
+    watched.accepted = accepted
+    const isRenewed = type === 'modified' && renewTime !== undefined && renewTime !== previous?.renewTime
+    if (isRenewed) watched.renewedBoot = world.clock.boot()
+    if (isRenewed || isNews) world.wake(provider)
   })
+}
+
+/** What an agent writes is not believed further than it can be read: other words than ours are none. */
+function hubChangedOf(annotations: Readonly<Record<string, string>> = {}): HubChanged | undefined {
+  const change = hubChanges.find((one) => one === annotations[HUB_CHANGED_ANNOTATION])
+  const fingerprint = annotations[FINGERPRINT_ANNOTATION] ?? ''
+  return change && /^[0-9a-z-]{1,63}$/.test(fingerprint) ? { change, fingerprint } : undefined
 }

@@ -20,6 +20,12 @@ export const hubRules: readonly PolicyRule[] = [
   { apiGroups: [GROUP], resources: ['gpuruns'], verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'] },
   { apiGroups: [GROUP], resources: ['providers', 'gpunodes', 'providerreports'], verbs: ['list', 'watch'] },
   { apiGroups: [GROUP], resources: ['gpujobs/status', 'providers/status'], verbs: ['patch'] },
+  {
+    apiGroups: ['apiextensions.k8s.io'],
+    resources: ['customresourcedefinitions'],
+    resourceNames: [`gpujobs.${GROUP}`, `gpuruns.${GROUP}`],
+    verbs: ['get'],
+  },
   { apiGroups: [''], resources: ['namespaces'], verbs: ['get', 'create'] },
   { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
   { apiGroups: ['rbac.authorization.k8s.io'], resources: ['rolebindings'], verbs: ['get', 'create'] },
@@ -46,7 +52,7 @@ export const providerNamespaceRules: readonly PolicyRule[] = [
     apiGroups: ['coordination.k8s.io'],
     resources: ['leases'],
     resourceNames: [AGENT_NAME],
-    verbs: ['get', 'list', 'watch'],
+    verbs: ['get', 'list', 'watch', 'patch'],
   },
 ]
 

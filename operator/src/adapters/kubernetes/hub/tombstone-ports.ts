@@ -1,11 +1,14 @@
 import { toTime } from '../../../api/time.ts'
 import type { TombstonePorts } from '../../../controllers/hub/tombstones.ts'
+import type { Seen } from '../../../domain/lifecycle/tombstone-steps.ts'
 import type { KubeClient } from '../client.ts'
 import { gpuJobs, gpuRuns } from '../kinds.ts'
 import type { HubCaches } from './caches.ts'
 import { orderStop } from './gpujob-ports.ts'
+import { type HubIdentity, jobsKindReader } from './identity.ts'
 
 export interface TombstoneWorld {
+  readonly identity: Pick<HubIdentity, 'jobsUid'>
   readonly client: KubeClient
   readonly caches: HubCaches
   /** How long a run stays at the least, in seconds. */
@@ -14,17 +17,23 @@ export interface TombstoneWorld {
   readonly now: () => number
 }
 
-export function tombstonePorts({ client, caches, tombstoneSeconds, now }: TombstoneWorld): TombstonePorts {
+export function tombstonePorts(world: TombstoneWorld): TombstonePorts {
+  const { client, caches, identity, tombstoneSeconds, now } = world
+  const { jobsUid } = identity
+  const jobsKind = jobsKindReader(client)
   return {
     now,
     read: async (key) => {
       const run = caches.runs.get(key)
       if (!run) return undefined
       const { namespace, name, uid } = run.spec.job
-      if (caches.jobs.get(`${namespace}/${name}`)?.metadata.uid === uid) return { run, job: 'Lives', tombstoneSeconds }
+      const found = (job: Seen['job']) => ({ run, job, jobsUid, tombstoneSeconds })
+      if (caches.jobs.get(`${namespace}/${name}`)?.metadata.uid === uid) return found('Lives')
       // The cache may lag; an order to stop is only given on what the API server itself says.
       const job = await client.get(gpuJobs, { namespace, name })
-      return { run, job: job?.metadata.uid === uid ? 'Lives' : 'Gone', tombstoneSeconds }
+      if (job?.metadata.uid === uid) return found('Lives')
+      // Asked for after that: had the kind been deleted by then, its absence would be that of all jobs.
+      return found((await jobsKind()) === jobsUid ? 'Gone' : 'KindGone')
     },
     carryOut: async (run, effect) => {
       const { name, namespace, uid } = run.metadata

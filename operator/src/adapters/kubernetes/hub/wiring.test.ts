@@ -7,6 +7,7 @@ import {
   type HubCluster,
   heartbeat,
   hubCluster,
+  makeKind,
   runOf,
   startHub,
   stateOf,
@@ -15,7 +16,7 @@ import {
 import type { GpuJob } from '../../../api/gpujob.ts'
 import type { MergePatch } from '../client.ts'
 import { ApiError } from '../errors.ts'
-import { gpuJobs, gpuNodes, gpuRuns, providers } from '../kinds.ts'
+import { customResourceDefinitions, gpuJobs, gpuNodes, gpuRuns, providers } from '../kinds.ts'
 
 const hubs: { readonly stop: () => void }[] = []
 afterEach(() => {
@@ -77,7 +78,9 @@ describe('a job on the hub', () => {
       nodes: [{ name: 'node-1', workers: 2 }],
       template: job.spec.template,
     })
+    const [jobsKind] = (await cluster.api.list(customResourceDefinitions)).items
     expect(run?.metadata.labels).toEqual({
+      'gpucommons.io/gpujobs-uid': jobsKind?.metadata.uid,
       'gpucommons.io/provider': 'acme',
       'gpucommons.io/job': 'train',
       'gpucommons.io/job-uid': job.metadata.uid,
@@ -179,6 +182,51 @@ describe('a job that is deleted', () => {
     await time.advance(2000)
     expect((await runOf(cluster, job))?.spec.stop).toBeUndefined()
     expect(api.requests).toContain('GET gpujobs team/train')
+  })
+})
+
+describe('a hub whose kind GpuJob is deleted', () => {
+  const runningJob = async () => {
+    const world = await federation()
+    const { cluster } = world
+    const job = await submit(cluster)
+    await agentSays(cluster, job, { state: 'Running' })
+    return { ...world, job }
+  }
+  const deleteKind = async ({ api, time }: HubCluster, job: GpuJob) => {
+    await api.delete(customResourceDefinitions, { name: 'gpujobs.gpucommons.io' })
+    await api.delete(gpuJobs, job.metadata)
+    await time.advance(0)
+  }
+
+  test('stops nothing of what runs', async () => {
+    const { cluster, time, job, hub } = await runningJob()
+    await deleteKind(cluster, job)
+    await time.advance(60_000)
+    expect([(await runOf(cluster, job))?.spec.stop, hub.errors]).toEqual([undefined, []])
+  })
+
+  test('and made again: what runs goes on, nothing new goes there, until a person says that it is to stop', async () => {
+    const { cluster, api, time, job, hub } = await runningJob()
+    await deleteKind(cluster, job)
+    hub.stop()
+    await makeKind(cluster, 'gpujobs')
+    await hubOn(cluster)
+    await heartbeat(cluster)
+    const next = await submit(cluster, { name: 'next', spec: { gpus: { count: 1 } } })
+    expect([(await runOf(cluster, job))?.spec.stop, await stateOf(cluster, next)]).toEqual([undefined, 'Waiting'])
+
+    const said = (await api.get(providers, { name: 'acme' }))?.status?.conditions
+    const ready = said?.find(({ reason }) => reason === 'HubChanged')
+    const [, accepted] = / (gpucommons\.io\/gpujobs-uid=[0-9a-f-]+) --overwrite$/.exec(ready?.message ?? '') ?? []
+    const run = await runOf(cluster, job)
+    await api.mergePatch(gpuRuns, {
+      ref: run?.metadata ?? { name: '' },
+      patch: { metadata: { labels: Object.fromEntries([accepted?.split('=') ?? []]) } },
+    })
+    await time.advance(0)
+    expect((await runOf(cluster, job))?.spec.stop?.reason).toBe('JobDeleted')
+    expect(await stateOf(cluster, next)).toBe('Placed run 1@acme')
   })
 })
 

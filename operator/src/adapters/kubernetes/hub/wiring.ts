@@ -4,7 +4,9 @@ import type { Scheduling } from '../../../controllers/hub/scheduling.ts'
 import type { WorkQueue } from '../../../controllers/work-queue.ts'
 import { nodeFact } from '../../../domain/inventory/node-fact.ts'
 import { providerOf } from '../../../domain/lifecycle/gpurun.ts'
+import { isFromBefore } from '../../../domain/lifecycle/tombstone-steps.ts'
 import type { HubCaches } from './caches.ts'
+import type { HubIdentity } from './identity.ts'
 
 export interface HubQueues {
   readonly jobs: WorkQueue
@@ -12,19 +14,27 @@ export interface HubQueues {
   readonly tombstones: WorkQueue
 }
 
+export interface HubWiring {
+  readonly queues: HubQueues
+  readonly scheduling: Scheduling
+  readonly identity: Pick<HubIdentity, 'jobsUid'>
+}
+
 /** Call when the caches are filled: what is there already is told first, in one go with what comes. */
 export function wireHub(
   { jobs, runs, providers, nodes, reports }: HubCaches,
-  queues: HubQueues,
-  scheduling: Scheduling,
+  { queues, scheduling, identity: { jobsUid } }: HubWiring,
 ): void {
   jobs.subscribe(({ type, object: { metadata } }) => {
     scheduling.jobChanged(metadata.uid)
     if (type === 'deleted') for (const run of runs.by('job', metadata.uid)) queues.tombstones.add(runKey(run.metadata))
   })
-  runs.subscribe(({ key, object }) => {
+  runs.subscribe(({ key, object, previous }) => {
     scheduling.jobChanged(object.spec.job.uid)
     queues.tombstones.add(key)
+    const provider = providerOf(object.metadata.namespace)
+    const isOther = isFromBefore(object, jobsUid) || (previous && isFromBefore(previous, jobsUid))
+    if (provider !== undefined && isOther) queues.providers.add(provider)
   })
   nodes.subscribe(({ type, object: { metadata, spec } }) => {
     const provider = providerOf(metadata.namespace)
