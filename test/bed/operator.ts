@@ -50,24 +50,20 @@ export async function startOperator(
   options: OperatorOptions = {},
   signal?: AbortSignal,
 ): Promise<Operator> {
-  const { report = (line: string) => console.error(line), hubArgs = [], agentArgs = [], route = direct } = options
-  const { hub, providers, dir } = federation
-  await applyCrds(hub)
-  await hub.kubectl(['apply', '-f', '-'], { stdin: JSON.stringify(list(providers.map(providerObject))) })
+  const { report = (line: string) => console.error(line) } = options
+  const { providers, dir } = federation
+  await prepareHub(federation)
 
   await using parts = new AsyncDisposableStack()
   const common = { dir, report }
-  const hubKubeconfig = await route({ from: 'hub', to: hub }, await installHub(hub))
-  const hubFlags = ['--kubeconfig', hubKubeconfig, ...hubArgs]
-  const hubProgram = parts.use(
-    await startProgram({ ...common, name: 'hub', main: 'operator/src/hub.ts', args: hubFlags }, signal),
-  )
+  const hubProgram = parts.use(await startProgram({ ...common, ...(await hubOptions(federation, options)) }, signal))
   report(`hub operator is ready: ${hubProgram.url}/metrics`)
   const cancel = new AbortController()
   const until = signal ? AbortSignal.any([signal, cancel.signal]) : cancel.signal
   const startAgent = async (provider: BedProvider): Promise<[string, Program]> => {
-    const options = await agentOptions(federation, { provider, route }, until)
-    const agent = parts.use(await startProgram({ ...common, ...options, args: [...options.args, ...agentArgs] }, until))
+    const agent = parts.use(
+      await startProgram({ ...common, ...(await agentOptions(federation, { ...options, provider }, until)) }, until),
+    )
     report(`agent of ${provider.name} is ready: ${agent.url}/metrics`)
     return [provider.name, agent]
   }
@@ -81,11 +77,23 @@ export async function startOperator(
   }
 }
 
+/** Applies `crds/` and makes the Providers. */
+export async function prepareHub({ hub, providers }: Pick<Federation, 'hub' | 'providers'>): Promise<void> {
+  await applyCrds(hub)
+  await hub.kubectl(['apply', '-f', '-'], { stdin: JSON.stringify(list(providers.map(providerObject))) })
+}
+
+/** How the hub is started, with the rights of its own only. */
+export async function hubOptions({ hub }: Pick<Federation, 'hub'>, { hubArgs = [], route = direct }: OperatorOptions) {
+  const kubeconfig = await route({ from: 'hub', to: hub }, await installHub(hub))
+  return { name: 'hub', main: 'operator/src/hub.ts', args: ['--kubeconfig', kubeconfig, ...hubArgs] }
+}
+
 /** How the agent of a provider is started, once the hub lets it in. */
-async function agentOptions(
+export async function agentOptions(
   { hub, dir }: Federation,
-  { provider, route }: { provider: BedProvider; route: Route },
-  until: AbortSignal,
+  { provider, agentArgs = [], route = direct }: OperatorOptions & { readonly provider: BedProvider },
+  until?: AbortSignal,
 ) {
   const { name, controlPlane } = provider
   const file = join(dir, `agent-${name}.kubeconfig`)
@@ -93,7 +101,11 @@ async function agentOptions(
   const toHub = await route({ from: 'agent', to: hub, provider: name }, file)
   const toOwn = await route({ from: 'agent', to: controlPlane, provider: name }, await installAgent(controlPlane))
   const kubeconfigs = ['--hub-kubeconfig', toHub, '--kubeconfig', toOwn]
-  return { name: `agent-${name}`, main: 'operator/src/agent.ts', args: ['--provider', name, ...kubeconfigs] }
+  return {
+    name: `agent-${name}`,
+    main: 'operator/src/agent.ts',
+    args: ['--provider', name, ...kubeconfigs, ...agentArgs],
+  }
 }
 
 function list(items: readonly object[]): object {

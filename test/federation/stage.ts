@@ -9,7 +9,7 @@ import type { Provider } from '../../operator/src/api/provider.ts'
 import type { Ask } from '../bed/api-requests.ts'
 import { type BedProvider, type Federation, startFederation } from '../bed/federation.ts'
 import type { NodeManifest } from '../bed/gpu-nodes.ts'
-import { type Operator, startOperator } from '../bed/operator.ts'
+import { type Operator, type OperatorOptions, startOperator } from '../bed/operator.ts'
 import type { Program } from '../bed/program.ts'
 import { type Named, type Watched, watched } from './watched.ts'
 
@@ -24,6 +24,8 @@ export interface StageOptions {
   readonly agentArgs?: readonly string[]
   /** Namespaces of tenants. */
   readonly namespaces: readonly string[]
+  /** Starts our programs in another way than once each. */
+  readonly operate?: (federation: Federation, options: OperatorOptions) => Promise<Operator>
 }
 
 /** What lies on one provider, as its own API server says it. */
@@ -53,7 +55,8 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   await using parts = new AsyncDisposableStack()
   parts.defer(() => removeData(dir))
   const federation = parts.use(await startFederation({ ...options, dir }, report))
-  const operator = parts.use(await startOperator(federation, { ...options, report }))
+  const operate = options.operate ?? startOperator
+  const operator = parts.use(await operate(federation, { ...options, report }))
   const { hub } = federation
 
   const watch = async <T extends Named>(kind: string) => parts.use(await watched<T>(hub, `${group}/${kind}`))

@@ -55,9 +55,10 @@ export class Watched<T extends Named> implements AsyncDisposable {
     return this.#allTold.promise
   }
 
-  /** Hears every change from now on. */
-  onChange(listener: (seen: Seen<T>) => void): void {
+  /** Hears every change from now on, until what it gives is called. */
+  onChange(listener: (seen: Seen<T>) => void): () => void {
     this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
   }
 
   /** Asks `find` now and after each change until it gives something. */
