@@ -26,6 +26,10 @@ demo: setup ## a hub and three provider clusters run the jobs of crds/examples; 
 bench: setup ## how fast it is, as one line of JSON; NAME=engine
 	@node test/bench/main.ts $(or $(NAME),engine)
 
+.PHONY: chaos
+chaos: setup ## hub and agents killed again and again under load, about a minute a run; RUNS=50 SEED=7
+	@node test/chaos/main.ts --runs $(or $(RUNS),50) $(if $(SEED),--seed $(SEED))
+
 .PHONY: clean
 clean: ## remove what was made in this folder; the tools in the cache stay
 	rm -rf node_modules dist .federation .results

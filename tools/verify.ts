@@ -6,7 +6,11 @@ import { countLine, sum } from './tally.ts'
 
 /** The tests that need no control plane. */
 export function unitTests(): string[] {
-  return globSync(['operator/src/**/*.test.ts', 'tools/**/*.test.ts', 'test/{house,builders,crds,fakes}/**/*.test.ts'])
+  return globSync([
+    'operator/src/**/*.test.ts',
+    'tools/**/*.test.ts',
+    'test/{house,builders,crds,fakes,chaos}/**/*.test.ts',
+  ])
 }
 
 /** Longest first, because they run two at a time. */
