@@ -54,7 +54,7 @@ export class Supervised implements AsyncDisposable {
   #bear(): Living {
     const control = new AbortController()
     const signal = AbortSignal.any([control.signal, this.#over.signal])
-    const env = { POD_UID: `${this.name}-${process.pid}-${this.#identities}` }
+    const env = { ...this.#options.env, POD_UID: `${this.name}-${process.pid}-${this.#identities}` }
     const ready = startProgram({ ...this.#options, env, report: () => {} }, signal)
     ready.catch(() => undefined) // `#keepUp` looks at it too, but not in this turn.
     return { control, bornAt: performance.now(), ready }
