@@ -112,7 +112,8 @@ export class Witness {
     entry.last = object
     if (entry.endsAt !== undefined) return
     if (object.spec.stop) entry.endsAt = seconds(object.spec.stop.requestedAt)
-    else if (object.status?.reason !== undefined) entry.endsAt = this.#now()
+    // An intent has no time of its own, and what follows from it comes by another watch, which may be faster.
+    else if (object.status?.reason !== undefined) entry.endsAt = this.#now() - 2
   }
 
   seePod(provider: string, { type, object }: Seen<Pod>): void {
