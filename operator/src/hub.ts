@@ -9,7 +9,7 @@ import { HUB_LEASE } from './adapters/kubernetes/hub/rights.ts'
 import { tombstonePorts } from './adapters/kubernetes/hub/tombstone-ports.ts'
 import { wireHub } from './adapters/kubernetes/hub/wiring.ts'
 import { elect } from './adapters/kubernetes/leader-election.ts'
-import { happeningOf, statusWriter } from './adapters/kubernetes/status-writer.ts'
+import { statusWriter, telling } from './adapters/kubernetes/status-writer.ts'
 import { hubGauges, hubMetrics } from './adapters/prometheus/metrics.ts'
 import { type Program, runMain } from './adapters/run-main.ts'
 import { type HubConfig, hubConfig, inCluster } from './config.ts'
@@ -63,12 +63,9 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
     component: 'gpu-commons-hub',
     instance: config.identity,
     onError: onError('event'),
+    observe: metrics.countEvent,
   })
-  const statuses = statusWriter(client, (transition) => {
-    metrics.countTransition(transition)
-    const happening = happeningOf(transition)
-    if (happening) recorder.record(happening)
-  })
+  const statuses = statusWriter(client, telling(recorder, metrics.countTransition))
   const scheduling = schedulingLoop(createEngine(), {
     jobOf: (uid) => caches.jobs.by('uid', uid)[0],
     runsOf: (uid) => runsOf(caches, uid),

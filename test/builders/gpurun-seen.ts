@@ -1,8 +1,8 @@
 // One pass over a GpuRun as the agent sees it, and its decision in a few words.
 import type { GpuRun, GpuRunSpec, GpuRunStatus } from '../../operator/src/api/gpurun.ts'
 import { runId } from '../../operator/src/domain/lifecycle/gpurun.ts'
+import type { Decision } from '../../operator/src/domain/lifecycle/gpurun-decision.ts'
 import type { ProviderJob, Seen } from '../../operator/src/domain/lifecycle/gpurun-seen.ts'
-import type { Decision } from '../../operator/src/domain/lifecycle/gpurun-steps.ts'
 import type { NodeSeen } from '../../operator/src/domain/lifecycle/worker-records.ts'
 import { gpuRun } from './gpurun.ts'
 import { BEGINNING, uidOf } from './meta.ts'
@@ -26,6 +26,8 @@ export function providerJob(change: Partial<ProviderJob> = {}): ProviderJob {
     runId: runId(runOnProvider()),
     createdMs: Date.parse(BEGINNING),
     deleting: false,
+    complete: false,
+    podsCounted: 0,
     failed: undefined,
     ...change,
   }

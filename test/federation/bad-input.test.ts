@@ -211,6 +211,8 @@ describe('a run', () => {
     expect(await patch('/status', status({ state: 'Succeeded' }))).toContain('is final')
     expect(await patch('/status', status({ exitCode: 2 }))).toContain('is final')
     expect(await patch('/status', status({ state: 'Running' }))).toContain('is final')
+    expect(await patch('/status', status({ workers: [{ index: 0, node: 'node-1' }] }))).toContain('is final')
+    expect(await patch('/status', status({ troubleSince: at }))).toContain('is final')
     expect(await patch('/status', status({ cleanedAt: at }))).toBe('taken')
   })
 
@@ -226,6 +228,27 @@ describe('a run', () => {
     expect(await waiting('/status', status({ state: 'Running' }))).toContain('the hub has moved the job away')
     expect(await waiting('/status', status({ cleanedAt: at }))).toBe('taken')
   })
+})
+
+test('a job that is finished keeps its outcome', async () => {
+  const path = '/apis/gpucommons.io/v1alpha1/namespaces/demo/gpujobs'
+  expect((await plane.ask(path, { method: 'POST', body: plainJob('finished') })).status).toBe(201)
+  const at = '2026-01-01T00:00:00Z'
+  const patch = async (body: unknown) => {
+    const how = { method: 'PATCH', body, contentType: 'application/merge-patch+json' } as const
+    const answer = await plane.ask(`${path}/finished/status`, how)
+    return answer.status === 200 ? 'taken' : (answer.body as { message: string }).message
+  }
+  const finished = { type: 'Finished', status: 'True', reason: 'Succeeded', message: 'm', lastTransitionTime: at }
+  const outcome = { state: 'Succeeded', why: 'm', lastRun: 1, finishedAt: at }
+  expect(await patch(status(outcome))).toContain('says so in its conditions')
+  expect(await patch(status({ ...outcome, conditions: [finished] }))).toBe('taken')
+  expect(await patch(status({ state: 'Waiting' }))).toContain('is final')
+  expect(await patch(status({ lastRun: 2 }))).toContain('is final')
+  expect(await patch(status({ finishedAt: null }))).toContain('is final')
+  expect(await patch(status({ conditions: [{ ...finished, status: 'False' }] }))).toContain('says so in its conditions')
+  expect(await patch({ status: null })).toContain('stays once it is written')
+  expect(await patch(status({}))).toBe('taken')
 })
 
 function status(more: Record<string, unknown>): Record<string, unknown> {

@@ -272,7 +272,8 @@ async function stuck(stage: Stage, reason: string): Promise<void> {
   const name = `stuck-${reason.toLowerCase()}`
   const simulate = { how: 'waiting', 'waiting-reason': reason }
   const job = await order(stage, { name, spec: { retry: { limit: 0 } }, simulate })
-  const failed = await job.says('Finished=True/RetriesExhausted')
+  // A container that may still be set up is given half a minute.
+  const failed = await job.says('Finished=True/RetriesExhausted', 75)
   expect(past(failed)).toBe(`1 Failed/${reason}`)
   await job.isOff(sideOf(stage, 'acme'))
 }

@@ -131,63 +131,86 @@ export const nodeShareSchema = z.object({ name: objectName(), workers: z.int().m
 
 const runNumber = () => z.int().min(1).max(2_147_483_647)
 
-export const gpuJobStatusSchema = z.object({
-  observedGeneration: z.int().min(0),
-  state: z
-    .enum(['Waiting', 'Suspended', 'Placed', 'Running', 'Succeeded', 'Failed', 'Refused'])
-    .describe('A summary of the conditions, for people.'),
-  why: z.string().max(256).optional().describe('Why it is not running, or how it ended, in a few words.'),
-  placement: z
-    .object({
-      run: runNumber(),
-      provider: dnsLabel(),
-      nodes: z.array(nodeShareSchema).min(1).max(1024).meta(listMap('name')),
-      recordedAt: instant(),
-    })
-    .optional()
-    .describe('The run that is live, recorded before it is ordered; once the job is finished, its last one.'),
-  lastRun: z.int().min(0).max(2_147_483_647).default(0).describe('The highest run number ever recorded.'),
-  failures: z.int().min(0).max(1_000_000).default(0).describe('Runs that counted against retry.limit.'),
-  runs: z
-    .array(
-      z.object({
+/** What of a status is final once the job is finished. */
+const OUTCOME = ['finishedAt', 'state', 'why', 'lastRun', 'failures', 'placement', 'runs', 'startedAt']
+
+export const gpuJobStatusSchema = z
+  .object({
+    observedGeneration: z.int().min(0),
+    state: z
+      .enum(['Waiting', 'Suspended', 'Placed', 'Running', 'Succeeded', 'Failed', 'Refused'])
+      .describe('A summary of the conditions, for people.'),
+    why: z.string().max(256).optional().describe('Why it is not running, or how it ended, in a few words.'),
+    placement: z
+      .object({
         run: runNumber(),
         provider: dnsLabel(),
-        outcome: z.enum(['Succeeded', 'Failed', 'Rejected', 'Lapsed', 'Reclaimed', 'Stopped']),
-        reason: reason(),
-        message: z.string().max(512).optional(),
-        exitCode: z.int().min(-1).max(2_147_483_647).optional(),
-        startedAt: instant().optional(),
-        finishedAt: instant(),
-      }),
-    )
-    .max(10)
-    .meta(listMap('run'))
-    .optional()
-    .describe('The last runs that are over, oldest first.'),
-  rejections: z.int().min(0).max(1_000_000).optional().describe('Runs in a row that a provider rejected.'),
-  notBefore: instant().optional().describe('No new placement before this time.'),
-  excludedProviders: z
-    .array(dnsLabel())
-    .max(64)
-    .meta(listSet)
-    .optional()
-    .describe('They refused the job, so it is not placed there again.'),
-  avoid: z
-    .array(z.object({ provider: dnsLabel(), node: objectName().optional(), until: instant() }))
-    .max(64)
-    .meta(listAtomic)
-    .optional()
-    .describe('Where it found no room, or something in its way: not tried before that time.'),
-  startedAt: instant().optional().describe('When a run of it first ran.'),
-  finishedAt: instant().optional(),
-  conditions: conditionsSchema,
-})
+        nodes: z.array(nodeShareSchema).min(1).max(1024).meta(listMap('name')),
+        recordedAt: instant(),
+      })
+      .optional()
+      .describe('The run that is live, recorded before it is ordered; once the job is finished, its last one.'),
+    lastRun: z.int().min(0).max(2_147_483_647).default(0).describe('The highest run number ever recorded.'),
+    failures: z.int().min(0).max(1_000_000).default(0).describe('Runs that counted against retry.limit.'),
+    runs: z
+      .array(
+        z.object({
+          run: runNumber(),
+          provider: dnsLabel(),
+          outcome: z.enum(['Succeeded', 'Failed', 'Rejected', 'Lapsed', 'Reclaimed', 'Stopped']),
+          reason: reason(),
+          message: z.string().max(512).optional(),
+          exitCode: z.int().min(-1).max(2_147_483_647).optional(),
+          startedAt: instant().optional(),
+          finishedAt: instant(),
+        }),
+      )
+      .max(10)
+      .meta(listMap('run'))
+      .optional()
+      .describe('The last runs that are over, oldest first.'),
+    rejections: z.int().min(0).max(1_000_000).optional().describe('Runs in a row that a provider rejected.'),
+    notBefore: instant().optional().describe('No new placement before this time.'),
+    excludedProviders: z
+      .array(dnsLabel())
+      .max(64)
+      .meta(listSet)
+      .optional()
+      .describe('They refused the job, so it is not placed there again.'),
+    avoid: z
+      .array(z.object({ provider: dnsLabel(), node: objectName().optional(), until: instant() }))
+      .max(64)
+      .meta(listAtomic)
+      .optional()
+      .describe('Where it found no room, or something in its way: not tried before that time.'),
+    startedAt: instant().optional().describe('When a run of it first ran.'),
+    finishedAt: instant().optional(),
+    conditions: conditionsSchema,
+  })
+  .meta(
+    rules(
+      {
+        rule: `!has(oldSelf.finishedAt) || (${OUTCOME.map(unchanged).join(' && ')})`,
+        message: 'is final: the job is finished',
+      },
+      {
+        rule: `!has(self.finishedAt) || self.conditions.exists(one, one.type == 'Finished' && one.status == 'True')`,
+        message: 'a job that is finished says so in its conditions',
+        fieldPath: '.conditions',
+      },
+    ),
+  )
 
 export const gpuJobSchema = z
   .object({ spec: gpuJobSpecSchema, status: gpuJobStatusSchema.optional() })
   .describe('A job that runs on GPUs of one of the providers.')
-  .meta(nameRule(MAX_JOB_NAME))
+  .meta(
+    rules(...nameRule(MAX_JOB_NAME)['x-kubernetes-validations'], {
+      rule: '!has(oldSelf.status) || has(self.status)',
+      message: 'stays once it is written',
+      fieldPath: '.status',
+    }),
+  )
 
 export type GpuJobSpec = DeepReadonly<z.output<typeof gpuJobSpecSchema>>
 export type GpuJobStatus = DeepReadonly<z.output<typeof gpuJobStatusSchema>>

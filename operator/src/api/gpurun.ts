@@ -72,7 +72,7 @@ export const gpuRunSpecSchema = z
   )
 
 /** What of a status is final once its state is. */
-const OUTCOME = ['state', 'reason', 'message', 'exitCode', 'finishedAt']
+const OUTCOME = ['state', 'reason', 'message', 'exitCode', 'startedAt', 'finishedAt', 'workers', 'troubleSince']
 
 function begun(run: 'self' | 'oldSelf'): string {
   return `(has(${run}.status) && has(${run}.status.state))`
@@ -98,14 +98,22 @@ export const gpuRunStatusSchema = z
         z.object({
           index: z.int().min(0).max(1023),
           node: objectName(),
-          exitCode: z.int().min(-1).max(2_147_483_647).optional(),
-          reason: reason().optional(),
+          state: z
+            .enum(['Waiting', 'Running', 'Succeeded', 'Failed', 'Lost'])
+            .optional()
+            .describe('As it was at the last write. Lost: its pod went without a last word of its kubelet.'),
+          reason: reason().optional().describe("Why it waits or failed, in Kubernetes' word."),
+          exitCode: z.int().min(-1).max(2_147_483_647).optional().describe('Of its main container.'),
+          restarts: z.int().min(0).max(2_147_483_647).optional().describe('Of its sidecars; absent: none.'),
         }),
       )
       .max(1024)
       .meta(listMap('index'))
       .optional()
-      .describe('Where each worker really is.'),
+      .describe('Where each worker really is, and how it was at the last write.'),
+    troubleSince: instant()
+      .optional()
+      .describe('A worker cannot start, for the reason that stands here, and the provider goes on trying.'),
     startedAt: instant().optional(),
     finishedAt: instant().optional(),
     cleanedAt: instant().optional().describe('Nothing of this run is left on the provider.'),
@@ -154,5 +162,8 @@ export const gpuRunKind: Kind = {
     { name: 'Workers', type: 'integer', jsonPath: '.spec.workers' },
     { name: 'GPUs', type: 'integer', jsonPath: '.spec.gpus.count', description: 'Of each worker' },
     AGE,
+    { name: 'Exit', type: 'integer', jsonPath: '.status.exitCode', priority: 1 },
+    { name: 'Nodes', type: 'string', jsonPath: '.spec.nodes[*].name', priority: 1 },
+    { name: 'Message', type: 'string', jsonPath: '.status.message', priority: 1 },
   ],
 }

@@ -10,6 +10,7 @@ export interface Metadata {
   readonly generation?: number
   readonly creationTimestamp: string
   readonly deletionTimestamp?: string
+  readonly deletionGracePeriodSeconds?: number
   readonly labels?: Readonly<Record<string, string>>
   readonly annotations?: Readonly<Record<string, string>>
   readonly ownerReferences?: readonly OwnerReference[]
@@ -59,6 +60,8 @@ export interface ContainerState {
   readonly terminated?: {
     readonly exitCode: number
     readonly reason?: string
+    /** Of the container's own, from its termination log, or of the runtime that could not start it. */
+    readonly message?: string
     readonly startedAt?: string
     readonly finishedAt?: string
   }

@@ -3,7 +3,7 @@ import { apiVersion } from '../../api/group.ts'
 import type { Condition, ObjectMeta } from '../../api/meta.ts'
 import type { KubeClient, KubeObject, MergePatch, Resource } from './client.ts'
 import { isConflict, isNotFound } from './errors.ts'
-import type { Happening } from './events.ts'
+import type { Happening, Recorder } from './events.ts'
 import { mergePatchBetween } from './merge-patch.ts'
 
 export interface WithConditions extends KubeObject {
@@ -22,12 +22,11 @@ export interface Transition {
 const worthAnEvent: ReadonlySet<string> = new Set([
   'Suspended',
   'NotSupportedYet',
-  'Invalid',
   'NeverFits',
   'BackingOff',
   'NameTaken',
+  'StartTrouble',
   'RunLost',
-  'Failed',
   'DeadlineExceeded',
   'RetriesExhausted',
   'ExitCodeFails',
@@ -45,6 +44,18 @@ export function happeningOf({ kind, object, condition }: Transition): Happening 
     type: condition.reason === 'Suspended' || condition.reason === 'Cordoned' ? 'Normal' : 'Warning',
     reason: condition.reason,
     message: condition.message,
+  }
+}
+
+/** Counts every transition, and makes an Event of those that are news. */
+export function telling(
+  recorder: Pick<Recorder, 'record'>,
+  count: (transition: Transition) => void,
+): (transition: Transition) => void {
+  return (transition) => {
+    count(transition)
+    const happening = happeningOf(transition)
+    if (happening) recorder.record(happening)
   }
 }
 

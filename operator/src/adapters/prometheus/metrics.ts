@@ -17,6 +17,7 @@ export interface RuntimeMetrics {
 
 export interface HubMetrics extends RuntimeMetrics {
   readonly countTransition: (transition: Transition) => void
+  readonly countEvent: (outcome: 'written' | 'dropped' | 'failed') => void
   readonly observeScheduling: (pass: { decisions: number; seconds: number }) => void
   readonly setLeading: (leading: boolean) => void
   /** Asked at each scrape. */
@@ -70,6 +71,12 @@ export function hubMetrics(registry = new Registry()): HubMetrics {
     labelNames: ['kind', 'condition', 'status', 'reason'] as const,
     registers,
   })
+  const events = new Counter({
+    name: 'gpucommons_events_total',
+    help: 'Events about what changed for the worse; dropped: too many about one object, or too many waiting',
+    labelNames: ['outcome'] as const,
+    registers,
+  })
   const decisions = new Counter({
     name: 'gpucommons_placements_decided_total',
     help: 'Placements that the engine decided',
@@ -86,6 +93,7 @@ export function hubMetrics(registry = new Registry()): HubMetrics {
     ...runtimeMetrics(registry),
     countTransition: ({ kind, condition: { type, status, reason } }) =>
       transitions.inc({ kind, condition: type, status, reason }),
+    countEvent: (outcome) => events.inc({ outcome }),
     observeScheduling: ({ decisions: made, seconds: took }) => {
       decisions.inc(made)
       passes.observe(took)

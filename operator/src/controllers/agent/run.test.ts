@@ -3,7 +3,8 @@ import { boot, now, runOnProvider, runSeen } from '../../../../test/builders/gpu
 import { record, workerPod } from '../../../../test/builders/worker-pod.ts'
 import type { GpuRunStatus } from '../../api/gpurun.ts'
 import type { Seen } from '../../domain/lifecycle/gpurun-seen.ts'
-import { type Refusal, runReconciler } from './run.ts'
+import type { Refusal } from '../../domain/lifecycle/gpurun-start.ts'
+import { runReconciler } from './run.ts'
 
 /** One pass over this world, as the list of what was done to it, and the last status that was written. */
 async function pass(some: Partial<Seen> | undefined, refusal?: Refusal) {

@@ -18,6 +18,8 @@ export interface Seen {
   readonly choice: Choice | undefined
   /** Why the engine has chosen nothing; it costs the engine a look over the nodes. */
   readonly explain: () => Explanation | undefined
+  /** Since when the provider of its run has not been heard of, if it is not; by the hub's wall clock in milliseconds. */
+  readonly silentSince?: number | undefined
   /** Wall clock, milliseconds. */
   readonly now: number
 }
@@ -46,6 +48,7 @@ export const steps: readonly Step[] = [
   yieldToNamesake, // What only has our name is not ours.
   settle, // A run that is over gives its outcome to the job.
   stop, // Suspended while it runs.
+  overrun, // Far longer than it may run, by the hub's own clock.
   follow,
   refuse, // What cannot travel yet is said before it waits for GPUs.
   pause,
@@ -67,6 +70,12 @@ const explainAgainMs = 60_000
 
 /** How soon the hub looks whether the object of a stranger, which stands in the way of a job, is gone. */
 const strangerAgainMs = 30_000
+
+/** How long a provider may be silent before its jobs say so: a short silence is no news to each of them. */
+const silenceMs = 30_000
+
+/** What an agent that keeps the limit may be late by: a pass, a write, a clock. */
+const overrunGraceMs = 60_000
 
 function leave({ job }: Seen): Decision | undefined {
   return job.metadata.deletionTimestamp === undefined ? undefined : {}
@@ -115,8 +124,24 @@ function stop({ job, run }: Seen): Decision | undefined {
   return { effect: { do: 'stopRun', run, reason: 'Suspended' } }
 }
 
+function overrun(seen: Seen): Decision | undefined {
+  const { run } = seen
+  const remaining = untilOverrunMs(seen)
+  if (!run || remaining === undefined || remaining > 0) return undefined
+  return { effect: { do: 'stopRun', run, reason: 'DeadlineExceeded' } }
+}
+
+/** The agent keeps the limit, and the Job a later one: this is for a provider that keeps neither. */
+function untilOverrunMs({ job, run, now }: Seen): number | undefined {
+  if (!run || run.spec.stop || run.spec.maxRuntimeSeconds === undefined || !job.status?.placement) return undefined
+  const running = condition(job.status.conditions, 'Running')
+  if (running?.status !== 'True') return undefined
+  const allowedMs = (run.spec.maxRuntimeSeconds + run.spec.bindTimeoutSeconds) * 1000 + overrunGraceMs
+  return toMillis(running.lastTransitionTime) + allowedMs - now
+}
+
 function follow(seen: Seen): Decision | undefined {
-  const { job, run } = seen
+  const { job, run, silentSince, now } = seen
   if (!job.status?.placement || !run) return undefined
 
   const placed: JobClaim = {
@@ -126,11 +151,27 @@ function follow(seen: Seen): Decision | undefined {
     message: because.recorded(run.spec.run, job.status.placement.provider),
   }
   const { startedAt } = run.status ?? {}
+  const untilSilentMs = silentSince === undefined ? undefined : silentSince + silenceMs - now
+  const running =
+    untilSilentMs !== undefined && untilSilentMs <= 0
+      ? silentClaim(run, job.status.placement.provider)
+      : runningClaim(run)
+  const rechecks = [untilSilentMs, untilOverrunMs(seen)].filter((ms) => ms !== undefined && ms > 0)
   return {
-    status: withJobClaims(job, [placed, runningClaim(run)], {
-      now: seen.now,
+    status: withJobClaims(job, [placed, running], {
+      now,
       change: startedAt === undefined ? {} : { startedAt: job.status.startedAt ?? startedAt },
     }),
+    ...(rechecks.length > 0 ? { recheckMs: Math.min(...rechecks.map((ms) => ms ?? 0)) } : {}),
+  }
+}
+
+function silentClaim(run: KeptRun, provider: string): JobClaim {
+  return {
+    type: 'Running',
+    status: run.status?.state === 'Running' ? 'Unknown' : 'False',
+    reason: 'ProviderSilent',
+    message: `provider ${provider} has not been heard of for a while; what became of the run is known when its agent is back`,
   }
 }
 
@@ -140,6 +181,10 @@ function runningClaim(run: KeptRun): JobClaim {
     return { type: 'Running', status, reason: 'Stopping', message: 'the provider was told to stop this run' }
   }
   if (run.status?.state !== 'Running') {
+    if (run.status?.troubleSince !== undefined) {
+      const message = `${run.status.reason}: ${run.status.message ?? ''}`
+      return { type: 'Running', status: 'False', reason: 'StartTrouble', message }
+    }
     return {
       type: 'Running',
       status: 'False',

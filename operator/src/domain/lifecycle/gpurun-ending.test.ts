@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { boot, providerJob, runOnProvider, runSeen } from '../../../../test/builders/gpurun-seen.ts'
 import { containerSeen, ended, failed, record, succeeded, workerPod } from '../../../../test/builders/worker-pod.ts'
 import type { GpuRunSpec } from '../../api/gpurun.ts'
-import { type Ending, ending, intentOf, waitsForEver } from './gpurun-ending.ts'
+import { type Ending, ending, intentOf } from './gpurun-ending.ts'
 import type { ProviderJob } from './gpurun-seen.ts'
 import type { WorkerPod } from './worker-records.ts'
 
@@ -56,14 +56,102 @@ const cases: readonly Case[] = [
     says: 'Failed/OOMKilled 137',
   },
   {
-    name: 'evicted by its kubelet',
-    pods: [failed(137, { reason: 'Evicted', disruption: 'TerminationByKubelet' })],
+    name: 'too little memory for a sidecar, which starts again, is no reason',
+    pods: [failed(3, { containers: [ended(3), ended(137, { name: 'proxy', role: 'Sidecar', reason: 'OOMKilled' })] })],
+    says: 'Failed/NonZeroExit 3',
+  },
+  {
+    name: 'all succeeded but a sidecar',
+    pods: [succeeded({ containers: [ended(0), ended(143, { role: 'Sidecar' })] })],
+    says: 'Succeeded/Completed 0',
+  },
+  {
+    name: 'evicted for what it wrote beyond its own limit',
+    pods: [failed(137, { reason: 'Evicted' })],
     says: 'Failed/Evicted 137',
   },
   {
-    name: 'refused by its kubelet, before any container',
-    pods: [failed(0, { reason: 'UnexpectedAdmissionError', containers: [] })],
-    says: 'Failed/NonZeroExit',
+    name: 'evicted, and its container forgotten, is evicted',
+    pods: [failed(137, { reason: 'Evicted', containers: [ended(137, { reason: 'ContainerStatusUnknown' })] })],
+    says: 'Failed/Evicted 137',
+  },
+  {
+    name: 'evicted because its node ran short',
+    pods: [failed(137, { reason: 'Evicted', disruption: 'TerminationByKubelet' })],
+    says: 'Reclaimed/NodePressure',
+  },
+  {
+    name: 'its node was shut down',
+    pods: [failed(143, { reason: 'Terminated', disruption: 'TerminationByKubelet' })],
+    says: 'Reclaimed/NodeShutdown',
+  },
+  {
+    name: 'refused by a node that was about to shut down',
+    pods: [failed(0, { reason: 'NodeShutdown', containers: [] })],
+    says: 'Reclaimed/NodeShutdown',
+  },
+  {
+    name: 'put off by the kubelet for a critical pod of the owner',
+    pods: [failed(143, { reason: 'Preempting', disruption: 'TerminationByKubelet' })],
+    says: 'Reclaimed/Reclaimed',
+  },
+  ...['EvictionByEvictionAPI', 'DeletionByTaintManager', 'DeletionByPodGC'].map((disruption) => ({
+    name: `taken off: ${disruption}`,
+    pods: [failed(143, { disruption, deleting: true })],
+    says: 'Reclaimed/Reclaimed',
+  })),
+  ...['UnexpectedAdmissionError', 'OutOfnvidia.com/gpu', 'NodeAffinity'].map((reason) => ({
+    name: `refused by its kubelet before any container: ${reason}`,
+    pods: [failed(0, { reason, containers: [] })],
+    says: 'Reclaimed/NodeRefused',
+  })),
+  ...['StartError', 'ContainerCannotRun'].map((reason) => ({
+    name: `a container that could not be started: ${reason}`,
+    pods: [failed(128, { containers: [ended(128, { reason })] })],
+    says: 'Rejected/StartError',
+  })),
+  {
+    name: 'an exit code of 128 of its own',
+    pods: [failed(128)],
+    says: 'Failed/NonZeroExit 128',
+  },
+  {
+    name: 'its node began anew, as containerd says it',
+    pods: [failed(255, { containers: [ended(255, { reason: 'Unknown' })] })],
+    says: 'Reclaimed/NodeLost',
+  },
+  {
+    name: 'its node began anew, as the kubelet says it',
+    pods: [failed(137, { containers: [ended(137, { reason: 'ContainerStatusUnknown' })] })],
+    says: 'Reclaimed/NodeLost',
+  },
+  {
+    name: 'somebody deleted its pod',
+    pods: [failed(143, { deleting: true, deletingSince: '2026-01-01T00:01:30Z' })],
+    job: jobFailed('PodFailurePolicy', words.exit),
+    says: 'Reclaimed/PodRemoved',
+  },
+  {
+    name: 'somebody deleted its pod after it had failed',
+    pods: [failed(42, { deleting: true, deletingSince: '2026-01-01T00:02:30Z' })],
+    job: jobFailed('PodFailurePolicy', words.exit),
+    says: 'Failed/NonZeroExit 42',
+  },
+  {
+    name: 'somebody deleted one pod of a gang, and its Job the others for it',
+    pods: [
+      failed(0, { containers: at(4, 143), deleting: true, deletingSince: '2026-01-01T00:02:00Z' }),
+      failed(0, { index: 1, containers: at(6, 1), deleting: true, deletingSince: '2026-01-01T00:02:05Z' }),
+    ],
+    spec: { workers: 2 },
+    job: jobFailed('PodFailurePolicy', words.exit),
+    says: 'Reclaimed/PodRemoved',
+  },
+  {
+    name: 'its pods are gone, and the Job is complete',
+    pods: [],
+    job: providerJob({ complete: true }),
+    says: 'Succeeded/Completed 0',
   },
   {
     name: 'of a gang, the first failure',
@@ -156,6 +244,19 @@ describe('how a run ended', () => {
     expect(rendered(ending(world, job))).toBe(says)
   })
 
+  test('a node that refuses a worker before all of them ran has rejected the run', () => {
+    const workers = [record(failed(0, { reason: 'UnexpectedAdmissionError', message: 'no GPU left', containers: [] }))]
+    const how = ending(runSeen({ workers }), jobFailed('BackoffLimitExceeded'))
+    expect([rendered(how), how?.message]).toEqual(['Rejected/NodeRefused', 'worker 0 on node node-1: no GPU left'])
+  })
+
+  test('what a container said at its end is told', () => {
+    const workers = [record(failed(1, { containers: [ended(1, { message: 'CUDA out of memory' })] }))]
+    expect(ending(runSeen({ workers }), providerJob())?.message).toBe(
+      'worker 0 on node node-1: container main ended with exit code 1: CUDA out of memory',
+    )
+  })
+
   test.each([
     { status: { reason: 'NoRoom' }, says: 'Rejected/NoRoom' },
     { status: { reason: 'Invalid' }, says: 'Rejected/Invalid' },
@@ -175,16 +276,5 @@ describe('how a run ended', () => {
       'not yet',
       'Rejected/NoRoom',
     ])
-  })
-
-  test.each([
-    ['CreateContainerConfigError', true],
-    ['InvalidImageName', true],
-    ['ErrImageNeverPull', true],
-    ['ImagePullBackOff', false],
-    ['ContainerCreating', false],
-    [undefined, false],
-  ])('a container that waits for %s waits for ever: %s', (reason, forEver) => {
-    expect(waitsForEver(reason)).toBe(forEver)
   })
 })

@@ -1,7 +1,9 @@
 // How a run ended, told from its pods and from the Job's own condition.
+import type { GpuRunReason } from '../../api/conditions.ts'
 import type { GpuRun, GpuRunStatus } from '../../api/gpurun.ts'
 import type { ProviderJob, Seen } from './gpurun-seen.ts'
-import { hasEnded, type WorkerRecord } from './worker-records.ts'
+import { endOfTrial } from './start-trouble.ts'
+import { hasEnded, type WorkerPod, type WorkerRecord } from './worker-records.ts'
 
 export interface Ending {
   readonly state: NonNullable<GpuRunStatus['state']>
@@ -10,26 +12,16 @@ export interface Ending {
   readonly exitCode?: number
 }
 
-const waitingReasons: ReadonlySet<string> = new Set([
-  'CreateContainerConfigError',
-  'InvalidImageName',
-  'ErrImageNeverPull',
-])
-
 const rejections: ReadonlySet<string> = new Set(['NoRoom', 'NameTaken', 'Invalid'])
-
-/** A container that waits for one of these never starts by itself. */
-export function waitsForEver(reason: string | undefined): boolean {
-  return reason !== undefined && waitingReasons.has(reason)
-}
 
 /** Why a run that goes on must end: written down before anything is done about it, so that a crash forgets nothing. */
 export function intentOf({ status }: GpuRun): Ending | undefined {
-  const { state, reason, message = '' } = status ?? {}
+  const { state, reason, message = '', troubleSince } = status ?? {}
   if (state === 'Running' && reason === 'DeadlineExceeded') return { state: 'Failed', reason, message }
-  if (reason === undefined || state !== undefined) return undefined
-  if (rejections.has(reason)) return { state: 'Rejected', reason, message }
-  return waitsForEver(reason) ? { state: 'Failed', reason, message } : undefined
+  // Trouble that is still borne is no intent yet.
+  if (reason === undefined || state !== undefined || troubleSince !== undefined) return undefined
+  const ends = rejections.has(reason) ? 'Rejected' : endOfTrial(reason)
+  return ends && { state: ends, reason, message }
 }
 
 /**
@@ -40,7 +32,7 @@ export function ending({ run, workers }: Seen, job: ProviderJob | undefined): En
   const byIndex = new Map(workers.map((record) => [record.pod.index, record]))
   const succeeded =
     byIndex.size === run.spec.workers && [...byIndex.values()].every(({ pod }) => pod.phase === 'Succeeded')
-  if (succeeded)
+  if (succeeded || job?.complete)
     return { state: 'Succeeded', reason: 'Completed', message: 'all workers ended with exit code 0', exitCode: 0 }
 
   const jobGone = job === undefined || job.deleting
@@ -51,10 +43,11 @@ export function ending({ run, workers }: Seen, job: ProviderJob | undefined): En
   if (job?.failed?.reason === 'DeadlineExceeded') {
     return { state: 'Failed', reason: 'DeadlineExceeded', message: job.failed.message }
   }
-  if (job?.failed) return firstFailure(workers) ?? endingOfJob(job.failed.message, workers)
+  const failed = firstFailure(workers, { hasRun: run.status?.state === 'Running', jobGone })
+  if (job?.failed) return failed ?? endingOfJob(job.failed.message, workers)
   const removed = jobGone ? jobRemoved : undefined
   // Pods are taken down before the Job says why: its deadline, its removal.
-  return workers.every(wasTakenDown) ? removed : (firstFailure(workers) ?? removed)
+  return workers.every(wasTakenDown) ? removed : (failed ?? removed)
 }
 
 const jobRemoved: Ending = { state: 'Reclaimed', reason: 'JobRemoved', message: 'the Job was removed on the provider' }
@@ -77,43 +70,96 @@ function endingOfJob(message: string, workers: readonly WorkerRecord[]): Ending 
     ? {
         state: 'Reclaimed',
         reason: 'NodeLost',
-        message: `worker ${vanished.index} vanished from node ${vanished.node}`,
+        message: `a worker vanished from node ${vanished.node}`,
       }
     : { state: 'Failed', reason: 'NonZeroExit', message }
 }
 
-/** The failure that came first; those after it, on pods that are being deleted, are the gang being taken down. */
-function firstFailure(workers: readonly WorkerRecord[]): Ending | undefined {
-  const failures = workers
-    .filter(({ pod }) => pod.phase === 'Failed' && hasEnded(pod))
-    .toSorted(
-      (a, b) => Number(a.pod.deleting) - Number(b.pod.deleting) || endedAt(a).localeCompare(endedAt(b)), // Times are whole seconds.
-    )
-  const disrupted = failures.find(({ pod }) => pod.disruption !== undefined)
-  const first = failures.find(({ pod }) => pod.disruption === undefined) ?? disrupted
-  if (!first) return undefined
-
-  const { pod } = disrupted && endedAt(disrupted) <= endedAt(first) ? disrupted : first
-  if (pod.disruption !== undefined && pod.disruption !== 'TerminationByKubelet') {
-    return {
-      state: 'Reclaimed',
-      reason: 'Reclaimed',
-      message: `worker ${pod.index} was taken off by the provider: ${pod.disruption}`,
-    }
-  }
-  const failed = pod.containers.filter(({ exitCode }) => exitCode !== undefined && exitCode !== 0)
-  const container = failed.find(({ role }) => role !== 'Sidecar') ?? failed[0]
-  const exitCode = container?.exitCode
-  const reason = container?.reason === 'OOMKilled' ? 'OOMKilled' : pod.reason === 'Evicted' ? 'Evicted' : 'NonZeroExit'
-  const message = container
-    ? `worker ${pod.index}: container ${container.name} ended with exit code ${exitCode}`
-    : `worker ${pod.index}: ${pod.message ?? pod.reason ?? 'the pod failed'}`
-  return { state: 'Failed', reason, message, ...(exitCode === undefined ? {} : { exitCode }) }
+interface World {
+  /** All workers ran at one time. */
+  readonly hasRun: boolean
+  /** Gone or going. */
+  readonly jobGone: boolean
 }
 
-function endedAt({ pod }: WorkerRecord): string {
+/** The failure that came first; those after it, on pods that are being deleted, are the gang being taken down. */
+function firstFailure(workers: readonly WorkerRecord[], world: World): Ending | undefined {
+  const failures = workers
+    .map(({ pod }) => pod)
+    .filter((pod) => pod.phase === 'Failed' && hasEnded(pod))
+    .toSorted(
+      (a, b) => Number(wasEnded(a)) - Number(wasEnded(b)) || endedAt(a).localeCompare(endedAt(b)), // Times are whole seconds.
+    )
+  const disrupted = failures.find(({ disruption }) => disruption !== undefined)
+  const first = failures.find(({ disruption }) => disruption === undefined) ?? disrupted
+  if (!first) return undefined
+  return endingOfPod(disrupted && endedAt(disrupted) <= endedAt(first) ? disrupted : first, world)
+}
+
+/** Somebody asked for its deletion before it ended. */
+function wasEnded(pod: WorkerPod): boolean {
+  return pod.deleting && (pod.deletingSince === undefined || endedAt(pod) >= pod.deletingSince)
+}
+
+/** Whose doing it was: what the provider did to the pod is told before the exit code that it caused. */
+function endingOfPod(pod: WorkerPod, { hasRun, jobGone }: World): Ending {
+  const words = pod.message ?? pod.reason ?? 'the pod failed'
+  const told = (what: string) => `worker ${pod.index}${pod.node === undefined ? '' : ` on node ${pod.node}`}: ${what}`
+  const reclaimed = (reason: GpuRunReason, what: string): Ending => ({
+    state: 'Reclaimed',
+    reason,
+    message: told(what),
+  })
+
+  if (nodeShutdowns.has(pod.reason ?? '')) return reclaimed('NodeShutdown', words)
+  if (pod.disruption === 'TerminationByKubelet') {
+    return pod.reason === 'Evicted' ? reclaimed('NodePressure', words) : reclaimed('Reclaimed', words)
+  }
+  if (pod.disruption !== undefined) return reclaimed('Reclaimed', `taken off by the provider: ${pod.disruption}`)
+  if (!pod.containers.some(({ state }) => state !== 'Waiting')) {
+    // Nothing of it ever began. The kubelet checks again after a reboot too.
+    return { state: hasRun ? 'Reclaimed' : 'Rejected', reason: 'NodeRefused', message: told(words) }
+  }
+  if (!jobGone && pod.reason === undefined && wasEnded(pod)) {
+    return reclaimed('PodRemoved', 'its pod was deleted on the provider')
+  }
+  return endingOfContainer(pod, told)
+}
+
+const nodeShutdowns: ReadonlySet<string> = new Set(['Terminated', 'NodeShutdown'])
+
+/** What a container runtime says of a container that it no longer knew when the node was up again. */
+const forgotten: ReadonlySet<string> = new Set(['Unknown', 'ContainerStatusUnknown'])
+
+/** What it says of one that it could not start: a command that is not there, or a driver that does not answer. */
+const startErrors: ReadonlySet<string> = new Set(['StartError', 'ContainerCannotRun'])
+
+function endingOfContainer(pod: WorkerPod, told: (what: string) => string): Ending {
+  const failed = pod.containers.filter(({ exitCode }) => exitCode !== undefined && exitCode !== 0)
+  const container = failed.find(({ role }) => role !== 'Sidecar') ?? failed[0]
+  if (!container) return { state: 'Failed', reason: 'NonZeroExit', message: told(pod.message ?? 'the pod failed') }
+
+  const { name, exitCode = 1, reason = '', message } = container
+  const words = message === undefined ? '' : `: ${message}`
+  if (startErrors.has(reason)) {
+    return { state: 'Rejected', reason: 'StartError', message: told(`container ${name} could not be started${words}`) }
+  }
+  if (forgotten.has(reason) && pod.reason !== 'Evicted') {
+    const what = `container ${name} was lost: its node or its container runtime began anew`
+    return { state: 'Reclaimed', reason: 'NodeLost', message: told(what) }
+  }
+  const evicted = pod.reason === 'Evicted' ? (pod.message ?? 'evicted') : undefined
+  return {
+    state: 'Failed',
+    reason: reason === 'OOMKilled' ? 'OOMKilled' : evicted === undefined ? 'NonZeroExit' : 'Evicted',
+    message: told(evicted ?? `container ${name} ended with exit code ${exitCode}${words}`),
+    exitCode,
+  }
+}
+
+function endedAt({ containers }: WorkerPod): string {
   return (
-    pod.containers
+    containers
       .flatMap(({ finishedAt }) => finishedAt ?? [])
       .toSorted()
       .at(-1) ?? ''

@@ -42,6 +42,16 @@ const goodEnds: readonly Case[] = [
     says: '',
   },
   {
+    name: 'its pods went while nobody looked, and its Job is complete',
+    seen: { run: running, job: providerJob({ complete: true }), workers: [record(workerPod(), boot)] },
+    says: 'Succeeded/Completed',
+  },
+  {
+    name: 'its pods are there: they say it with all that belongs to it',
+    seen: { run: running, job: providerJob({ complete: true }), workers: [record(workerPod())] },
+    says: '',
+  },
+  {
     name: 'succeeded before the order to stop took hold: that is what happened',
     seen: { run: runOnProvider({ state: 'Running' }, { stop }), job: undefined, workers: [record(succeeded(), boot)] },
     says: 'Succeeded/Completed cleaned',

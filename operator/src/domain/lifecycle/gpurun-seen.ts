@@ -9,6 +9,10 @@ export interface ProviderJob {
   readonly runId: string | undefined
   readonly createdMs: number
   readonly deleting: boolean
+  /** All its pods have succeeded. */
+  readonly complete: boolean
+  /** How many pods its controller has counted so far, whatever became of them. */
+  readonly podsCounted: number
   /** Reason and message of the condition Failed or FailureTarget, where it is true. */
   readonly failed: { readonly reason: string; readonly message: string } | undefined
 }

@@ -27,10 +27,12 @@ const pulling = workerPod({
   phase: 'Pending',
   containers: [containerSeen({ state: 'Waiting', reason: 'ContainerCreating' })],
 })
-const misconfigured = workerPod({
+const misnamed = workerPod({
   phase: 'Pending',
-  containers: [containerSeen({ state: 'Waiting', reason: 'CreateContainerConfigError' })],
+  containers: [containerSeen({ state: 'Waiting', reason: 'InvalidImageName' })],
 })
+const waiting = containerSeen({ state: 'Waiting', reason: 'PodInitializing' })
+const preparing = containerSeen({ name: 'prepare', role: 'Init' })
 const gang = { workers: 2, nodes: [{ name: 'node-1', workers: 2 }] }
 
 const beginning: readonly Case[] = [
@@ -41,11 +43,15 @@ const beginning: readonly Case[] = [
     seen: { workers: [record(pending)] },
     says: 'again in 110 s',
   },
-  { name: 'a pod on its node that pulls its image is not running yet', seen: { workers: [record(pulling)] }, says: '' },
+  {
+    name: 'a pod on its node that pulls its image is not running yet, and may take an hour from when it was bound',
+    seen: { workers: [record(pulling)] },
+    says: 'again in 3590 s',
+  },
   { name: 'a pod that runs makes it run', seen: { workers: [record(workerPod())] }, says: 'Running' },
   {
-    name: 'an init container that runs is no worker that runs',
-    seen: { workers: [record(workerPod({ phase: 'Pending' }))] },
+    name: 'an init container that runs is no worker that runs, and may take its time',
+    seen: { workers: [record(workerPod({ phase: 'Pending', containers: [waiting, preparing] }))] },
     says: '',
   },
   {
@@ -55,7 +61,7 @@ const beginning: readonly Case[] = [
       service: 'Ours',
       workers: [record(workerPod()), record({ ...pulling, uid: 'b', index: 1 })],
     },
-    says: '',
+    says: 'again in 3590 s',
   },
   {
     name: 'a gang gets its Service when its Job is there',
@@ -79,8 +85,8 @@ const refusals: readonly Case[] = [
   },
   {
     name: 'a container that waits for ever',
-    seen: { workers: [record(misconfigured)] },
-    says: 'not begun/CreateContainerConfigError',
+    seen: { workers: [record(misnamed)] },
+    says: 'not begun/InvalidImageName',
   },
   {
     name: 'then the Job goes',
@@ -303,8 +309,8 @@ describe('what is said of a GpuRun', () => {
       state: 'Running',
       startedAt: '2026-01-01T00:01:30Z',
       workers: [
-        { index: 0, node: 'node-1' },
-        { index: 1, node: 'node-2' },
+        { index: 0, node: 'node-1', state: 'Running' },
+        { index: 1, node: 'node-2', state: 'Running' },
       ],
     })
   })
@@ -315,8 +321,8 @@ describe('what is said of a GpuRun', () => {
       exitCode: 42,
       startedAt: '2026-01-01T00:01:00Z',
       finishedAt: '2026-01-01T00:02:00Z',
-      workers: [{ index: 0, node: 'node-1', exitCode: 42 }],
-      message: 'worker 0: container main ended with exit code 42',
+      workers: [{ index: 0, node: 'node-1', state: 'Failed', reason: 'Error', exitCode: 42 }],
+      message: 'worker 0 on node node-1: container main ended with exit code 42',
     })
   })
 

@@ -2,20 +2,11 @@
 import type { GpuRunStatus } from '../../api/gpurun.ts'
 import { toMillis, toTime } from '../../api/time.ts'
 import { outcomeOf, runId } from './gpurun.ts'
-import { type Ending, ending, intentOf, waitsForEver } from './gpurun-ending.ts'
+import { cut, type Decision, intend, observed, ourJob } from './gpurun-decision.ts'
+import { type Ending, ending, intentOf } from './gpurun-ending.ts'
 import type { ProviderJob, Seen } from './gpurun-seen.ts'
-import { hasEnded, overIn, type WorkerRecord } from './worker-records.ts'
-
-export type Effect =
-  | { readonly do: 'createJob' }
-  | { readonly do: 'createService'; readonly job: ProviderJob }
-  | { readonly do: 'deleteJob'; readonly job: ProviderJob }
-
-export interface Decision {
-  readonly effect?: Effect
-  readonly status?: GpuRunStatus
-  readonly recheckMs?: number
-}
+import { giveUp, haveStarted } from './gpurun-start.ts'
+import { hasEnded, overIn, placesOf, type WorkerRecord } from './worker-records.ts'
 
 type Step = (seen: Seen) => Decision | undefined
 
@@ -29,7 +20,7 @@ export const steps: readonly Step[] = [
   end, // It has been decided that it must end: by the hub, or because it cannot go on.
   begin,
   meet, // A gang's workers find each other by a Service.
-  giveUp, // Workers that wait for ever, or found no room in time.
+  giveUp, // Workers that found no room in time, or do not start.
   expire, // Longer than it may run.
   run,
 ]
@@ -87,15 +78,22 @@ function finish(seen: Seen): Decision | undefined {
     return how && over(seen, how)
   }
 
+  const how = ending(seen, job)
+  if (how && isProvenBy(job, workers)) return over(seen, how)
+
   const waits = workers.map((record) =>
     overIn(record, record.pod.node === undefined ? undefined : seen.node(record.pod.node), seen.boot),
   )
   if (waits.includes(undefined)) return undefined
   const longest = Math.max(0, ...waits.map((ms) => ms ?? 0))
 
-  const how = ending(seen, job)
   if (!how) return undefined
   return longest > 0 ? (lost(seen, workers) ?? { recheckMs: longest }) : over(seen, how)
+}
+
+/** Only kubelets say Succeeded of a pod, and a Job is complete when they said it of every index: that outlives the pods. */
+function isProvenBy(job: ProviderJob | undefined, workers: readonly WorkerRecord[]): boolean {
+  return job?.complete === true && workers.every(({ goneSince }) => goneSince !== undefined)
 }
 
 function end(seen: Seen): Decision | undefined {
@@ -118,30 +116,6 @@ function meet(seen: Seen): Decision | undefined {
   return { effect: { do: 'createService', job }, recheckMs: 1 }
 }
 
-function giveUp(seen: Seen): Decision | undefined {
-  const { run, workers, now } = seen
-  const job = ourJob(seen)
-  if (!job || run.status?.state === 'Running') return undefined
-
-  const stuck = workers
-    .flatMap(({ pod }) => pod.containers)
-    .find(({ state, reason }) => state === 'Waiting' && waitsForEver(reason))
-  if (stuck) return intend(seen, stuck.reason ?? '', stuck.message ?? `container ${stuck.name} waits for ever`)
-
-  const bound = workers.filter(({ pod, goneSince }) => pod.node !== undefined && goneSince === undefined).length
-  if (bound >= run.spec.workers) return undefined
-  const remaining = job.createdMs + run.spec.bindTimeoutSeconds * 1000 - now
-  if (remaining > 0)
-    return bound > 0 || workers.length > 0 ? { recheckMs: remaining } : { recheckMs: Math.min(remaining, 5000) }
-  return intend(
-    seen,
-    'NoRoom',
-    workers.length < run.spec.workers
-      ? `the provider made only ${workers.length} of ${run.spec.workers} pods within ${run.spec.bindTimeoutSeconds} s; the events of its Job say why`
-      : `the provider's scheduler found no room for all workers within ${run.spec.bindTimeoutSeconds} s`,
-  )
-}
-
 /** The Job's own deadline is later, by the time that the workers may take to be bound: it is for when no agent is there. */
 function expire(seen: Seen): Decision | undefined {
   const remaining = untilDeadlineMs(seen)
@@ -158,7 +132,7 @@ function untilDeadlineMs({ run: { spec, status }, now }: Seen): number | undefin
 function run(seen: Seen): Decision | undefined {
   const {
     workers,
-    run: { spec, status },
+    run: { status },
   } = seen
   const missing = lost(seen, workers)
   if (missing) return missing
@@ -166,12 +140,11 @@ function run(seen: Seen): Decision | undefined {
   if (status?.state === 'Running' && status.reason !== 'NodeLost')
     return remaining === undefined ? {} : { recheckMs: remaining }
 
+  if (!haveStarted(seen)) return {}
   const main = workers.map(({ pod }) => pod.containers[0])
-  const run = workers.every(({ pod }, i) => pod.phase !== 'Pending' && main[i] && main[i].state !== 'Waiting')
-  if (workers.length < spec.workers || !run) return {}
   return {
     status: {
-      ...statusWithout(status, 'reason', 'message'),
+      ...statusWithout(status, 'reason', 'message', 'troubleSince'),
       ...observed(seen),
       state: 'Running',
       workers: placesOf(workers),
@@ -201,18 +174,13 @@ function lost(seen: Seen, workers: readonly WorkerRecord[]): Decision | undefine
   }
 }
 
-/** The intent to end comes before the act: after a crash the next pass still knows why. */
-function intend(seen: Seen, reason: string, message: string): Decision {
-  return { status: { ...seen.run.status, ...observed(seen), reason, message: cut(message) } }
-}
-
 function over(seen: Seen, { state, reason, message, exitCode }: Ending): Decision {
   const { run, workers } = seen
   const cleaned = run.spec.stop && isAllGone(seen) ? { cleanedAt: toTime(seen.now) } : {}
   const startedAt = run.status?.startedAt ?? latest(workers.map(({ pod }) => pod.containers[0]?.startedAt))
   return {
     status: {
-      ...run.status,
+      ...statusWithout(run.status, 'troubleSince'),
       ...observed(seen),
       ...(workers.length > 0 ? { workers: placesOf(workers) } : {}),
       ...(exitCode === undefined ? {} : { exitCode }),
@@ -231,25 +199,6 @@ function isAllGone(seen: Seen): boolean {
   return !ourJob(seen) && seen.workers.every(({ goneSince }) => goneSince !== undefined)
 }
 
-function ourJob({ job, run }: Seen): ProviderJob | undefined {
-  return job?.runId === runId(run) ? job : undefined
-}
-
-/** Where each worker really is, by its index; of several pods of one index the last one counts. */
-function placesOf(workers: readonly WorkerRecord[]): NonNullable<GpuRunStatus['workers']> {
-  const places = workers
-    .filter(({ pod }) => pod.node !== undefined)
-    .map(({ pod }) => {
-      const code = pod.containers[0]?.exitCode
-      return { index: pod.index, node: pod.node ?? '', ...(code === undefined ? {} : { exitCode: code }) }
-    })
-  return [...new Map(places.map((place) => [place.index, place])).values()].toSorted((a, b) => a.index - b.index)
-}
-
-function observed({ run }: Seen): Pick<GpuRunStatus, 'observedGeneration'> {
-  return { observedGeneration: run.metadata.generation ?? 0 }
-}
-
 function statusWithout<Key extends keyof GpuRunStatus>(
   status: GpuRunStatus | undefined,
   ...keys: Key[]
@@ -263,8 +212,4 @@ function latest(times: readonly (string | undefined)[]): string | undefined {
     .filter((time) => time !== undefined)
     .toSorted((a, b) => toMillis(a) - toMillis(b))
     .at(-1)
-}
-
-function cut(message: string): string {
-  return message.length <= 1024 ? message : `${message.slice(0, 1023)}…`
 }

@@ -51,6 +51,11 @@ const firstRule = {
     ],
   },
 }
+/** A run that was over before this one. */
+function past(outcome: RunOutcome, reason: string): NonNullable<GpuJobStatus['runs']>[number] {
+  return { run: 2, provider: 'acme', outcome, reason, finishedAt: toTime(now) }
+}
+
 const noRetry = { retry: { limit: 0 } }
 
 const cases: readonly Case[] = [
@@ -149,6 +154,44 @@ const cases: readonly Case[] = [
     status: { excludedProviders: ['b', 'acme'] },
     says: 'again BackingOff, rejections 1, in 5.6 s, not on b,acme',
   },
+  ...['NodeRefused', 'CreateContainerError', 'StartError', 'StartTimeout'].map((reason) => ({
+    name: `${reason}: no failure, and its nodes are avoided`,
+    ended: { state: 'Rejected' as const, reason },
+    spec: noRetry,
+    says: 'again BackingOff, rejections 1, in 5.6 s, keeps away from acme/node-1 for 600.6 s',
+  })),
+  ...['Forbidden', 'ImagePullBackOff'].map((reason) => ({
+    name: `${reason}: no failure, and its provider is avoided for a while`,
+    ended: { state: 'Rejected' as const, reason },
+    spec: noRetry,
+    says: 'again BackingOff, rejections 1, in 5.6 s, keeps away from acme/all for 600.6 s',
+  })),
+  {
+    name: 'what could not start twice in a row has failed, and keeps away all the same',
+    ended: { state: 'Rejected', reason: 'ImagePullBackOff' },
+    status: { runs: [past('Rejected', 'StartError')] },
+    says: 'again BackingOff, failures 1, in 10.6 s, keeps away from acme/all for 600.6 s',
+  },
+  {
+    name: 'and ends a job that may not be repeated',
+    ended: { state: 'Rejected', reason: 'StartError' },
+    spec: noRetry,
+    status: { runs: [past('Rejected', 'ImagePullBackOff')] },
+    says: 'finished RetriesExhausted, failures 1',
+  },
+  {
+    name: 'not one that found no room in between',
+    ended: { state: 'Rejected', reason: 'ImagePullBackOff' },
+    status: { runs: [past('Rejected', 'ImagePullBackOff'), past('Rejected', 'NoRoom')], rejections: 2 },
+    says: 'again BackingOff, rejections 3, in 20.6 s, keeps away from acme/all for 600.6 s',
+  },
+  {
+    name: 'a node that refuses again and again is never the job’s fault',
+    ended: { state: 'Rejected', reason: 'NodeRefused' },
+    spec: noRetry,
+    status: { runs: [past('Rejected', 'NodeRefused')], rejections: 1 },
+    says: 'again BackingOff, rejections 2, in 10.6 s, keeps away from acme/node-1 for 600.6 s',
+  },
   {
     name: 'rejections in a row wait longer',
     ended: { state: 'Rejected', reason: 'NoRoom' },
@@ -170,6 +213,19 @@ describe('what a run that is over means for its job', () => {
 
   test.each(['Failed', 'Rejected', 'Lapsed', 'Reclaimed', 'Stopped'] as const)('after %s no run is placed', (state) => {
     expect(statusAfter({ ended: { state } })).not.toHaveProperty('placement')
+  })
+
+  test('a run that the hub stopped because it ran too long ends its job', () => {
+    const job = keptJob({ status: { placement, lastRun: 3 } })
+    const spec = { stop: { reason: 'DeadlineExceeded', requestedAt: toTime(now) } } as const
+    const run = keptRun({ job, run: 3, status: { state: 'Stopped', reason: 'Stopped' }, spec })
+    expect(rendered(afterRun(job, { run, outcome: 'Stopped', now }))).toBe('finished DeadlineExceeded, failures 1')
+  })
+
+  test.each([137, 143])('an exit code of %i that says Fail does not count where the provider caused it', (exitCode) => {
+    const retry = { limit: 0, exitCodes: [{ in: [137, 143], action: 'Fail' as const }] }
+    const says = (state: RunOutcome) => rendered(statusAfter({ ended: { state, exitCode }, spec: { retry } }))
+    expect([says('Failed'), says('Reclaimed')]).toEqual(['finished ExitCodeFails, failures 1', 'again Waiting'])
   })
 
   test('a finished job still tells where it ran, and when it began and ended', () => {

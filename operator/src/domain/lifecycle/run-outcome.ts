@@ -66,24 +66,44 @@ function verdictOn(job: KeptJob, ended: EndedRun): Verdict {
     case 'Failed':
       return afterFailure(job, ended)
     case 'Rejected':
-      return afterRejection(job, ended)
+      return isBlamed(job, ended) ? afterFailure(job, ended) : afterRejection(job, ended)
     case 'Lapsed':
     case 'Reclaimed':
       return afterLoss(job, ended)
     case 'Stopped':
+      // The hub's own limit, for a provider that did not keep the run's.
+      if (ended.run.spec.stop?.reason === 'DeadlineExceeded') return tooLong(job, ended)
       return { message: `run ${ended.run.spec.run} was stopped` }
   }
 }
 
-function afterFailure(job: KeptJob, { run, now }: EndedRun): Verdict {
+/** What a provider could not start may be its own fault or the job's: a registry that is away, an image that is not there. */
+const eithersFault: ReadonlySet<string> = new Set([
+  'ImagePullBackOff',
+  'CreateContainerError',
+  'StartError',
+  'StartTimeout',
+])
+
+/** The first time it is the provider's; when the next run, elsewhere if there is an elsewhere, cannot start either, it is the job's. */
+function isBlamed(job: KeptJob, { run }: EndedRun): boolean {
+  const last = job.status?.runs?.at(-1)
+  const again = last?.outcome === 'Rejected' && eithersFault.has(last.reason)
+  return again && eithersFault.has(run.status?.reason ?? '')
+}
+
+function tooLong(job: KeptJob, { run }: EndedRun): Verdict {
+  return {
+    finished: { reason: 'DeadlineExceeded', message: `ran longer than spec.maxRuntimeSeconds: ${failureText(run)}` },
+    change: { failures: (job.status?.failures ?? 0) + 1 },
+  }
+}
+
+function afterFailure(job: KeptJob, ended: EndedRun): Verdict {
+  const { run, now } = ended
+  if (run.status?.reason === 'DeadlineExceeded') return tooLong(job, ended)
   const failures = (job.status?.failures ?? 0) + 1
   const what = failureText(run)
-  if (run.status?.reason === 'DeadlineExceeded') {
-    return {
-      finished: { reason: 'DeadlineExceeded', message: `ran longer than spec.maxRuntimeSeconds: ${what}` },
-      change: { failures },
-    }
-  }
   const action = exitCodeAction(job, run.status?.exitCode)
   if (action === 'Fail') {
     return {
@@ -99,7 +119,13 @@ function afterFailure(job: KeptJob, { run, now }: EndedRun): Verdict {
   }
   return {
     message: `tried again after ${what}`,
-    change: { failures, notBefore: toTime(roundUp(now + backOffMs(failures, 10_000))) },
+    change: {
+      failures,
+      notBefore: toTime(roundUp(now + backOffMs(failures, 10_000))),
+      ...(ended.outcome === 'Rejected'
+        ? placesLeftOut(job, { run, now, provider: job.status?.placement?.provider ?? '' })
+        : {}),
+    },
   }
 }
 
@@ -116,7 +142,7 @@ function afterRejection(job: KeptJob, { run, now }: EndedRun): Verdict {
   }
 }
 
-/** How long a job keeps away from where it found no room or a namesake, in milliseconds. */
+/** How long a job keeps away from where it was rejected, in milliseconds. */
 const avoidMs = 600_000
 const avoidMax = 64
 
@@ -124,16 +150,22 @@ interface Refused extends Omit<EndedRun, 'outcome'> {
   readonly provider: string
 }
 
-/** Full nodes may empty again, and an owner can remove what stands in the way; every other refusal would only come back. */
+/** Full nodes may empty again, and an owner can mend what stands in the way; every other refusal would only come back. */
 function placesLeftOut({ status }: KeptJob, { run, now, provider }: Refused): Partial<GpuJobStatus> {
   const until = toTime(roundUp(now + avoidMs))
   const past = (status?.avoid ?? []).filter((place) => toMillis(place.until) > now)
   switch (run.status?.reason) {
     case 'NoRoom':
+    case 'NodeRefused':
+    case 'CreateContainerError':
+    case 'StartError':
+    case 'StartTimeout':
       return {
         avoid: [...past, ...run.spec.nodes.map(({ name }) => ({ provider, node: name, until }))].slice(-avoidMax),
       }
     case 'NameTaken':
+    case 'Forbidden':
+    case 'ImagePullBackOff':
       return { avoid: [...past, { provider, until }].slice(-avoidMax) }
     default:
       return {

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { gpuRun } from '../../../../test/builders/gpurun.ts'
 import { containerSeen, ended, failed, record, succeeded, workerPod } from '../../../../test/builders/worker-pod.ts'
 import { runId } from './gpurun.ts'
-import { hasEnded, type NodeSeen, overIn, WorkerRecords } from './worker-records.ts'
+import { hasEnded, type NodeSeen, overIn, placesOf, WorkerRecords } from './worker-records.ts'
 
 const init = ended(0, { name: 'init', role: 'Init' })
 const waiting = containerSeen({ state: 'Waiting' })
@@ -123,13 +123,69 @@ describe('the records of the workers', () => {
   test('take workers that the status names and that went while nobody looked for vanished just now', () => {
     const records = new WorkerRecords()
     records.seen(ours())
-    records.missed(gpuRun({ status: { state: 'Running', workers } }), 700)
+    records.missed(gpuRun({ status: { state: 'Running', workers } }), { bootMs: 700, podsCounted: 0 })
     expect(all(records)).toEqual(['0@node-1 Running', '1@node-2 Unknown gone 700'])
+  })
+
+  describe('before the status names any worker', () => {
+    const ordered = gpuRun({ spec: { workers: 2, nodes: ['node-1', 'node-2'].map((name) => ({ name, workers: 1 })) } })
+    const missed = (podsCounted: number, ...pods: { index: number; node: string }[]) => {
+      const records = new WorkerRecords()
+      for (const pod of pods) records.seen(ours({ ...pod, uid: `pod-${pod.index}` }))
+      records.missed(ordered, { bootMs: 700, podsCounted })
+      return records
+    }
+
+    test('a pod that its Job has counted and that is not there may be on any node of the run', () => {
+      const records = missed(2, { index: 0, node: 'node-1' })
+      expect(all(records)).toEqual(['0@node-1 Running', '-1@node-1 Unknown gone 700', '-1@node-2 Unknown gone 700'])
+      expect(placesOf(records.of(uid))).toEqual([{ index: 0, node: 'node-1', state: 'Running' }])
+    })
+
+    test('a pod that nobody has counted yet is still to come', () => {
+      expect(all(missed(0))).toEqual([])
+    })
+
+    test('nothing is guessed any more once all pods that were counted are known', () => {
+      const records = missed(2, { index: 0, node: 'node-1' })
+      records.seen(ours({ index: 1, uid: 'pod-1', node: 'node-2' }))
+      expect(all(records)).toEqual(['0@node-1 Running', '1@node-2 Running'])
+    })
+  })
+
+  test.each([
+    { name: 'runs', of: record(workerPod()), says: { state: 'Running' } },
+    {
+      name: 'waits for something',
+      of: record(
+        workerPod({ phase: 'Pending', containers: [containerSeen({ state: 'Waiting', reason: 'ErrImagePull' })] }),
+      ),
+      says: { state: 'Waiting', reason: 'ErrImagePull' },
+    },
+    { name: 'succeeded', of: record(succeeded()), says: { state: 'Succeeded', exitCode: 0 } },
+    {
+      name: 'failed of something',
+      of: record(failed(137, { containers: [ended(137, { reason: 'OOMKilled' })] })),
+      says: { state: 'Failed', reason: 'OOMKilled', exitCode: 137 },
+    },
+    {
+      name: 'was refused with a word that is no reason to the schema',
+      of: record(failed(0, { reason: 'OutOfnvidia.com/gpu', containers: [] })),
+      says: { state: 'Failed' },
+    },
+    { name: 'vanished', of: record(workerPod(), 5), says: { state: 'Lost' } },
+    {
+      name: 'runs beside a sidecar that began three times',
+      of: record(workerPod({ containers: [containerSeen(), containerSeen({ role: 'Sidecar', restarts: 2 })] })),
+      says: { state: 'Running', restarts: 2 },
+    },
+  ])('a worker that $name is told so', ({ of, says }) => {
+    expect(placesOf([of])).toEqual([{ index: 0, node: 'node-1', ...says }])
   })
 
   test('miss nothing of a run that is over', () => {
     const records = new WorkerRecords()
-    records.missed(gpuRun({ status: { state: 'Succeeded', workers } }), 700)
+    records.missed(gpuRun({ status: { state: 'Succeeded', workers } }), { bootMs: 700, podsCounted: 0 })
     expect(all(records)).toEqual([])
   })
 

@@ -1,5 +1,5 @@
 // What became of each pod of a run, kept beyond the pod itself: a vanished pod proves nothing.
-import type { GpuRun } from '../../api/gpurun.ts'
+import type { GpuRun, GpuRunStatus } from '../../api/gpurun.ts'
 import { outcomeOf, runId } from './gpurun.ts'
 
 /** A pod of ours as the watch delivers it, cut down to what is used. */
@@ -11,8 +11,12 @@ export interface WorkerPod {
   readonly index: number
   /** `undefined` until the scheduler bound it. */
   readonly node: string | undefined
+  /** When it was bound, by the provider's clock. */
+  readonly boundAt: string | undefined
   readonly phase: string
   readonly deleting: boolean
+  /** When somebody asked for its deletion, by the provider's clock. */
+  readonly deletingSince: string | undefined
   /** `status.reason`, e.g. `Evicted`. */
   readonly reason: string | undefined
   readonly message: string | undefined
@@ -30,6 +34,7 @@ export interface ContainerSeen {
   /** Why it waits or ended. */
   readonly reason: string | undefined
   readonly message: string | undefined
+  readonly restarts: number
   readonly exitCode: number | undefined
   readonly startedAt: string | undefined
   readonly finishedAt: string | undefined
@@ -51,21 +56,40 @@ export const vanishedSettleMs = 60_000
 
 const unseen = {
   name: '',
+  boundAt: undefined,
   phase: 'Unknown',
   deleting: true,
+  deletingSince: undefined,
   reason: undefined,
   message: undefined,
   disruption: undefined,
   containers: [],
 } as const
 
+/** Of a pod of which only the node is known, and that only perhaps. */
+const nobody = -1
+
 /** All that the agent has seen of the pods of the runs; fed by the pod watch, in its order. */
 export class WorkerRecords {
   readonly #byRun = new Map<string, Map<string, WorkerRecord>>()
+  /** By run: how many pods must be known before nothing needs to be guessed of it any more. */
+  readonly #guessed = new Map<string, number>()
 
   seen(pod: WorkerPod): void {
     const ofRun = this.#byRun.get(pod.runId) ?? new Map<string, WorkerRecord>()
     this.#byRun.set(pod.runId, ofRun.set(pod.uid, { pod }))
+    const expected = this.#guessed.get(pod.runId)
+    if (expected === undefined || pod.index === nobody) return
+    const isGuess = (one: WorkerRecord) => one.pod.index === nobody
+    if (
+      ofRun
+        .values()
+        .filter((one) => !isGuess(one))
+        .toArray().length < expected
+    )
+      return
+    for (const [uid, one] of ofRun) if (isGuess(one)) ofRun.delete(uid)
+    this.#guessed.delete(pod.runId)
   }
 
   gone(pod: WorkerPod, bootMs: number): void {
@@ -77,13 +101,23 @@ export class WorkerRecords {
     return [...(this.#byRun.get(id)?.values() ?? [])]
   }
 
-  /** Tells of the workers that ran when the status was written and whose pods went while nobody looked: that they went proves nothing. */
-  missed(run: GpuRun, bootMs: number): void {
+  /**
+   * Tells of the workers whose pods went while nobody looked: that they went proves nothing. The status names those
+   * that ran when it was written. Before that, the Job has counted its pods, and they can only be on the run's own nodes.
+   */
+  missed(run: GpuRun, { bootMs, podsCounted }: { readonly bootMs: number; readonly podsCounted: number }): void {
     if (outcomeOf(run) !== undefined) return
     const id = runId(run)
     const known = new Set(this.of(id).map(({ pod }) => pod.index))
-    for (const { index, node } of run.status?.workers ?? []) {
+    const told = run.status?.workers ?? []
+    for (const { index, node } of told) {
       if (!known.has(index)) this.gone({ ...unseen, uid: `${id}/${index}`, runId: id, index, node }, bootMs)
+    }
+    const expected = Math.min(podsCounted, run.spec.workers)
+    if (this.of(id).length >= expected) return
+    this.#guessed.set(id, expected)
+    for (const { name: node } of run.spec.nodes) {
+      this.gone({ ...unseen, uid: `${id}/on/${node}`, runId: id, index: nobody, node }, bootMs)
     }
   }
 
@@ -97,7 +131,48 @@ export class WorkerRecords {
   /** Once the run's end is written down, nothing more is asked about it. */
   forget(id: string): void {
     this.#byRun.delete(id)
+    this.#guessed.delete(id)
   }
+}
+
+type Place = NonNullable<GpuRunStatus['workers']>[number]
+
+/** Where each worker really is and how it is, by its index; of several pods of one index the last one counts. */
+export function placesOf(workers: readonly WorkerRecord[]): Place[] {
+  const places = workers.flatMap((record) => {
+    const { index, node } = record.pod
+    return node === undefined || index === nobody ? [] : [placeOf(record, node)]
+  })
+  return [...new Map(places.map((place) => [place.index, place])).values()].toSorted((a, b) => a.index - b.index)
+}
+
+function placeOf({ pod, goneSince }: WorkerRecord, node: string): Place {
+  const { index, phase, containers } = pod
+  const main = containers[0]
+  const state = hasEnded(pod)
+    ? phase === 'Succeeded'
+      ? 'Succeeded'
+      : 'Failed'
+    : goneSince !== undefined
+      ? 'Lost'
+      : phase === 'Pending'
+        ? 'Waiting'
+        : 'Running'
+  const why = state === 'Waiting' || state === 'Failed' ? (pod.reason ?? main?.reason) : undefined
+  const restarts = containers.reduce((sum, one) => sum + one.restarts, 0)
+  return {
+    index,
+    node,
+    state,
+    ...(why !== undefined && isWord(why) ? { reason: why } : {}),
+    ...(main?.exitCode === undefined ? {} : { exitCode: main.exitCode }),
+    ...(restarts === 0 ? {} : { restarts }),
+  }
+}
+
+/** As the schema has reasons: a resource's name in a kubelet's word (`OutOfnvidia.com/gpu`) does not fit. */
+function isWord(text: string): boolean {
+  return /^[A-Z][A-Za-z0-9]{0,63}$/.test(text)
 }
 
 /** Whether the kubelet said that every container of the pod has ended, or that none will ever start. */

@@ -45,9 +45,14 @@ describe('the Job of a run', () => {
         ],
       },
       activeDeadlineSeconds: 630,
-      ttlSecondsAfterFinished: 60,
+      ttlSecondsAfterFinished: 86_400,
     })
     expect(template.spec).toMatchObject({ restartPolicy: 'Never' })
+  })
+
+  test('stays as long as the job wants, and never so short that its agent could miss how it ended', () => {
+    expect(manifest({ ttlSecondsAfterFinished: 0 }).spec.ttlSecondsAfterFinished).toBe(86_400)
+    expect(manifest({ ttlSecondsAfterFinished: 604_800 }).spec.ttlSecondsAfterFinished).toBe(604_800)
   })
 
   test('has no deadline where the job has none', () => {

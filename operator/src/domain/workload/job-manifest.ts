@@ -30,6 +30,12 @@ export interface JobManifest {
   }
 }
 
+/**
+ * How long a finished Job stays at the least: it is the proof of how the run ended, and its agent may be away just then.
+ * What a job wants to be gone sooner goes with the job itself, which the hub deletes in time.
+ */
+const keptSeconds = 86_400
+
 /** No pod of it is ever replaced: a second try is another run, ordered by the hub. */
 export function jobManifest(run: GpuRun, context: ProviderContext): JobManifest {
   const { workers, maxRuntimeSeconds, bindTimeoutSeconds, ttlSecondsAfterFinished, template } = run.spec
@@ -52,7 +58,7 @@ export function jobManifest(run: GpuRun, context: ProviderContext): JobManifest 
       },
       // Kept by the provider's own controllers, so that it holds while the hub is away.
       ...(maxRuntimeSeconds === undefined ? {} : { activeDeadlineSeconds: maxRuntimeSeconds + bindTimeoutSeconds }),
-      ttlSecondsAfterFinished,
+      ttlSecondsAfterFinished: Math.max(ttlSecondsAfterFinished, keptSeconds),
       template: {
         metadata: { labels: { ...tenantLabels(template.metadata?.labels), ...labels } },
         spec: podSpec(run, context),

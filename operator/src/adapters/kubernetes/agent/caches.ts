@@ -136,6 +136,8 @@ export function providerJob({ metadata, status }: Job): ProviderJob {
     runId: metadata.labels?.[RUN_LABEL],
     createdMs: toMillis(metadata.creationTimestamp),
     deleting: metadata.deletionTimestamp !== undefined,
+    complete: status?.conditions?.some(({ type, status: is }) => type === 'Complete' && is === 'True') ?? false,
+    podsCounted: (status?.active ?? 0) + (status?.succeeded ?? 0) + (status?.failed ?? 0),
     failed: failed && { reason: failed.reason ?? 'Failed', message: failed.message ?? 'the Job failed' },
   }
 }

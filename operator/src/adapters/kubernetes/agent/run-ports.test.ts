@@ -72,7 +72,7 @@ describe("the tenant's namespace", () => {
     const run = await order(world)
     await world.time.advance(1000)
     // Once when the namespace was made, once when the right proved to be gone, once when it was tried again.
-    expect([await jobOf(world, run), agent.errors.length, asked()]).toEqual([expect.anything(), 1, 3])
+    expect([await jobOf(world, run), agent.errors.length, asked()]).toEqual([expect.anything(), 0, 3])
   })
 
   test.each([
@@ -128,8 +128,7 @@ test('a namesake that came in place of our Job is not deleted in its stead', asy
 describe('what the provider says no to', () => {
   test.each([
     { what: 'jobs', with: refusedBy(422, 'Invalid'), says: 'Rejected/Invalid' },
-    { what: 'jobs', with: refusedBy(403, 'Forbidden'), says: 'Rejected/Invalid' },
-    { what: 'services', with: refusedBy(403, 'Forbidden'), says: 'Rejected/Invalid' },
+    { what: 'services', with: refusedBy(422, 'Invalid'), says: 'Rejected/Invalid' },
   ])('$what $with.status: $says, and nothing is left', async ({ what, with: refusal, says }) => {
     const world = clusters()
     await agentOn(world)
@@ -137,6 +136,30 @@ describe('what the provider says no to', () => {
     const run = await order(world, { spec: { workers: 2 } })
     expect([await stateOf(world, run), await jobOf(world, run)]).toEqual([says, undefined])
     expect((await world.hub.get(gpuRuns, run.metadata))?.status?.message).toContain('no')
+  })
+
+  const kinds = ['namespaces', 'priorityclasses', 'jobs', 'services']
+  test.each(kinds)('%s that are forbidden are told and tried again', async (what) => {
+    const world = clusters()
+    const agent = await agentOn(world)
+    world.provider.fail(new RegExp(`^POST ${what}`), { with: refusedBy(403, 'Forbidden') })
+    const run = await order(world, { spec: { workers: 2 } })
+    expect(await stateOf(world, run)).toBe('not begun/Forbidden')
+    expect((await world.hub.get(gpuRuns, run.metadata))?.status?.message).toContain('no')
+    await world.time.advance(10_000)
+    expect([await stateOf(world, run), await jobOf(world, run)]).toEqual(['not begun', expect.anything()])
+    expect([(await world.provider.list(services)).items.length, agent.errors]).toEqual([1, []])
+  })
+
+  test.each(kinds)('%s that stay forbidden end the run in time, and nothing is left', async (what) => {
+    const world = clusters()
+    await agentOn(world)
+    world.provider.fail(new RegExp(`^POST ${what}`), { with: refusedBy(403, 'Forbidden'), times: 1000 })
+    const run = await order(world, { spec: { workers: 2 } })
+    await world.time.advance(119_000)
+    expect(await stateOf(world, run)).toBe('not begun/Forbidden')
+    await world.time.advance(1000)
+    expect([await stateOf(world, run), await jobOf(world, run)]).toEqual(['Rejected/Forbidden', undefined])
   })
 
   test('what may go better next time is tried again', async () => {

@@ -1,20 +1,21 @@
 // How the agent carries out GpuRuns on its own cluster, and reports to the hub.
 import { createHash } from 'node:crypto'
 import { prettifyError } from 'zod'
-import type { GpuRun } from '../../../api/gpurun.ts'
+import type { GpuRun, GpuRunStatus } from '../../../api/gpurun.ts'
 import { RUN_LABEL } from '../../../api/labels.ts'
 import { type PodTemplate, podTemplateSchema } from '../../../api/template.ts'
-import type { Refusal, RunPorts } from '../../../controllers/agent/run.ts'
+import type { RunPorts } from '../../../controllers/agent/run.ts'
 import type { Clock, Timers } from '../../../controllers/clock.ts'
 import { runId } from '../../../domain/lifecycle/gpurun.ts'
+import type { Effect } from '../../../domain/lifecycle/gpurun-decision.ts'
 import type { ProviderJob } from '../../../domain/lifecycle/gpurun-seen.ts'
-import type { Effect } from '../../../domain/lifecycle/gpurun-steps.ts'
+import type { Refusal } from '../../../domain/lifecycle/gpurun-start.ts'
 import type { NodeSeen, WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
 import { jobManifest, serviceManifest } from '../../../domain/workload/job-manifest.ts'
 import type { ProviderContext } from '../../../domain/workload/pod-manifest.ts'
 import { tenantNamespace } from '../../../domain/workload/tenant-namespace.ts'
 import type { KubeClient } from '../client.ts'
-import { isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound, lacksRights } from '../errors.ts'
+import { isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound } from '../errors.ts'
 import { gpuRuns } from '../kinds.ts'
 import { mergePatchBetween } from '../merge-patch.ts'
 import { jobs, services } from '../resources.ts'
@@ -77,14 +78,18 @@ export function runPorts(world: RunWorld): RunPorts {
       const context = { namespace: namespaceOf(run), hubUid, provider: world.providerName }
       switch (effect.do) {
         case 'createJob':
-          await withPriorityClass()
-          return (
-            (await namespaces.ensure(context.namespace, run.spec.job.namespace)) ??
-            (await namespaces.within(context.namespace, () => createJob(world, { run, context, made })))
-          )
+          return unlessForbidden(async () => {
+            await withPriorityClass()
+            return (
+              (await namespaces.ensure(context.namespace, run.spec.job.namespace)) ??
+              (await namespaces.within(context.namespace, () => createJob(world, { run, context, made })))
+            )
+          })
         case 'createService':
-          return namespaces.within(context.namespace, () =>
-            createService(world, { run, context, effect, seen: servicesSeen }),
+          return unlessForbidden(() =>
+            namespaces.within(context.namespace, () =>
+              createService(world, { run, context, effect, seen: servicesSeen }),
+            ),
           )
         case 'deleteJob':
           await namespaces.within(context.namespace, () =>
@@ -93,21 +98,23 @@ export function runPorts(world: RunWorld): RunPorts {
           return undefined
       }
     },
-    writeStatus: async (run, status) => {
-      const { name, namespace, resourceVersion } = run.metadata
-      const change = mergePatchBetween(run.status ?? {}, status)
-      try {
-        const written = await world.hub.mergePatch(
-          gpuRuns,
-          { ref: { name, namespace }, patch: { metadata: { resourceVersion }, status: change as object } },
-          { subresource: 'status' },
-        )
-        caches.learnRun(written)
-      } catch (error) {
-        // The run has changed, or is gone: the watch brings what it is now.
-        if (!isConflict(error) && !isNotFound(error)) throw error
-      }
-    },
+    writeStatus: (run, status) => writeStatus(world, run, status),
+  }
+}
+
+async function writeStatus({ hub, caches }: RunWorld, run: GpuRun, status: GpuRunStatus): Promise<void> {
+  const { name, namespace, resourceVersion } = run.metadata
+  const change = mergePatchBetween(run.status ?? {}, status)
+  try {
+    const written = await hub.mergePatch(
+      gpuRuns,
+      { ref: { name, namespace }, patch: { metadata: { resourceVersion }, status: change as object } },
+      { subresource: 'status' },
+    )
+    caches.learnRun(written)
+  } catch (error) {
+    // The run has changed, or is gone: the watch brings what it is now.
+    if (!isConflict(error) && !isNotFound(error)) throw error
   }
 }
 
@@ -145,9 +152,19 @@ async function createJob(
   }
 }
 
-/** What the provider's API server says no to, it says no to the next time too. */
+/** A quota, a policy, a right that is missing: the owner may mend it, or not. */
+async function unlessForbidden(act: () => Promise<Refusal | undefined>): Promise<Refusal | undefined> {
+  try {
+    return await act()
+  } catch (error) {
+    if (!isForbidden(error)) throw error
+    return { reason: 'Forbidden', message: error.message }
+  }
+}
+
+/** What does not fit its schema now does not fit the next time either. */
 function invalid(error: unknown): Refusal {
-  if (lacksRights(error) || (!isInvalid(error) && !isForbidden(error))) throw error
+  if (!isInvalid(error)) throw error
   return { reason: 'Invalid', message: error.message }
 }
 

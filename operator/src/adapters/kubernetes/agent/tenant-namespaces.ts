@@ -1,5 +1,5 @@
 // The tenants' namespaces on the provider: each is made at its first run, with what the agent may do in there.
-import type { Refusal } from '../../../controllers/agent/run.ts'
+import type { Refusal } from '../../../domain/lifecycle/gpurun-start.ts'
 import {
   isTenantNamespaceOf,
   type TenantNamespaceManifest,

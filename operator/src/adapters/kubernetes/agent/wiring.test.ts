@@ -42,6 +42,37 @@ async function running() {
 }
 
 describe('a run on a provider', () => {
+  test('whose pods vanished while its agent was away, and of which nothing was told yet, is not over at once', async () => {
+    const world = clusters()
+    await makeNode(world)
+    const first = await agentOn(world)
+    const run = await order(world)
+    const pod = await makePod(world, run)
+    first.stop()
+    await kubeletSays(world, pod, 'Running')
+    await vanish(world, pod)
+    const failed = { type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded', message: 'm' } as const
+    const patch = { status: { failed: 1, conditions: [failed] } }
+    const job = { namespace: pod.metadata.namespace, name: run.metadata.name }
+    await world.provider.mergePatch(jobs, { ref: job, patch }, { subresource: 'status' })
+    await agentOn(world)
+    expect(await stateOf(world, run)).toBe('not begun')
+    await world.time.advance(60_000)
+    expect(await stateOf(world, run)).toBe('Reclaimed/NodeLost')
+  })
+
+  test('that succeeded while its agent was away, and whose pods were removed, has succeeded', async () => {
+    const { world, agent, run, pod } = await running()
+    agent.stop()
+    await kubeletSays(world, pod, 0)
+    await vanish(world, pod)
+    const patch = { status: { succeeded: 1, conditions: [{ type: 'Complete', status: 'True' } as const] } }
+    const job = { namespace: pod.metadata.namespace, name: run.metadata.name }
+    await world.provider.mergePatch(jobs, { ref: job, patch }, { subresource: 'status' })
+    await agentOn(world)
+    expect(await stateOf(world, run)).toBe('Succeeded/Completed')
+  })
+
   test('is ordered, runs and succeeds, with two writes to the hub and one Job on the provider', async () => {
     const { world, run, pod, agent } = await running()
     expect(await stateOf(world, run)).toBe('Running')

@@ -64,7 +64,8 @@ export function wireAgent(
   claims.subscribe(({ object }) => queues.nodes.add(object.metadata.name))
 
   for (const { ours } of pods.values()) if (ours) records.seen(ours)
-  for (const run of runs.values()) records.missed(run, boot())
+  const counted = new Map([...jobs.values()].map(({ job }) => [job.runId, job.podsCounted]))
+  for (const run of runs.values()) records.missed(run, { bootMs: boot(), podsCounted: counted.get(runId(run)) ?? 0 })
   for (const key of runs.keys()) queues.runs.add(key)
   for (const key of nodes.keys()) queues.nodes.add(key)
   // A node that is gone since the last start left its claim behind.

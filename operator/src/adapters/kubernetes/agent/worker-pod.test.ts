@@ -89,10 +89,46 @@ describe('a pod of a run, as its life is decided from it', () => {
         state: 'Terminated',
         reason: 'OOMKilled',
         message: undefined,
+        restarts: 0,
         exitCode: 137,
         startedAt: '2026-01-01T00:01:00Z',
         finishedAt: '2026-01-01T00:02:00Z',
       },
+    ])
+  })
+
+  test('what a container said at its end, and how often it began anew', () => {
+    const terminated = { exitCode: 1, reason: 'Error', message: 'CUDA out of memory' }
+    const status = { containerStatuses: [{ name: 'main', state: { terminated }, restartCount: 2 }] }
+    expect(workerPod(pod({ status })).containers).toMatchObject([{ message: 'CUDA out of memory', restarts: 2 }])
+  })
+
+  test.each([
+    {
+      name: 'since its condition says so',
+      status: {
+        startTime: '2026-01-01T00:00:05Z',
+        conditions: [{ type: 'PodScheduled', status: 'True', lastTransitionTime: '2026-01-01T00:00:04Z' }],
+      },
+      says: '2026-01-01T00:00:04Z',
+    },
+    { name: 'since its kubelet took it', status: { startTime: '2026-01-01T00:00:05Z' }, says: '2026-01-01T00:00:05Z' },
+    {
+      name: 'not yet',
+      status: {
+        conditions: [{ type: 'PodScheduled', status: 'False', lastTransitionTime: '2026-01-01T00:00:04Z' }],
+      },
+      says: undefined,
+    },
+  ] as const)('it is bound $name', ({ status, says }) => {
+    expect(workerPod(pod({ status })).boundAt).toBe(says)
+  })
+
+  test('since when it is being deleted: the API server tells when its grace ends', () => {
+    const metadata = { deletionTimestamp: '2026-01-01T00:01:00Z', deletionGracePeriodSeconds: 30 }
+    expect([workerPod(pod({ metadata })).deletingSince, workerPod(pod()).deletingSince]).toEqual([
+      '2026-01-01T00:00:30Z',
+      undefined,
     ])
   })
 

@@ -1,5 +1,6 @@
 import { RUN_LABEL } from '../../../api/labels.ts'
 import { GPU_RESOURCE } from '../../../api/template-containers.ts'
+import { toMillis, toTime } from '../../../api/time.ts'
 import type { ContainerSeen, WorkerPod } from '../../../domain/lifecycle/worker-records.ts'
 import type { ContainerStatus, Pod } from '../resources.ts'
 
@@ -9,6 +10,7 @@ const indexAnnotation = 'batch.kubernetes.io/job-completion-index'
 export function workerPod({ metadata, spec, status }: Pod): WorkerPod {
   const index = metadata.annotations?.[indexAnnotation] ?? metadata.labels?.[indexAnnotation]
   const disruption = status?.conditions?.find(({ type, status: is }) => type === 'DisruptionTarget' && is === 'True')
+  const bound = status?.conditions?.find(({ type, status: is }) => type === 'PodScheduled' && is === 'True')
   const main = spec.containers.find(({ resources }) => resources?.limits?.[GPU_RESOURCE] !== undefined)?.name
   const sidecars = new Set(
     spec.initContainers?.filter(({ restartPolicy }) => restartPolicy === 'Always').map(({ name }) => name),
@@ -22,8 +24,10 @@ export function workerPod({ metadata, spec, status }: Pod): WorkerPod {
     runId: metadata.labels?.[RUN_LABEL] ?? '',
     index: Number(index ?? 0),
     node: spec.nodeName,
+    boundAt: bound?.lastTransitionTime ?? status?.startTime,
     phase: status?.phase ?? 'Pending',
     deleting: metadata.deletionTimestamp !== undefined,
+    deletingSince: deletingSince(metadata),
     reason: status?.reason,
     message: status?.message,
     disruption: disruption?.reason ?? (disruption && 'Disrupted'),
@@ -36,14 +40,20 @@ export function workerPod({ metadata, spec, status }: Pod): WorkerPod {
   }
 }
 
-function containerSeen({ name, state }: ContainerStatus, role: ContainerSeen['role']): ContainerSeen {
+/** The API server writes when the grace ends. */
+function deletingSince({ deletionTimestamp, deletionGracePeriodSeconds = 0 }: Pod['metadata']): string | undefined {
+  return deletionTimestamp && toTime(toMillis(deletionTimestamp) - deletionGracePeriodSeconds * 1000)
+}
+
+function containerSeen({ name, state, restartCount }: ContainerStatus, role: ContainerSeen['role']): ContainerSeen {
   const { waiting, running, terminated } = state ?? {}
   return {
     name,
     role,
     state: terminated ? 'Terminated' : running ? 'Running' : 'Waiting',
     reason: terminated?.reason ?? waiting?.reason,
-    message: waiting?.message,
+    message: terminated?.message ?? waiting?.message,
+    restarts: restartCount ?? 0,
     exitCode: terminated?.exitCode,
     startedAt: running?.startedAt ?? terminated?.startedAt,
     finishedAt: terminated?.finishedAt,

@@ -2,9 +2,11 @@
 import type { GpuJob, GpuJobStatus } from '../../../api/gpujob.ts'
 import type { GpuRun, GpuRunSpec, StopReason } from '../../../api/gpurun.ts'
 import { JOB_LABEL, JOB_UID_LABEL, JOBS_KIND_LABEL, PROVIDER_LABEL, RUN_NUMBER_LABEL } from '../../../api/labels.ts'
-import { toTime } from '../../../api/time.ts'
+import type { Provider } from '../../../api/provider.ts'
+import { toMillis, toTime } from '../../../api/time.ts'
 import type { GpuJobPorts } from '../../../controllers/hub/gpujob.ts'
 import type { Scheduling } from '../../../controllers/hub/scheduling.ts'
+import { condition } from '../../../domain/lifecycle/claims.ts'
 import type { Effect } from '../../../domain/lifecycle/gpujob-steps.ts'
 import { providerNamespace, runName } from '../../../domain/lifecycle/gpurun.ts'
 import type { KeptJob } from '../../../domain/lifecycle/kept.ts'
@@ -70,6 +72,7 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
         run: placement && caches.runs.get(`${providerNamespace(placement.provider)}/${runName(job, placement.run)}`),
         choice: scheduling.choiceOf(job.metadata.uid),
         explain: () => scheduling.explain(job.metadata.uid),
+        silentSince: placement && silentSince(caches.providers.get(placement.provider)),
       }
     },
     carryOut: async (job, effect) => {
@@ -112,6 +115,11 @@ export async function orderStop(
     if (!found || (found.metadata.uid === uid && !found.spec.stop)) throw error
     return undefined
   }
+}
+
+function silentSince(provider: Provider | undefined): number | undefined {
+  const connected = condition(provider?.status?.conditions, 'Connected')
+  return connected && connected.status !== 'True' ? toMillis(connected.lastTransitionTime) : undefined
 }
 
 function refOf({ metadata }: KeptJob): { name: string; namespace: string | undefined } {

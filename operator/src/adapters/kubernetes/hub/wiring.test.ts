@@ -14,6 +14,7 @@ import {
   submit,
 } from '../../../../../test/builders/hub-world.ts'
 import type { GpuJob } from '../../../api/gpujob.ts'
+import { condition } from '../../../domain/lifecycle/claims.ts'
 import type { MergePatch } from '../client.ts'
 import { ApiError } from '../errors.ts'
 import { customResourceDefinitions, gpuJobs, gpuNodes, gpuRuns, providers } from '../kinds.ts'
@@ -299,6 +300,11 @@ describe('a provider on the hub', () => {
       .map(({ type, status, reason }) => `${type}=${status}/${reason}`)
       .join(' ')
 
+  async function runningOf({ api }: HubCluster, { metadata }: GpuJob): Promise<string> {
+    const { status, reason } = condition((await api.get(gpuJobs, metadata))?.status?.conditions, 'Running') ?? {}
+    return `${status}/${reason}`
+  }
+
   test('gets its home, and takes work once its agent was heard', async () => {
     const cluster = hubCluster()
     await hubOn(cluster)
@@ -316,6 +322,18 @@ describe('a provider on the hub', () => {
     expect([await stateOf(cluster, job), await stateOf(cluster, second)]).toEqual(['Running run 1@acme', 'Waiting'])
     await heartbeat(cluster)
     expect(await stateOf(cluster, second)).toBe('Placed run 1@acme')
+  })
+
+  test('that stays silent leaves its jobs without news, and they say so until it is back', async () => {
+    const { cluster, time } = await federation()
+    const job = await submit(cluster)
+    await agentSays(cluster, job, { state: 'Running' })
+    await time.advance(15_000)
+    expect(await runningOf(cluster, job)).toBe('True/Running')
+    await time.advance(30_000)
+    expect(await runningOf(cluster, job)).toBe('Unknown/ProviderSilent')
+    await heartbeat(cluster)
+    expect(await runningOf(cluster, job)).toBe('True/Running')
   })
 
   test('that is cordoned gets no new work', async () => {

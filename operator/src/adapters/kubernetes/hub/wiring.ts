@@ -1,10 +1,13 @@
 // Which change wakes which controller of the hub.
 
+import type { Provider } from '../../../api/provider.ts'
 import type { Scheduling } from '../../../controllers/hub/scheduling.ts'
 import type { WorkQueue } from '../../../controllers/work-queue.ts'
 import { nodeFact } from '../../../domain/inventory/node-fact.ts'
+import { isTrue } from '../../../domain/lifecycle/claims.ts'
 import { providerOf } from '../../../domain/lifecycle/gpurun.ts'
 import { isFromBefore } from '../../../domain/lifecycle/tombstone-steps.ts'
+import { keyOf } from '../store.ts'
 import type { HubCaches } from './caches.ts'
 import type { HubIdentity } from './identity.ts'
 
@@ -48,7 +51,14 @@ export function wireHub(
     const provider = providerOf(metadata.namespace)
     if (provider !== undefined) queues.providers.add(provider)
   })
-  providers.subscribe(({ key }) => queues.providers.add(key))
+  providers.subscribe(({ key, object, previous }) => {
+    queues.providers.add(key)
+    if (isConnected(object) === isConnected(previous)) return
+    // What runs there says whether its provider is heard of.
+    for (const { metadata, status } of jobs.values()) {
+      if (status?.placement?.provider === key && status.finishedAt === undefined) queues.jobs.add(keyOf(metadata))
+    }
+  })
 
   for (const { metadata, spec } of nodes.values()) {
     const provider = providerOf(metadata.namespace)
@@ -59,6 +69,10 @@ export function wireHub(
   const uids = new Set([...jobs.values()].map(({ metadata }) => metadata.uid))
   for (const run of runs.values()) uids.add(run.spec.job.uid)
   for (const uid of uids) scheduling.jobChanged(uid)
+}
+
+function isConnected(provider: Provider | undefined): boolean {
+  return isTrue(provider?.status?.conditions, 'Connected')
 }
 
 function runKey({ namespace, name }: { readonly namespace?: string; readonly name: string }): string {
