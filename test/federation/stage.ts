@@ -22,6 +22,8 @@ export interface StageOptions {
   readonly nodes: number | ((provider: string) => readonly NodeManifest[])
   readonly hubArgs?: readonly string[]
   readonly agentArgs?: readonly string[]
+  /** Keep audit logs, on all control planes. */
+  readonly audit?: boolean
   /** Namespaces of tenants. */
   readonly namespaces: readonly string[]
   /** Starts our programs in another way than once each. */

@@ -20,7 +20,7 @@ import { gpuRuns } from '../kinds.ts'
 import { mergePatchBetween } from '../merge-patch.ts'
 import { jobs, services } from '../resources.ts'
 import { type AgentCaches, providerJob } from './caches.ts'
-import { ensurePriorityClass } from './start-up.ts'
+import { keptPriorityClass } from './start-up.ts'
 import { tenantNamespaces } from './tenant-namespaces.ts'
 
 export interface RunWorld {
@@ -45,14 +45,7 @@ export function runPorts(world: RunWorld): RunPorts {
   const made = new Map<string, ProviderJob>()
   caches.jobs.subscribe(({ object }) => made.delete(object.job.runId ?? ''))
   const namespaces = tenantNamespaces(world)
-  let classSeenAt = Number.NEGATIVE_INFINITY
-
-  /** Without the class not one pod of ours can be made, and its owner may have removed it at any time. */
-  async function withPriorityClass(): Promise<void> {
-    if (clock.boot() - classSeenAt < classSeenForMs) return
-    await ensurePriorityClass(world.provider)
-    classSeenAt = clock.boot()
-  }
+  const withPriorityClass = keptPriorityClass(world.provider, clock)
 
   return {
     now: clock.now,
@@ -117,9 +110,6 @@ async function writeStatus({ hub, caches }: RunWorld, run: GpuRun, status: GpuRu
     if (!isConflict(error) && !isNotFound(error)) throw error
   }
 }
-
-/** How long it is believed that the PriorityClass is there. */
-const classSeenForMs = 60_000
 
 function sha256Hex(text: string): string {
   return createHash('sha256').update(text).digest('hex')

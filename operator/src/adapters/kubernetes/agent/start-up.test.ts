@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals'
 import { clusters } from '../../../../../test/builders/agent-world.ts'
+import { ApiError } from '../errors.ts'
 import { priorityClasses, providerReports } from '../kinds.ts'
-import { ensurePriorityClass, kubernetesVersion, report } from './start-up.ts'
+import { ensurePriorityClass, keptPriorityClass, kubernetesVersion, report } from './start-up.ts'
 
 const namespace = 'provider-acme'
 const versions = { agentVersion: '0.1.0', kubernetesVersion: 'v1.34.4' }
@@ -18,6 +19,20 @@ test('federated pods push nobody out; the class is made once, and the owner may 
   await provider.mergePatch(priorityClasses, { ref, patch: { description: 'mine' } })
   await ensurePriorityClass(provider)
   expect((await provider.get(priorityClasses, ref))?.description).toBe('mine')
+})
+
+test('the class is looked for once a minute, however many Jobs come, and again after a failure', async () => {
+  const { provider, time } = clusters()
+  const kept = keptPriorityClass(provider, time.clock)
+  const broken = new ApiError('GET', { status: 500, reason: 'InternalError', message: 'etcd' })
+  provider.fail(/^GET priorityclasses/, { with: broken })
+  await expect(Promise.all([kept(), kept()])).rejects.toThrow('etcd')
+  await Promise.all([kept(), kept(), kept()])
+  const looks = () => provider.requests.filter((one) => one.startsWith('GET priorityclasses')).length
+  expect(looks()).toBe(2)
+  await time.advance(60_000)
+  await kept()
+  expect(looks()).toBe(3)
 })
 
 test('a first report has the defaults, a later one keeps what its owner wrote', async () => {

@@ -1,5 +1,6 @@
 // What the agent writes of its own accord: the class of its pods on its own cluster, and its report to the hub.
 import { REPORT_NAME } from '../../../api/providerreport.ts'
+import type { Clock } from '../../../controllers/clock.ts'
 import { priorityClassName } from '../../../domain/workload/pod-manifest.ts'
 import type { KubeClient } from '../client.ts'
 import { isAlreadyExists } from '../errors.ts'
@@ -18,6 +19,24 @@ export async function ensurePriorityClass(provider: KubeClient): Promise<void> {
     })
   } catch (error) {
     if (!isAlreadyExists(error)) throw error
+  }
+}
+
+/** How long it is believed that the PriorityClass is there. */
+const classSeenForMs = 60_000
+
+/** To be called before each Job: without the class not one pod of it can be made, and its owner may remove it at any time. */
+export function keptPriorityClass(provider: KubeClient, { boot }: Pick<Clock, 'boot'>): () => Promise<void> {
+  let last: { readonly at: number; readonly ensured: Promise<void> } | undefined
+  return async () => {
+    if (!last || boot() - last.at >= classSeenForMs) last = { at: boot(), ensured: ensurePriorityClass(provider) }
+    const mine = last
+    try {
+      await mine.ensured
+    } catch (error) {
+      if (last === mine) last = undefined
+      throw error
+    }
   }
 }
 

@@ -1,0 +1,110 @@
+import { describe, expect, test } from '@jest/globals'
+import { agentInstallation, hubInstallation, type Manifest } from './installation.ts'
+import type { PolicyRule } from './resources.ts'
+
+type Described = Manifest & {
+  readonly metadata: { readonly name: string; readonly namespace?: string }
+  readonly rules?: readonly PolicyRule[]
+  readonly roleRef?: { readonly kind: string; readonly name: string }
+  readonly subjects?: readonly { readonly namespace: string; readonly name: string }[]
+}
+
+const hub = hubInstallation({ namespace: 'gpu-commons', name: 'hub' }) as readonly Described[]
+const agent = agentInstallation({ namespace: 'gpu-commons', name: 'agent' }) as readonly Described[]
+const all = [...hub, ...agent]
+const rules = all.flatMap(({ metadata, rules = [] }) => rules.map((rule) => ({ role: metadata.name, ...rule })))
+
+const said = ({ kind, metadata: { name, namespace } }: Described) =>
+  `${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`
+
+describe('what is installed', () => {
+  test.each([
+    {
+      program: 'hub',
+      manifests: hub,
+      says: [
+        'Namespace gpu-commons',
+        'ServiceAccount gpu-commons/hub',
+        'ClusterRole gpc-hub',
+        'ClusterRole gpc-provider-namespace',
+        'ClusterRole gpc-provider-agent',
+        'ClusterRoleBinding gpc-hub',
+        'Role gpu-commons/gpc-hub',
+        'RoleBinding gpu-commons/gpc-hub',
+      ],
+    },
+    {
+      program: 'agent',
+      manifests: agent,
+      says: expect.arrayContaining([
+        'Namespace gpu-commons',
+        'ServiceAccount gpu-commons/agent',
+        'ClusterRole gpc-agent',
+        'ClusterRole gpc-tenant-namespace',
+        'ClusterRoleBinding gpc-agent',
+      ]),
+    },
+  ])('for the $program', ({ manifests, says }) => {
+    expect(manifests.map(said)).toEqual(says)
+  })
+
+  test.each([
+    { program: 'hub', manifests: hub },
+    { program: 'agent', manifests: agent },
+  ])('binds roles of its own to the $program alone', ({ program, manifests }) => {
+    const bindings = manifests.filter(({ roleRef }) => roleRef)
+    expect(bindings.map(({ metadata, roleRef }) => roleRef?.name === metadata.name)).not.toContain(false)
+    const who = bindings.flatMap(({ subjects = [] }) => subjects.map(({ namespace, name }) => `${namespace}/${name}`))
+    expect(new Set(who)).toEqual(new Set([`gpu-commons/${program}`]))
+  })
+
+  test('binds over all namespaces only what each program has of its own', () => {
+    const cluster = all.filter(({ kind }) => kind === 'ClusterRoleBinding').map(({ roleRef }) => roleRef?.name)
+    expect(cluster).toEqual(['gpc-hub', 'gpc-agent'])
+  })
+})
+
+describe('no rule', () => {
+  const breaches = (isBad: (rule: (typeof rules)[number]) => boolean) => rules.filter(isBad)
+  const onSecrets = ({ resources = [] }: PolicyRule) =>
+    resources.some((one) => one === 'secrets' || one === 'configmaps')
+  const verbsOnRoles = /^(create|update|patch|delete|escalate)$/
+
+  test('has a wildcard', () => {
+    const isWild = ({ apiGroups = [], resources = [], verbs }: PolicyRule) =>
+      [...apiGroups, ...resources, ...verbs].some((one) => one.includes('*'))
+    expect(breaches(isWild)).toEqual([])
+  })
+
+  test('is empty', () => {
+    const isEmpty = ({ apiGroups = [], resources = [], verbs, resourceNames = ['x'] }: PolicyRule) =>
+      [apiGroups, resources, verbs, resourceNames].some(({ length }) => length === 0)
+    expect(breaches(isEmpty)).toEqual([])
+  })
+
+  test('lists or watches Secrets or ConfigMaps', () => {
+    expect(
+      breaches((rule) => onSecrets(rule) && rule.verbs.some((verb) => verb === 'list' || verb === 'watch')),
+    ).toEqual([])
+  })
+
+  test('writes roles, or binds one that it does not name', () => {
+    const isOnRoles = ({ resources = [] }: PolicyRule) =>
+      resources.some((one) => one === 'roles' || one === 'clusterroles')
+    expect(breaches((rule) => isOnRoles(rule) && rule.verbs.some((verb) => verbsOnRoles.test(verb)))).toEqual([])
+    expect(breaches((rule) => rule.verbs.includes('bind') && rule.resourceNames === undefined)).toEqual([])
+  })
+
+  test('impersonates, or asks for tokens', () => {
+    const isFalsePapers = ({ resources = [], verbs }: PolicyRule) =>
+      verbs.includes('impersonate') || resources.includes('serviceaccounts/token')
+    expect(breaches(isFalsePapers)).toEqual([])
+  })
+
+  test('gives an agent or a hub the pods of others to change', () => {
+    const isOnPods = ({ resources = [] }: PolicyRule) => resources.some((one) => one.startsWith('pods'))
+    expect(
+      breaches((rule) => isOnPods(rule) && rule.verbs.some((verb) => verb !== 'list' && verb !== 'watch')),
+    ).toEqual([])
+  })
+})

@@ -1,0 +1,113 @@
+/** The rights of our programs one by one, and which requests of an audit log each of them allowed. */
+import {
+  AGENT_ROLE,
+  agentClusterRules,
+  TENANT_NAMESPACE_ROLE,
+  tenantNamespaceRules,
+} from '../../operator/src/adapters/kubernetes/agent/rights.ts'
+import {
+  agentRules,
+  HUB_ROLE,
+  hubNamespaceRules,
+  hubRules,
+  PROVIDER_AGENT_ROLE,
+  PROVIDER_NAMESPACE_ROLE,
+  providerNamespaceRules,
+} from '../../operator/src/adapters/kubernetes/hub/rights.ts'
+import { agentAccount, hubAccount } from '../../operator/src/adapters/kubernetes/installation.ts'
+import type { PolicyRule } from '../../operator/src/adapters/kubernetes/resources.ts'
+import { type Asked, accountUser } from '../bed/audit.ts'
+
+/** One verb on one resource, under one name where the rule names some. */
+export interface Right {
+  /** `gpc-hub: get gpujobs.gpucommons.io`, and `leases.coordination.k8s.io/agent` where it is for that name only. */
+  readonly id: string
+  readonly allows: (asked: Asked) => boolean
+}
+
+interface Role {
+  readonly name: string
+  readonly rules: readonly PolicyRule[]
+  readonly isHeldBy: (user: string) => boolean
+  readonly isBoundIn: (namespace: string | undefined, user: string) => boolean
+}
+
+const isHub = (user: string) => user === accountUser(hubAccount)
+const isAgentAtHome = (user: string) => user === accountUser(agentAccount)
+const everywhere = () => true
+const agentOnHub = /^system:serviceaccount:(provider-[^:]+):agent$/
+
+const roles: readonly Role[] = [
+  { name: HUB_ROLE, rules: hubRules, isHeldBy: isHub, isBoundIn: everywhere },
+  {
+    name: `${HUB_ROLE} at home`,
+    rules: hubNamespaceRules,
+    isHeldBy: isHub,
+    isBoundIn: (namespace) => namespace === hubAccount.namespace,
+  },
+  {
+    name: PROVIDER_NAMESPACE_ROLE,
+    rules: providerNamespaceRules,
+    isHeldBy: isHub,
+    isBoundIn: (namespace) => namespace?.startsWith('provider-') ?? false,
+  },
+  {
+    name: PROVIDER_AGENT_ROLE,
+    rules: agentRules,
+    isHeldBy: (user) => agentOnHub.test(user),
+    isBoundIn: (namespace, user) => namespace === agentOnHub.exec(user)?.[1],
+  },
+  { name: AGENT_ROLE, rules: agentClusterRules, isHeldBy: isAgentAtHome, isBoundIn: everywhere },
+  {
+    name: TENANT_NAMESPACE_ROLE,
+    rules: tenantNamespaceRules,
+    isHeldBy: isAgentAtHome,
+    isBoundIn: (namespace) => namespace?.startsWith('gpc-') ?? false,
+  },
+]
+
+export function isOurs({ user }: Asked): boolean {
+  return roles.some(({ isHeldBy }) => isHeldBy(user))
+}
+
+/** As RBAC reads the rules. */
+export const rights: readonly Right[] = roles.flatMap((role) =>
+  role.rules.flatMap(({ apiGroups = [], resources = [], verbs, resourceNames = [undefined] }) =>
+    apiGroups.flatMap((group) =>
+      resources.flatMap((resource) =>
+        verbs.flatMap((verb) => resourceNames.map((name) => rightOf(role, { verb, group, resource, name }))),
+      ),
+    ),
+  ),
+)
+
+function rightOf(
+  { name: role, isHeldBy, isBoundIn }: Role,
+  right: Pick<Asked, 'verb' | 'group' | 'resource'> & { readonly name: string | undefined },
+): Right {
+  const { verb, group, resource, name } = right
+  const kind = group === '' ? resource : `${resource}.${group}`
+  return {
+    id: `${role}: ${verb} ${kind}${name === undefined ? '' : `/${name}`}`,
+    allows: (asked) =>
+      isHeldBy(asked.user) &&
+      isBoundIn(asked.namespace, asked.user) &&
+      asked.verb === verb &&
+      asked.group === group &&
+      asked.resource === resource &&
+      (name === undefined || asked.name === name),
+  }
+}
+
+/** What everybody may who has an account: asking who he is and what he may, and what is no resource, such as /version. */
+export function isFree({ resource }: Asked): boolean {
+  return resource === '' || resource.startsWith('selfsubject')
+}
+
+/** Whoever makes a RoleBinding needs `bind` on its role; ours are called as their roles are. */
+export function withBinds(all: readonly Asked[]): readonly Asked[] {
+  return all.flatMap((one) => {
+    if (one.resource !== 'rolebindings' || one.verb !== 'create') return [one]
+    return [one, { ...one, verb: 'bind', resource: 'clusterroles' }]
+  })
+}
