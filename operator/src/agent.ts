@@ -22,9 +22,9 @@ const metrics = agentMetrics()
 const userAgent = `gpu-commons-agent/${packageJson.version}`
 
 async function agent(config: AgentConfig, program: Program): Promise<void> {
-  await using hub = await connect({ kubeconfig: config.hubKubeconfig, userAgent })
+  await using hub = await connect({ kubeconfig: config.hubKubeconfig, userAgent, giveUp: program.late })
   const own = config.kubeconfig === undefined ? { inCluster: inCluster() } : { kubeconfig: config.kubeconfig }
-  await using provider = await connect({ ...own, userAgent })
+  await using provider = await connect({ ...own, userAgent, giveUp: program.late })
 
   const namespace = providerNamespace(config.provider)
   program.waitsFor('the Lease of this provider')

@@ -166,3 +166,11 @@ function positive(name: string, text: string | undefined): number {
     throw new WrongFlags(`--${name} ${text} is not a number of seconds from 1 to 86400`)
   return number
 }
+
+/** What a program that we start finds in its environment: ours, and this. */
+export function childEnvironment(
+  extra: Environment,
+  env: Environment = process.env,
+): Record<string, string | undefined> {
+  return { ...env, ...extra }
+}

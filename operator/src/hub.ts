@@ -39,7 +39,8 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
     onLost: program.stop,
     onError: onError('election'),
   })
-  await using client = await connect({ ...where, userAgent: 'gpu-commons-hub', beforeWrite: leadership.assertHeld })
+  const guarded = { beforeWrite: leadership.assertHeld, giveUp: program.late }
+  await using client = await connect({ ...where, userAgent: 'gpu-commons-hub', ...guarded })
 
   const context = { ...program, client, onError: onError('watch'), onSetBack: program.stop }
   const caches = hubCaches(context, identity)

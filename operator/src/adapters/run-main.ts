@@ -17,6 +17,8 @@ export interface Program {
   readonly random: Random
   /** Aborts when the program is to end. */
   readonly signal: AbortSignal
+  /** Aborts when what was under way at the end has had its time: nothing is waited for any more. */
+  readonly late: AbortSignal
   /** Ends the program with exit code 1: whoever runs it starts it anew. */
   readonly stop: (why: Error) => void
   /** What /readyz answers: what is waited for, or nothing when the work has begun. */
@@ -32,6 +34,9 @@ export interface Main<Config extends CommonConfig> {
   readonly metrics: RuntimeMetrics
   readonly run: (config: Config, program: Program) => Promise<void>
 }
+
+/** Shorter than the 30 s that Kubernetes gives a pod to end, by what giving a Lease back may take. */
+const graceMs = 15_000
 
 /** Exit codes: 0 told to end, 1 cannot go on, 2 wrong flags. */
 export async function runMain<Config extends CommonConfig>(main: Main<Config>): Promise<void> {
@@ -65,11 +70,15 @@ async function runUntil<Config extends CommonConfig>(
     if (isBusy(error)) log.warn(line, `${where} was told to wait and tries again`)
     else log.error(line, `${where} failed and tries again`)
   }
+  const late = new AbortController()
+  const giveUp = () => late.abort(new Error(`not ended ${graceMs / 1000} s after it was told to`))
+  ending.signal.addEventListener('abort', () => setTimeout(giveUp, graceMs).unref(), { once: true })
   const tools = { clock: systemClock(), timers: systemTimers, random: Math.random }
   await run(config, {
     ...tools,
     log,
     signal: ending.signal,
+    late: late.signal,
     stop: (why) => {
       log.fatal({ err: why }, 'cannot go on')
       process.exitCode = 1

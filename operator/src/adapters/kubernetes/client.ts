@@ -63,7 +63,14 @@ export interface Page<T> {
   readonly continue?: string
 }
 
+/**
+ * Urgent: what keeps a Lease. It has connections of its own, is given up after 5 s of silence, and does not wait when the
+ * server asks for patience: whoever sends it comes back in its own beat.
+ */
+export type Lane = 'Normal' | 'Urgent'
+
 export interface RequestOptions {
+  readonly lane?: Lane | undefined
   /** Gives the request up; whether the server has carried out a write is then unknown. */
   readonly signal?: AbortSignal | undefined
 }
@@ -113,7 +120,10 @@ export interface RawRequest extends RequestOptions {
   readonly contentType?: string | undefined
 }
 
-/** Every method throws ApiError when the server refuses, and an Error with a cause when it could not be asked. */
+/**
+ * Every method throws ApiError when the server refuses, and an Error with a cause when it could not be asked. A 429 means
+ * that nothing was done, and is tried again, within bounds, when the server wants it; so is a 401 with new credentials.
+ */
 export interface KubeClient extends AsyncDisposable {
   /** A quorum read; undefined when there is no such object. */
   readonly get: <T extends KubeObject>(

@@ -1,5 +1,5 @@
 // Against a server of the test's own, for what a real API server cannot be made to do; the rest is in test/contract.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -76,9 +76,128 @@ test('names what it asked, what was answered, and how long it shall wait', async
   const status = { kind: 'Status', reason: 'TooManyRequests', message: 'too many' }
   answer = json(429, status, { 'retry-after': '3' })
   await using kube = await client()
-  const error = await rejection(kube.get(leases, { namespace: 'ns', name: 'a' }))
+  const error = await rejection(kube.get(leases, { namespace: 'ns', name: 'a' }, { lane: 'Urgent' }))
   expect(error.message).toBe('GET leases ns/a: too many (429 TooManyRequests)')
   expect(error).toMatchObject({ status: 429, retryAfterSeconds: 3 })
+  expect(seen).toHaveLength(1)
+})
+
+/** Timers that fire at once, and how long each was to wait. */
+function hurried() {
+  const waits: number[] = []
+  let boot = 0
+  const set = (fire: () => void, ms: number) => {
+    waits.push(ms)
+    boot += ms
+    return setImmediate(fire)
+  }
+  const clear = (handle: unknown) => clearImmediate(handle as NodeJS.Immediate)
+  const how = { clock: { now: () => 0, boot: () => boot }, timers: { set, clear }, random: () => 0.5 }
+  return { waits, how }
+}
+
+test('asks a busy server again when it wants to be asked, and leaves it alone with everything until then', async () => {
+  let busy = true
+  answer = (request, response) => {
+    if (busy) json(429, {}, { 'retry-after': '2' })(request, response)
+    else json(200, node)(request, response)
+    busy = false
+  }
+  const { waits, how } = hurried()
+  await using kube = await client(how)
+  expect(await kube.create(namespaces, { metadata: { name: 'a' } })).toEqual(node)
+  expect(waits).toEqual([3000])
+  expect(seen.map(({ method }) => method)).toEqual(['POST', 'POST'])
+})
+
+test('gives a server up that is always busy, which says so', async () => {
+  answer = json(429, { reason: 'TooManyRequests', message: 'storage is (re)initializing' })
+  const { waits, how } = hurried()
+  await using kube = await client(how)
+  const error = await rejection(kube.get(nodes, { name: 'a' }))
+  expect(error.message).toBe('GET nodes a: storage is (re)initializing (429 TooManyRequests)')
+  expect(seen).toHaveLength(5)
+  expect(waits).toHaveLength(4)
+})
+
+test('asks whether it may still write before it writes again', async () => {
+  answer = json(429, {})
+  let leads = true
+  const beforeWrite = () => {
+    if (!leads) throw new Error('not the leader')
+    leads = false
+  }
+  await using kube = await client({ ...hurried().how, beforeWrite })
+  const error = await rejection(kube.create(namespaces, { metadata: { name: 'a' } }))
+  expect(error.cause?.message).toBe('not the leader')
+  expect(seen).toHaveLength(1)
+})
+
+test('keeps no Lease waiting for a server that wants patience', async () => {
+  answer = (request, response) => json(request.url?.includes('nodes') ? 429 : 200, node)(request, response)
+  const stuck = { set: () => 0, clear: () => undefined }
+  await using kube = await client({ ...hurried().how, timers: stuck })
+  const waiting = rejection(kube.get(nodes, { name: 'a' }, { signal: AbortSignal.timeout(2000) }))
+  while (seen.length < 1) await new Promise((resolve) => setImmediate(resolve))
+  expect(await kube.get(leases, { namespace: 'ns', name: 'a' }, { lane: 'Urgent' })).toEqual(node)
+  await kube[Symbol.asyncDispose]()
+  expect((await waiting).message).toBe('GET nodes a')
+})
+
+test('reads its token again when it was refused, and asks once more', async () => {
+  answer = (request, response) =>
+    json(request.headers.authorization === 'Bearer new' ? 200 : 401, node)(request, response)
+  await using kube = await client()
+  const kubeconfig = join(dir, 'config')
+  writeFileSync(kubeconfig, readFileSync(kubeconfig, 'utf8').replace('abc', 'new'))
+  expect(await kube.get(nodes, { name: 'a' })).toEqual(node)
+  expect(seen.map(({ headers }) => headers.authorization)).toEqual(['Bearer abc', 'Bearer new'])
+})
+
+test('asks no second time with what was refused', async () => {
+  answer = json(401, { reason: 'Unauthorized', message: 'who?' })
+  await using kube = await client()
+  expect((await rejection(kube.get(nodes, { name: 'a' }))).message).toBe('GET nodes a: who? (401 Unauthorized)')
+  expect(seen).toHaveLength(1)
+})
+
+test('ends everything when it is to be given up, also what hangs and what is asked later', async () => {
+  answer = () => {}
+  const giveUp = new AbortController()
+  await using kube = await client({ giveUp: giveUp.signal })
+  const watch = async () => {
+    for await (const _ of kube.watch(nodes, { timeoutSeconds: 60 }));
+  }
+  const hanging = [rejection(kube.get(nodes, { name: 'a' })), rejection(watch())]
+  while (seen.length < 2) await new Promise((resolve) => setImmediate(resolve))
+  giveUp.abort()
+  expect((await Promise.all(hanging)).map(({ message }) => message)).toEqual(['GET nodes a', 'WATCH nodes'])
+  expect((await rejection(kube.get(nodes, { name: 'late' }))).message).toBe('GET nodes late')
+})
+
+test('takes no more of a watch than somebody reads', async () => {
+  const line = `${JSON.stringify({ type: 'ADDED', object: { metadata: { name: 'a', resourceVersion: '1' }, fill: 'x'.repeat(100_000) } })}\n`
+  let sent = 0
+  answer = (_request, response) => {
+    response.writeHead(200)
+    const fill = () => {
+      while (sent < 200_000_000) {
+        sent += line.length
+        if (!response.write(line)) return void response.once('drain', fill)
+      }
+    }
+    fill()
+  }
+  await using kube = await client()
+  const stream = kube.watch(nodes, { timeoutSeconds: 60 })[Symbol.asyncIterator]()
+  await stream.next()
+  // Until nothing moves any more: the kernel's buffers on both sides are full.
+  for (let before = -1; before !== sent; ) {
+    before = sent
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+  expect(sent).toBeLessThan(50_000_000)
+  await stream.return?.()
 })
 
 test('shows the beginning of an answer that is no Status', async () => {

@@ -1,5 +1,7 @@
 // A client for one real API server.
-import { Pool } from 'undici'
+import { isDeepStrictEqual } from 'node:util'
+import type { Clock, Random, Timers } from '../../controllers/clock.ts'
+import { systemClock, systemTimers } from '../system-clock.ts'
 import {
   type DeleteOptions,
   type Draft,
@@ -17,9 +19,11 @@ import {
   type WatchOptions,
   type WriteOptions,
 } from './client.ts'
+import { Connections, isSilence } from './connections.ts'
 import { ApiError, apiError, isConflict, isNotFound } from './errors.ts'
 import { type Answer, exchange } from './exchange.ts'
-import { type Access, accessInCluster, accessOfKubeconfig } from './kubeconfig.ts'
+import { type Access, accessInCluster, accessOfKubeconfig, type Identity } from './kubeconfig.ts'
+import { type Patience, patience } from './patience.ts'
 import { keyOf } from './store.ts'
 import { watchEvents } from './watch.ts'
 
@@ -30,29 +34,22 @@ export type ConnectOptions = Where & {
   readonly beforeWrite?: () => void
   /** A Warning that came with an answer, such as the use of a field that does not exist. */
   readonly onWarning?: (text: string) => void
+  /** Ends all requests, so that nothing is waited for any more; the client is of no use after that. */
+  readonly giveUp?: AbortSignal | undefined
   /** For measuring; the default is right for use. */
   readonly connections?: number
+  /** For tests; the machine's own where absent. */
+  readonly clock?: Clock
+  readonly timers?: Timers
+  readonly random?: Random
 }
 
 type Where =
   | { readonly kubeconfig: string; readonly context?: string | undefined }
   | { readonly inCluster: { readonly host: string; readonly port: string } }
 
-/**
- * How many requests are under way at once. Measured with creates on a local 1.34 API server on two cores: 8 reach
- * 2,200/s, 16 to 64 between 2,000 and 3,000/s (0.10 to 0.14 ms of our CPU each); a distant server needs the more of them.
- * Far below the server's own limit for writes (200). Watches have connections of their own.
- */
-const requestConnections = 32
-
-/** The API server gives a request up after 60 s; a server that is silent for half of that is not worth waiting for. */
-const silenceMs = 30_000
-
-/** Idle connections are closed before the API server (90 s) or a load balancer (often 60 s) does it in our back. */
-const keepAliveMs = 45_000
-
-/** No answer that we ask for comes near this. */
-const longestAnswerBytes = 128 * 2 ** 20
+/** How often a request is sent that is answered with 429. */
+const tries = 5
 
 /** Reads the identity; the first request opens the first connection. */
 export async function connect(options: ConnectOptions): Promise<KubeClient> {
@@ -63,84 +60,157 @@ export async function connect(options: ConnectOptions): Promise<KubeClient> {
   return clientOf(access, options)
 }
 
-function poolsOf(access: Access, { connections = requestConnections }: ConnectOptions) {
+/** What all requests of one client share. */
+interface Line {
+  readonly access: Access
+  readonly options: ConnectOptions
+  /** Of the server's path, where it has one. */
+  readonly prefix: string
+  readonly connections: Connections
+  readonly patient: Patience
+  /** Aborts when the client is closed. */
+  readonly closed: AbortSignal
+}
+
+async function clientOf(access: Access, options: ConnectOptions): Promise<KubeClient> {
+  const { clock = systemClock(), timers = systemTimers, random = Math.random, giveUp } = options
   const { origin, pathname } = new URL(access.server)
-  const shared: Pool.Options = {
-    allowH2: false,
-    headersTimeout: silenceMs,
-    keepAliveTimeout: keepAliveMs,
-    connect: { ...access.tls, keepAlive: true, keepAliveInitialDelay: 15_000 },
+  const { tls } = await access.identity()
+  const connections = new Connections({ origin, tls, clock, connections: options.connections })
+  const closing = new AbortController()
+  const close = async () => {
+    closing.abort(new Error('the client is closed'))
+    await connections.destroy()
   }
-  return {
+  giveUp?.addEventListener('abort', () => void close(), { once: true })
+  if (giveUp?.aborted) await close()
+  const line: Line = {
+    access,
+    options,
     prefix: pathname === '/' ? '' : pathname,
-    pool: new Pool(origin, { ...shared, bodyTimeout: silenceMs, connections, maxResponseSize: longestAnswerBytes }),
-    watchPool: new Pool(origin, { ...shared, bodyTimeout: 0, connections: null }),
+    connections,
+    patient: patience({ clock, timers, random }),
+    closed: closing.signal,
+  }
+  const send = sender(line)
+  return {
+    ...verbs(send),
+    watch: watcher(line),
+    request: (request) => send(`${request.method} ${request.path.replace(/\?.*/, '')}`, request),
+    [Symbol.asyncDispose]: close,
   }
 }
 
-function clientOf(access: Access, options: ConnectOptions): KubeClient {
-  const { prefix, pool, watchPool } = poolsOf(access, options)
-
-  async function headersFor(contentType?: string): Promise<Record<string, string>> {
-    const authorization = await access.authorization()
-    return {
-      accept: 'application/json',
-      'user-agent': options.userAgent,
-      ...(authorization ? { authorization } : {}),
-      ...(contentType ? { 'content-type': contentType } : {}),
-    }
+function headersFor({ options }: Line, { authorization }: Identity, contentType?: string): Record<string, string> {
+  return {
+    accept: 'application/json',
+    'user-agent': options.userAgent,
+    ...(authorization ? { authorization } : {}),
+    ...(contentType ? { 'content-type': contentType } : {}),
   }
+}
 
-  /** `what` names the request in errors: `PATCH gpujobs team-a/train`. */
-  async function send<R>(what: string, request: RawRequest): Promise<R> {
-    const { method, path, body, contentType, signal } = request
+/** One answer, whatever it is. */
+async function ask(line: Line, request: RawRequest, identity: Identity): Promise<Answer> {
+  const { method, path, body, contentType, signal, lane = 'Normal' } = request
+  const pool = line.connections.of(lane, identity.tls)
+  try {
+    return await exchange(pool, {
+      method,
+      path: line.prefix + path,
+      headers: headersFor(line, identity, body === undefined ? undefined : (contentType ?? 'application/json')),
+      body: body === undefined ? undefined : JSON.stringify(body),
+      beforeSending: method === 'GET' ? undefined : line.options.beforeWrite,
+      signal,
+    })
+  } catch (error) {
+    if (isSilence(error)) line.connections.distrust(pool)
+    throw error
+  }
+}
+
+/** Asks again what was refused before anything was done: with new credentials once, and when a busy server wants it. */
+async function askPatiently(line: Line, request: RawRequest): Promise<Answer> {
+  const { access, patient, closed } = line
+  const urgent = request.lane === 'Urgent'
+  let renewed = false
+  for (let left = tries; ; left--) {
+    if (!urgent) await patient.wait(request.signal, closed)
+    const identity = await access.identity()
+    const answer = await ask(line, request, identity)
+    if (answer.status === 401 && !renewed) {
+      renewed = true
+      access.renew(identity)
+      if (!isSame(identity, await access.identity())) continue
+    }
+    if (answer.status !== 429) return answer
+    patient.refused(apiError('', answer).retryAfterSeconds)
+    if (left <= 1 || urgent) return answer
+  }
+}
+
+function sender(line: Line): Send {
+  return async <R>(what: string, request: RawRequest): Promise<R> => {
     let answer: Answer
     try {
-      answer = await exchange(pool, {
-        method,
-        path: prefix + path,
-        headers: await headersFor(body === undefined ? undefined : (contentType ?? 'application/json')),
-        body: body === undefined ? undefined : JSON.stringify(body),
-        beforeSending: method === 'GET' ? undefined : options.beforeWrite,
-        signal,
-      })
+      answer = await askPatiently(line, request)
     } catch (error) {
       throw new Error(what, { cause: error })
     }
-    if (answer.warning) options.onWarning?.(`${what}: ${answer.warning}`)
+    if (answer.warning) line.options.onWarning?.(`${what}: ${answer.warning}`)
     if (answer.status >= 300) throw apiError(what, answer)
     return parse<R>(what, answer.body)
   }
+}
 
-  async function* watch<T extends KubeObject>(
+function watcher(line: Line): KubeClient['watch'] {
+  const { access, connections, patient, closed } = line
+  return async function* watch<T extends KubeObject>(
     resource: Resource<T>,
     { signal, ...asked }: WatchOptions,
   ): AsyncGenerator<readonly WatchEvent<T>[], void, undefined> {
     const what = `WATCH ${resource.plural}${asked.namespace ? ` ${asked.namespace}` : ''}`
-    const path = `${prefix}${pathOf(resource, asked)}${watchQuery(asked)}`
+    const path = `${line.prefix}${pathOf(resource, asked)}${watchQuery(asked)}`
+    const open = connections.watching(signal)
     try {
-      const headers = await headersFor()
-      const response = await watchPool.request({ method: 'GET', path, headers, signal: signal ?? null })
+      await patient.wait(open.signal, closed)
+      const identity = await access.identity()
+      const pool = connections.of('Watch', identity.tls)
+      const response = await pool.request({
+        method: 'GET',
+        path,
+        headers: headersFor(line, identity),
+        signal: open.signal,
+      })
       if (response.statusCode !== 200) {
         const body = await response.body.text()
-        throw apiError(what, { status: response.statusCode, body, retryAfter: response.headers['retry-after'] })
+        const refusal = apiError(what, {
+          status: response.statusCode,
+          body,
+          retryAfter: response.headers['retry-after'],
+        })
+        if (refusal.status === 429) patient.refused(refusal.retryAfterSeconds)
+        if (refusal.status === 401) access.renew(identity) // For the next try.
+        throw refusal
       }
-      yield* watchEvents<T>(response.body, what)
+      open.heard()
+      for await (const batch of watchEvents<T>(response.body, what)) {
+        open.heard()
+        yield batch
+      }
     } catch (error) {
       throw error instanceof ApiError ? error : new Error(what, { cause: error })
+    } finally {
+      open.close()
     }
-  }
-
-  return {
-    ...verbs(send),
-    watch,
-    request: (request) => send(`${request.method} ${request.path.replace(/\?.*/, '')}`, request),
-    async [Symbol.asyncDispose]() {
-      await Promise.all([pool.destroy(), watchPool.destroy()])
-    },
   }
 }
 
+function isSame(one: Identity, other: Identity): boolean {
+  return one.authorization === other.authorization && isDeepStrictEqual(one.tls, other.tls)
+}
+
+/** `what` names the request in errors: `PATCH gpujobs team-a/train`. */
 type Send = <R>(what: string, request: RawRequest) => Promise<R>
 
 /** The verbs of the API as paths and bodies. */
@@ -148,22 +218,26 @@ function verbs(send: Send): Pick<KubeClient, 'get' | 'list' | 'create' | 'replac
   const get = reader(send)
 
   async function list<T extends KubeObject>(resource: Resource<T>, options: ListOptions = {}): Promise<Page<T>> {
-    const { namespace, labelSelector, fieldSelector, limit, signal } = options
+    const { namespace, labelSelector, fieldSelector, limit, signal, lane } = options
     const path =
       pathOf(resource, { namespace }) + query({ labelSelector, fieldSelector, limit, continue: options.continue })
     const page = await send<{ items: T[]; metadata: { resourceVersion: string; continue?: string } }>(
       `LIST ${resource.plural}${namespace ? ` ${namespace}` : ''}`,
-      { method: 'GET', path, signal },
+      { method: 'GET', path, signal, lane },
     )
     const { resourceVersion, continue: more } = page.metadata
     return more ? { items: page.items, resourceVersion, continue: more } : { items: page.items, resourceVersion }
   }
 
-  function create<T extends KubeObject>(resource: Resource<T>, object: Draft<T>, { signal }: RequestOptions = {}) {
+  function create<T extends KubeObject>(
+    resource: Resource<T>,
+    object: Draft<T>,
+    { signal, lane }: RequestOptions = {},
+  ) {
     const { apiVersion, kind } = resource
     const path = pathOf(resource, { namespace: object.metadata.namespace })
     const body = { ...object, apiVersion, kind }
-    return send<T>(`POST ${resource.plural} ${keyOf(object.metadata)}`, { method: 'POST', path, body, signal })
+    return send<T>(`POST ${resource.plural} ${keyOf(object.metadata)}`, { method: 'POST', path, body, signal, lane })
   }
 
   function replace<T extends KubeObject>(resource: Resource<T>, object: T, options: WriteOptions = {}) {
@@ -175,6 +249,7 @@ function verbs(send: Send): Pick<KubeClient, 'get' | 'list' | 'create' | 'replac
       path,
       body,
       signal: options.signal,
+      lane: options.lane,
     })
   }
 
@@ -190,6 +265,7 @@ function verbs(send: Send): Pick<KubeClient, 'get' | 'list' | 'create' | 'replac
       body: patch,
       contentType: 'application/merge-patch+json',
       signal: options.signal,
+      lane: options.lane,
     })
   }
 
@@ -200,13 +276,14 @@ function reader(send: Send): KubeClient['get'] {
   return async function get<T extends KubeObject>(
     resource: Resource<T>,
     ref: ObjectRef,
-    { signal }: RequestOptions = {},
+    { signal, lane }: RequestOptions = {},
   ): Promise<T | undefined> {
     try {
       return await send<T>(`GET ${resource.plural} ${keyOf(ref)}`, {
         method: 'GET',
         path: pathOf(resource, ref),
         signal,
+        lane,
       })
     } catch (error) {
       if (isNotFound(error)) return undefined

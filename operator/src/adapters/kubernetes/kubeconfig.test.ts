@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
@@ -97,33 +97,67 @@ const cases = [
 describe('a kubeconfig is read:', () => {
   test.each(cases)('$name', async ({ given, context, says }) => {
     for (const part of ['ca', 'cert', 'key']) write(`${part}.pem`, `${part} of file`)
-    const { server, tls, authorization } = await accessOfKubeconfig(kubeconfig(given), context)
+    const access = await accessOfKubeconfig(kubeconfig(given), context)
+    const { tls, authorization } = await access.identity()
     const readable = Object.fromEntries(
       Object.entries(tls).map(([key, value]) => [key, Buffer.isBuffer(value) ? value.toString() : value]),
     )
-    expect({ server, tls: readable, authorization: await authorization() }).toEqual({ ...plain, ...says })
+    expect({ server: access.server, tls: readable, authorization }).toEqual({ ...plain, ...says })
   })
 
   test('a token file, again when it has changed', async () => {
     const file = write('token', 'first\n')
-    const { authorization } = await accessOfKubeconfig(kubeconfig({ user: 'tokenFile: token' }))
-    expect(authorization()).toBe('Bearer first')
+    const { identity } = await accessOfKubeconfig(kubeconfig({ user: 'tokenFile: token' }))
+    expect(await identity()).toMatchObject({ authorization: 'Bearer first' })
     writeFileSync(file, 'the second\n')
-    expect(authorization()).toBe('Bearer the second')
+    expect(await identity()).toMatchObject({ authorization: 'Bearer the second' })
     writeFileSync(file, '')
-    expect(() => authorization()).toThrow('is empty')
+    await expect(identity()).rejects.toThrow(
+      `reading kubeconfig ${join(dir, 'config')}: the token file ${file} is empty`,
+    )
   })
 
-  test('an exec plugin, which is asked for its token', async () => {
-    const answer = JSON.stringify({
-      apiVersion: 'client.authentication.k8s.io/v1',
-      kind: 'ExecCredential',
-      status: { token: 'made' },
-    })
-    const plugin = `exec: {apiVersion: client.authentication.k8s.io/v1, command: echo, args: ['${answer}'], interactiveMode: Never}`
-    const { server, authorization } = await accessOfKubeconfig(kubeconfig({ user: plugin }))
-    expect(server).toBe('https://hub:6443')
-    expect(await authorization()).toBe('Bearer made')
+  test('a token file of the same size and time, when the server did not believe the first', async () => {
+    const file = write('token', 'first')
+    const time = new Date(1_700_000_000_000)
+    utimesSync(file, time, time)
+    const { identity, renew } = await accessOfKubeconfig(kubeconfig({ user: 'tokenFile: token' }))
+    const first = await identity()
+    writeFileSync(file, 'other')
+    utimesSync(file, time, time)
+    renew(first)
+    expect(await identity()).toMatchObject({ authorization: 'Bearer other' })
+  })
+
+  test('certificates that change in their files, and the same object until then', async () => {
+    for (const part of ['ca', 'cert', 'key']) write(`${part}.pem`, part)
+    const cluster = 'server: https://hub:6443, certificate-authority: ca.pem'
+    const user = 'client-certificate: cert.pem, client-key: key.pem'
+    const { identity } = await accessOfKubeconfig(kubeconfig({ cluster, user }))
+    const { tls } = await identity()
+    expect((await identity()).tls).toBe(tls)
+    write('cert.pem', 'renewed')
+    expect(String((await identity()).tls.cert)).toBe('renewed')
+  })
+
+  test('itself, when the server did not believe what stood in it', async () => {
+    const { identity, renew } = await accessOfKubeconfig(kubeconfig())
+    const old = await identity()
+    kubeconfig({ user: 'token: new' })
+    expect((await identity()).authorization).toBe('Bearer abc')
+    renew(old)
+    expect((await identity()).authorization).toBe('Bearer new')
+    renew(old) // Late, from another request: nothing is read again.
+    kubeconfig({ user: 'token: newer' })
+    expect((await identity()).authorization).toBe('Bearer new')
+  })
+
+  test('a token of an OIDC provider, by the official client', async () => {
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const token = `${part({ alg: 'none' })}.${part({ exp: 4_000_000_000 })}.x`
+    const user = `auth-provider: {name: oidc, config: {id-token: ${token}, client-id: c, idp-issuer-url: "https://i"}}`
+    const { identity } = await accessOfKubeconfig(kubeconfig({ user }))
+    expect(await identity()).toMatchObject({ authorization: `Bearer ${token}` })
   }, 60_000) // The official client is large: a busy machine takes its time to load it.
 })
 
@@ -184,11 +218,14 @@ describe('a kubeconfig is refused, and the field is named:', () => {
 test.each([
   { host: '10.96.0.1', server: 'https://10.96.0.1:443' },
   { host: 'fd00::1', server: 'https://[fd00::1]:443' },
-])('in a pod at $host the files of the ServiceAccount say who we are', ({ host, server }) => {
+])('in a pod at $host the files of the ServiceAccount say who we are', async ({ host, server }) => {
   write('ca.crt', 'CA')
   write('token', 'abc')
   const access = accessInCluster({ host, port: '443', directory: dir })
   expect(access.server).toBe(server)
-  expect(access.authorization()).toBe('Bearer abc')
-  expect(String(access.tls.ca)).toBe('CA')
+  const { tls, authorization } = await access.identity()
+  expect(authorization).toBe('Bearer abc')
+  expect(String(tls.ca)).toBe('CA')
+  write('ca.crt', 'the next CA')
+  expect(String((await access.identity()).tls.ca)).toBe('the next CA')
 })

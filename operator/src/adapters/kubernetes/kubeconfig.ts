@@ -1,16 +1,26 @@
 // How to reach an API server and who we are there: from a kubeconfig, or from the files that every pod has.
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import type { RequestOptions as HttpsOptions } from 'node:https'
 import { dirname, resolve } from 'node:path'
 import { load, YAML11_SCHEMA } from 'js-yaml'
 import { z } from 'zod'
+import { fileSource, type Source, sameUntilChanged, tokenSource } from './credential-files.ts'
+import { execCredential, execSchema } from './exec-plugin.ts'
 
 export interface Access {
   /** Without a slash at its end; it may have a path. */
   readonly server: string
+  /** Who we are for a request made now. */
+  readonly identity: () => Identity | Promise<Identity>
+  /** The server did not believe us: all is read and asked anew before the next request. */
+  readonly renew: (refused: Identity) => void
+}
+
+export interface Identity {
+  /** The same object as long as nothing in it has changed. */
   readonly tls: Tls
-  /** The value of the Authorization header for a request made now. */
-  readonly authorization: () => string | undefined | Promise<string | undefined>
+  /** The value of the Authorization header. */
+  readonly authorization: string | undefined
 }
 
 export interface Tls {
@@ -40,7 +50,7 @@ const clusterSchema = z.strictObject({
   'tls-server-name': z.string().optional(),
   'insecure-skip-tls-verify': z.boolean().optional(),
   'disable-compression': z.boolean().optional(),
-  extensions: z.unknown().optional(),
+  extensions: z.array(z.looseObject({ name: z.string(), extension: z.unknown() })).optional(),
 })
 
 const userSchema = z.strictObject({
@@ -50,27 +60,28 @@ const userSchema = z.strictObject({
   'client-key-data': z.base64().optional(),
   token: z.string().optional(),
   tokenFile: z.string().optional(),
-  exec: z.unknown().optional(),
+  exec: execSchema.optional(),
   'auth-provider': z.unknown().optional(),
   extensions: z.unknown().optional(),
 })
 
 type User = z.infer<typeof userSchema>
 
-/** Without a context the file's current one is meant. Errors name the file and the field. */
+/**
+ * Without a context the file's current one is meant. Errors name the file and the field. The address is that of the
+ * first reading; who we are is read again from the file when the server does not believe us.
+ */
 export async function accessOfKubeconfig(file: string, context?: string): Promise<Access> {
+  const named = (error: unknown) =>
+    new Error(`reading kubeconfig ${file}: ${(error as Error).message}`, { cause: error })
+  const read = () => identitySource(parseKubeconfig(readFileSync(file, 'utf8'), context), dirname(resolve(file)))
   try {
-    const { cluster, user } = parseKubeconfig(readFileSync(file, 'utf8'), context)
-    const directory = dirname(resolve(file))
-    const clusterTls = tlsOfCluster(cluster, directory)
-    const server = cluster.server.replace(/\/+$/, '')
-    if (user.exec !== undefined || user['auth-provider'] !== undefined) {
-      return { server, ...(await pluginIdentity(user, clusterTls)) }
-    }
-    const tls = { ...clusterTls, ...certificateOf(user, directory) }
-    return { server, tls, authorization: authorizationOf(user, directory) }
+    const { cluster } = parseKubeconfig(readFileSync(file, 'utf8'), context)
+    const access = renewable(cluster.server.replace(/\/+$/, ''), read, named)
+    await access.identity() // What is wrong with it is said now, and not when it is needed.
+    return access
   } catch (error) {
-    throw new Error(`reading kubeconfig ${file}: ${(error as Error).message}`, { cause: error })
+    throw (error as Error).message.startsWith('reading kubeconfig') ? error : named(error)
   }
 }
 
@@ -84,10 +95,75 @@ export function accessInCluster({
   readonly port: string
   readonly directory?: string
 }): Access {
+  const named = (error: unknown) => new Error(`reading ${directory}: ${(error as Error).message}`, { cause: error })
+  const server = `https://${host.includes(':') ? `[${host}]` : host}:${port}`
+  const read = (): Access['identity'] => {
+    const ca = fileSource(`${directory}/ca.crt`)
+    const authorization = tokenSource(`${directory}/token`)
+    const tls = sameUntilChanged(() => ({ ca: ca() }))
+    return () => ({ tls: tls(), authorization: authorization() })
+  }
+  return renewable(server, read, named)
+}
+
+function renewable(server: string, read: () => Access['identity'], named: (error: unknown) => Error): Access {
+  let source: Access['identity'] | undefined
+  let last: Identity | undefined
   return {
-    server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
-    tls: { ca: readFileSync(`${directory}/ca.crt`) },
-    authorization: tokenFromFile(`${directory}/token`),
+    server,
+    identity: async () => {
+      try {
+        source ??= read()
+        last = await source()
+        return last
+      } catch (error) {
+        throw named(error)
+      }
+    },
+    // Of many requests that were refused together, the first one renews for all.
+    renew: (refused) => {
+      if (last?.authorization === refused.authorization && last?.tls === refused.tls) source = undefined
+    },
+  }
+}
+
+type Parsed = ReturnType<typeof parseKubeconfig>
+
+function identitySource({ cluster, user }: Parsed, directory: string): Access['identity'] {
+  const clusterTls = tlsOfCluster(cluster, directory)
+  if (user.exec) {
+    const ask = execCredential(user.exec, { directory, cluster: clusterInfo(cluster, clusterTls()) })
+    const own = { cert: undefined as string | undefined, key: undefined as string | undefined }
+    const tls = sameUntilChanged(() => ({
+      ...clusterTls(),
+      ...(own.cert && own.key ? { cert: own.cert, key: own.key } : {}),
+    }))
+    return async () => {
+      const { token, cert, key } = await ask()
+      Object.assign(own, { cert, key })
+      return { tls: tls(), authorization: token && `Bearer ${token}` }
+    }
+  }
+  if (user['auth-provider'] !== undefined) {
+    const ask = providerToken(user['auth-provider'])
+    return async () => ({ tls: clusterTls(), authorization: await ask() })
+  }
+  const own = certificateOf(user, directory)
+  const tls = sameUntilChanged(() => ({ ...clusterTls(), ...own() }))
+  const authorization = authorizationOf(user, directory)
+  return () => ({ tls: tls(), authorization: authorization() })
+}
+
+/** What a plugin hears of the cluster where it wants to. */
+function clusterInfo(cluster: Parsed['cluster'], { ca }: Tls): object {
+  const { server, extensions = [] } = cluster
+  const config = extensions.find(({ name }) => name === 'client.authentication.k8s.io/exec')?.extension
+  return {
+    server,
+    ...(cluster['tls-server-name'] ? { 'tls-server-name': cluster['tls-server-name'] } : {}),
+    ...(cluster['insecure-skip-tls-verify'] ? { 'insecure-skip-tls-verify': true } : {}),
+    ...(ca ? { 'certificate-authority-data': Buffer.from(ca).toString('base64') } : {}),
+    ...(config === undefined ? {} : { config }),
   }
 }
 
@@ -117,81 +193,57 @@ function check<T>(what: string, schema: z.ZodType<T>, value: unknown): T {
   throw new Error(`${[what, ...(issue?.path ?? [])].join('.')}: ${issue?.message}`)
 }
 
-function tlsOfCluster(cluster: z.infer<typeof clusterSchema>, directory: string): Tls {
+function tlsOfCluster(cluster: z.infer<typeof clusterSchema>, directory: string): () => Tls {
   const ca = content(
     { inline: cluster['certificate-authority-data'], path: cluster['certificate-authority'] },
     directory,
   )
   const servername = cluster['tls-server-name']
-  return {
-    ...(ca ? { ca } : {}),
+  return sameUntilChanged(() => ({
+    ...(ca ? { ca: ca() } : {}),
     ...(servername ? { servername } : {}),
-    ...(cluster['insecure-skip-tls-verify'] ? { rejectUnauthorized: false } : {}),
-  }
+    ...(cluster['insecure-skip-tls-verify'] ? { rejectUnauthorized: false as const } : {}),
+  }))
 }
 
-/** Read once: a certificate that is renewed in its file is used after the next start. */
-function certificateOf(user: User, directory: string): Tls {
+function certificateOf(user: User, directory: string): () => Tls {
   const cert = content({ inline: user['client-certificate-data'], path: user['client-certificate'] }, directory)
   const key = content({ inline: user['client-key-data'], path: user['client-key'] }, directory)
   if (!cert !== !key) throw new Error('a client certificate and its key must come together')
-  return cert && key ? { cert, key } : {}
+  return () => (cert && key ? { cert: cert(), key: key() } : {})
 }
 
 /** Inline content wins over a file, as in kubectl. */
 function content(
   source: { inline: string | undefined; path: string | undefined },
   directory: string,
-): Buffer | undefined {
-  if (source.inline) return Buffer.from(source.inline, 'base64')
-  return source.path ? readFileSync(resolve(directory, source.path)) : undefined
+): Source | undefined {
+  if (source.inline) {
+    const decoded = Buffer.from(source.inline, 'base64')
+    return () => decoded
+  }
+  return source.path ? fileSource(resolve(directory, source.path)) : undefined
 }
 
-function authorizationOf(user: User, directory: string): Access['authorization'] {
-  if (user.tokenFile) return tokenFromFile(resolve(directory, user.tokenFile))
+function authorizationOf(user: User, directory: string): () => string | undefined {
+  if (user.tokenFile) return tokenSource(resolve(directory, user.tokenFile))
   const header = user.token ? `Bearer ${user.token}` : undefined
   return () => header
 }
 
-/** Kubelets renew tokens in place: the file is looked at for each request (microseconds), read when it has changed. */
-function tokenFromFile(path: string): () => string {
-  let read: { header: string; version: string } | undefined
-  return () => {
-    const { mtimeMs, ino, size } = statSync(path)
-    const version = `${mtimeMs} ${ino} ${size}`
-    if (read?.version !== version) {
-      const token = readFileSync(path, 'utf8').trim()
-      if (!token) throw new Error(`the token file ${path} is empty`)
-      read = { header: `Bearer ${token}`, version }
-    }
-    return read.header
-  }
-}
-
-/**
- * Exec plugins and auth providers. The official client does these well, but costs 90 MB: it is loaded only here.
- * A client certificate from a plugin is used until the next start; a token is renewed when it expires.
- */
-async function pluginIdentity(user: User, clusterTls: Tls): Promise<Pick<Access, 'tls' | 'authorization'>> {
-  const { KubeConfig } = await import('@kubernetes/client-node')
-  const config = new KubeConfig()
-  // The chosen user alone: it would refuse the whole file for a fault in an entry that nobody asked for.
-  const chosen = { name: 'chosen', exec: user.exec, authProvider: user['auth-provider'] }
-  const contexts = [{ name: 'chosen', cluster: 'chosen', user: 'chosen' }]
-  config.loadFromOptions({ clusters: [], users: [chosen], contexts, currentContext: 'chosen' })
-
-  async function ask(): Promise<HttpsOptions> {
-    const options: HttpsOptions = {}
-    await config.applyToHTTPSOptions(options)
-    return options
-  }
-  const { cert, key } = await ask()
-  const tls = cert && key ? { ...clusterTls, cert: cert as string, key: key as string } : clusterTls
-  return {
-    tls,
-    authorization: async () => {
-      const headers = (await ask()).headers as Readonly<Record<string, string>> | undefined
-      return headers?.['Authorization']
-    },
+/** OIDC and its like: the official client does them well, but costs 90 MB, so it is loaded only here. */
+function providerToken(authProvider: unknown): () => Promise<string | undefined> {
+  const loading = import('@kubernetes/client-node').then(({ KubeConfig }) => {
+    const config = new KubeConfig()
+    // The chosen user alone: it would refuse the whole file for a fault in an entry that nobody asked for.
+    const users = [{ name: 'chosen', authProvider }]
+    const contexts = [{ name: 'chosen', cluster: 'chosen', user: 'chosen' }]
+    config.loadFromOptions({ clusters: [], users, contexts, currentContext: 'chosen' })
+    return config
+  })
+  return async () => {
+    const options: HttpsOptions = { headers: {} }
+    await (await loading).applyToHTTPSOptions(options)
+    return (options.headers as Readonly<Record<string, string>>)['Authorization']
   }
 }

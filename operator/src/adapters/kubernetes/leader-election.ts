@@ -135,7 +135,7 @@ class Election {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    this.#see(await this.#options.client.get(leases, this.#options.lease, { signal }))
+    this.#see(await this.#options.client.get(leases, this.#options.lease, { signal, lane: 'Urgent' }))
   }
 
   #see(lease: Lease | undefined): void {
@@ -180,8 +180,8 @@ class Election {
     const seen = this.#seen
     this.#see(
       seen
-        ? await client.replace(leases, { ...seen, spec }, { signal })
-        : await client.create(leases, draft, { signal }),
+        ? await client.replace(leases, { ...seen, spec }, { signal, lane: 'Urgent' })
+        : await client.create(leases, draft, { signal, lane: 'Urgent' }),
     )
   }
 

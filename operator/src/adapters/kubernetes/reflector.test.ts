@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { fakeKubeApi } from '../../../../test/fakes/kube-api.ts'
 import { fakeTime } from '../../../../test/fakes/time.ts'
-import type { KubeClient, WatchOptions } from './client.ts'
+import type { KubeClient, KubeObject, Resource, WatchOptions } from './client.ts'
 import { ApiError } from './errors.ts'
 import { type ReflectOptions, reflect } from './reflector.ts'
 import { type Secret, secrets } from './resources.ts'
@@ -172,7 +172,10 @@ describe('a reflector goes on', () => {
   test('at once when a stream ended in its time', async () => {
     const { api, time, errors, start } = await bench()
     await start().synced
-    await time.advance(360_000)
+    for (let minute = 1; minute <= 6; minute++) {
+      await time.advance(60_000)
+      api.bookmark()
+    }
     expect(api.requests.filter((request) => request.startsWith('WATCH'))).toHaveLength(2)
     expect(errors).toEqual([])
   })
@@ -277,14 +280,46 @@ describe('a reflector waits', () => {
 })
 
 describe('a reflector notices', () => {
-  test('a stream that the server should have ended long ago', async () => {
-    const { api, time, errors, start } = await bench()
-    const deaf: KubeClient['watch'] = (resource, options) => api.watch(resource, { ...options, timeoutSeconds: 1e6 })
-    await start({ client: { list: api.list, watch: deaf } }).synced
-    await time.advance(360_000 + 30_000)
-    expect(errors).toEqual(['WATCH secrets: the stream was open for longer than was asked, the server must be gone'])
+  test('a stream without a sign of life, and takes it up where it was; a bookmark is a sign', async () => {
+    const { api, time, put, errors, log, start } = await bench()
+    await start().synced
+    await time.advance(80_000)
+    api.bookmark()
+    await time.turn()
+    await time.advance(80_000)
+    expect(api.requests.filter((request) => request.startsWith('WATCH'))).toHaveLength(1)
+    await time.advance(10_000)
+    expect(api.requests.filter((request) => request.startsWith('WATCH'))).toHaveLength(2)
+    await put('a')
+    await time.turn()
+    expect([log, errors]).toEqual([['added ns/a'], []])
+  })
+
+  test.each(['a bookmark', 'an event'])('%s of an earlier time: reads all anew', async (what) => {
+    const { api, time, errors, start, names } = await bench({ had: ['a', 'b'] })
+    let hurt = true
+    const watch: KubeClient['watch'] = async function* <T extends KubeObject>(
+      resource: Resource<T>,
+      options: WatchOptions,
+    ) {
+      for await (const batch of api.watch(resource, options)) {
+        yield batch
+        if (!hurt) continue
+        hurt = false
+        const object: KubeObject = { metadata: { namespace: 'ns', name: 'ghost', uid: 'g', resourceVersion: '1' } }
+        const early =
+          what === 'an event'
+            ? { type: 'ADDED' as const, object: object as T }
+            : { type: 'BOOKMARK' as const, resourceVersion: '1', initialEventsEnd: false }
+        yield [early]
+      }
+    }
+    const reflection = start({ client: { list: api.list, watch } })
+    await reflection.synced
     await time.advance(200)
-    expect(api.watches()).toBe(1)
+    expect(names(reflection)).toEqual(['a', 'b'])
+    expect(errors).toEqual([expect.stringMatching(/^WATCH secrets: the server went back from version \d+ to 1$/)])
+    expect(api.requests.filter((request) => request.startsWith('LIST'))).toHaveLength(1)
   })
 
   test('that the server was set back, before it makes the store equal to that', async () => {

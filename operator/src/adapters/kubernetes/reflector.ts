@@ -39,8 +39,12 @@ const lastRetryMs = 30_000
 const shortestWatchSeconds = 240
 const watchSpreadSeconds = 120
 
-/** A stream that is open so much longer than the server was asked for has a dead peer: the server ends it, not we. */
-const overdueMs = 30_000
+/**
+ * A stream that has been silent for so long is cut and taken up again where it was. Each is asked to send bookmarks, and
+ * an API server does so about once a minute, so its peer is probably dead; where it is not, little is lost.
+ */
+const shortestSilenceMs = 75_000
+const silenceSpreadMs = 15_000
 
 /** A stream that ended sooner, and without a word, counts as a failure: a broken proxy must not make us spin. */
 const shortStreamMs = 1_000
@@ -82,7 +86,7 @@ class Reflector<T extends KubeObject, P extends Projected> {
         if (this.#version === undefined && (this.#neverStream || this.#listNext)) await this.#fillFromPages()
         await this.#followStream()
       } catch (error) {
-        if (!signal.aborted) await this.#recover(error as Error)
+        if (!signal.aborted) await this.#recover(error instanceof Error ? error : new Error(String(error)))
       }
     }
     this.synced.reject(signal.reason)
@@ -134,7 +138,7 @@ class Reflector<T extends KubeObject, P extends Projected> {
     const timeoutSeconds = shortestWatchSeconds + Math.floor(random() * watchSpreadSeconds)
     const fill = this.#version === undefined ? new Map<string, P>() : undefined
     const asked = fill ? { initialEvents: true } : { resourceVersion: this.#version }
-    const guard = this.#guard(timeoutSeconds * 1000 + overdueMs)
+    const guard = this.#guard(shortestSilenceMs + random() * silenceSpreadMs)
     const began = clock.boot()
     let heard = false
     try {
@@ -142,23 +146,23 @@ class Reflector<T extends KubeObject, P extends Projected> {
       for await (const batch of client.watch(resource, options)) {
         if (guard.signal.aborted) break
         heard = true
+        guard.heard()
         for (const event of batch) this.#take(event, fill)
         if (this.#version !== undefined) this.#failures = 0
       }
     } catch (error) {
       // A stream that broke before it was complete may break there again: take the other way once.
       if (this.#version === undefined && !(error instanceof ApiError)) this.#listNext = true
-      if (!guard.overdue()) throw error
+      if (!guard.silent()) throw error
     } finally {
       guard.end()
     }
-    const fault = this.#faultOf({ overdue: guard.overdue(), sudden: !heard && clock.boot() - began < shortStreamMs })
+    const fault = this.#faultOf({ sudden: !heard && clock.boot() - began < shortStreamMs })
     if (fault) throw new Error(`WATCH ${resource.plural}: ${fault}`)
   }
 
-  /** What is wrong with a stream that ended without an error; ending in time is right. */
-  #faultOf({ overdue, sudden }: { overdue: boolean; sudden: boolean }): string | undefined {
-    if (overdue) return 'the stream was open for longer than was asked, the server must be gone'
+  /** What is wrong with a stream that ended without an error; ending in time, or by us for its silence, is right. */
+  #faultOf({ sudden }: { sudden: boolean }): string | undefined {
     if (this.#version === undefined) {
       this.#listNext = true
       return 'the stream ended before all objects were sent'
@@ -166,26 +170,46 @@ class Reflector<T extends KubeObject, P extends Projected> {
     return sudden ? 'the stream ended at once' : undefined
   }
 
-  /** Aborts when we are told to stop, or when the peer must be dead. */
+  /** Aborts when we are told to stop, or when nothing has been heard for so long. */
   #guard(ms: number) {
-    const { signal, timers } = this.#options
+    const { signal, timers, clock } = this.#options
     const controller = new AbortController()
-    let overdue = false
+    let silent = false
+    let heardAt = clock.boot()
     const stop = () => controller.abort(signal.reason)
-    const timer = timers.set(() => {
-      overdue = true
+    // A timer for each stream, not for each event: when it fires it looks how long the silence has really been.
+    const look = () => {
+      const left = heardAt + ms - clock.boot()
+      if (left > 0) {
+        timer = timers.set(look, left)
+        return
+      }
+      silent = true
       stop()
-    }, ms)
+    }
+    let timer = timers.set(look, ms)
     signal.addEventListener('abort', stop, { once: true })
     if (signal.aborted) stop()
     const end = () => {
       timers.clear(timer)
       signal.removeEventListener('abort', stop)
     }
-    return { signal: controller.signal, overdue: () => overdue, end }
+    const heard = () => {
+      heardAt = clock.boot()
+    }
+    return { signal: controller.signal, silent: () => silent, heard, end }
   }
 
   #take(event: WatchEvent<T>, fill: Map<string, P> | undefined): void {
+    const version = event.type === 'BOOKMARK' ? event.resourceVersion : event.object.metadata.resourceVersion
+    if (this.#version !== undefined && isOlder(version ?? '', this.#version)) {
+      const before = this.#version
+      this.#version = undefined // What it knew may never have been: all is read anew.
+      this.#listNext = true
+      throw new Error(
+        `WATCH ${this.#options.resource.plural}: the server went back from version ${before} to ${version}`,
+      )
+    }
     if (fill && this.#version === undefined) this.#takeInitial(event, fill)
     else if (event.type === 'BOOKMARK') this.#followed(event.resourceVersion)
     else this.#takeChange(event)
@@ -217,13 +241,12 @@ class Reflector<T extends KubeObject, P extends Projected> {
   }
 
   #takeChange({ type, object }: Exclude<WatchEvent<T>, { type: 'BOOKMARK' }>): void {
-    this.#followed(object.metadata.resourceVersion)
-    if (type === 'DELETED') {
-      this.store.remove(keyOf(object.metadata))
-      return
+    if (type === 'DELETED') this.store.remove(keyOf(object.metadata))
+    else {
+      const projected = this.#projectionOf(object)
+      if (projected) this.store.put(projected)
     }
-    const projected = this.#projectionOf(object)
-    if (projected) this.store.put(projected)
+    this.#followed(object.metadata.resourceVersion) // Last: what was not taken is asked for again.
   }
 
   /** An object that cannot be read stays as it was last read: its absence would be taken for its end. */

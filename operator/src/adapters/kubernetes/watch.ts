@@ -64,37 +64,52 @@ export async function* watchEvents<T extends KubeObject>(
 }
 
 interface Line {
-  readonly type: string
-  readonly object: {
-    readonly metadata?: { readonly resourceVersion?: string; readonly annotations?: Readonly<Record<string, string>> }
-    readonly code?: number
-    readonly reason?: string
-    readonly message?: string
-    readonly details?: { readonly retryAfterSeconds?: number }
+  readonly type?: unknown
+  readonly object?: {
+    readonly metadata?: {
+      readonly name?: unknown
+      readonly resourceVersion?: unknown
+      readonly annotations?: Readonly<Record<string, string>>
+    }
+    readonly code?: unknown
+    readonly reason?: unknown
+    readonly message?: unknown
+    readonly details?: { readonly retryAfterSeconds?: unknown }
   }
 }
 
+/** What is no event at all throws: the stream is of no use from there on, and is taken up again before it. */
 function eventOf<T extends KubeObject>(line: string, what: string): WatchEvent<T> | ApiError {
-  const { type, object } = JSON.parse(line) as Line
+  const parsed = JSON.parse(line) as Line | null
+  const { type, object } = parsed ?? {}
+  const { name, resourceVersion, annotations } = object?.metadata ?? {}
   switch (type) {
     case 'ADDED':
     case 'MODIFIED':
     case 'DELETED':
+      if (!isText(name) || !isText(resourceVersion))
+        throw new Error(`${what}: an event of type ${type} names no object`)
       return { type, object: object as unknown as T }
     case 'BOOKMARK':
-      return {
-        type,
-        resourceVersion: object.metadata?.resourceVersion ?? '',
-        initialEventsEnd: object.metadata?.annotations?.[initialEventsEnd] === 'true',
-      }
+      if (!isText(resourceVersion)) throw new Error(`${what}: a bookmark has no version`)
+      return { type, resourceVersion, initialEventsEnd: annotations?.[initialEventsEnd] === 'true' }
     case 'ERROR':
-      return new ApiError(what, {
-        status: object.code ?? 500,
-        reason: object.reason ?? 'Unknown',
-        message: object.message ?? 'the watch ended with an error',
-        retryAfterSeconds: object.details?.retryAfterSeconds,
-      })
+      return refusal(object ?? {}, what)
     default:
       throw new Error(`${what}: an event of type ${JSON.stringify(type)} is not known`)
   }
+}
+
+function refusal({ code, reason, message, details }: NonNullable<Line['object']>, what: string): ApiError {
+  const seconds = details?.retryAfterSeconds
+  return new ApiError(what, {
+    status: typeof code === 'number' ? code : 500,
+    reason: isText(reason) ? reason : 'Unknown',
+    message: isText(message) ? message : 'the watch ended with an error',
+    retryAfterSeconds: typeof seconds === 'number' && seconds > 0 ? seconds : undefined,
+  })
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
 }

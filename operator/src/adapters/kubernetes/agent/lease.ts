@@ -15,6 +15,7 @@ export interface AgentLease {
 }
 
 const name = 'agent'
+const urgent = { lane: 'Urgent' } as const
 
 /** The uid of the hub's kube-system namespace, as the hub wrote it on the Lease. Throws where there is no Lease yet. */
 export async function readHubUid(
@@ -43,7 +44,7 @@ export function leasePorts({
         spec: { holderIdentity: identity, renewTime: time, leaseDurationSeconds: durationSeconds, ...taken },
       }
       try {
-        return seenOf(await hub.mergePatch(leases, { ref: { name, namespace }, patch }))
+        return seenOf(await hub.mergePatch(leases, { ref: { name, namespace }, patch }, urgent))
       } catch (error) {
         if (isConflict(error)) return undefined
         throw error
@@ -52,7 +53,7 @@ export function leasePorts({
     release: async ({ resourceVersion }) => {
       const patch = { metadata: { resourceVersion }, spec: { holderIdentity: null } }
       try {
-        await hub.mergePatch(leases, { ref: { name, namespace }, patch })
+        await hub.mergePatch(leases, { ref: { name, namespace }, patch }, urgent)
       } catch (error) {
         if (!isConflict(error)) throw error
       }
@@ -64,7 +65,7 @@ async function readLease(
   { hub, namespace }: Pick<AgentLease, 'hub' | 'namespace'>,
   options?: RequestOptions,
 ): Promise<Lease> {
-  const lease = await hub.get(leases, { name, namespace }, options)
+  const lease = await hub.get(leases, { name, namespace }, { ...urgent, ...options })
   if (!lease)
     throw new Error(
       `Lease ${namespace}/${name} is not on the hub; is there a Provider of this name, and does the hub's operator run?`,
