@@ -1,14 +1,12 @@
 // What may happen to a job, each as one story. All of them are told side by side on one federation: ordinary jobs on
 // the H100s of acme, stories that need a machine of their own on another card there, the loss of a provider on borealis,
 // the cordon on cumulus.
-import { join } from 'node:path'
 import { expect } from '@jest/globals'
 import type { GpuJob } from '../../operator/src/api/gpujob.ts'
 import { JOB_UID_LABEL } from '../../operator/src/api/labels.ts'
 import { gpuNode, type NodeManifest } from '../bed/gpu-nodes.ts'
-import { installAgent } from '../bed/install.ts'
 import { addNodes } from '../bed/kwok.ts'
-import { startProgram } from '../bed/program.ts'
+import { startAgentAgain } from './agent-again.ts'
 import { whileFrozen } from './freeze.ts'
 import type { Order } from './order.ts'
 import { type OrderedJob, orderJob } from './ordered-job.ts'
@@ -356,7 +354,7 @@ async function silentProvider(stage: Stage): Promise<void> {
   await deleted.isGone()
   expect(podsOf(side, keeps)).toEqual(podsBefore)
 
-  await using _agent = await restartAgent(stage, side)
+  await using _agent = await startAgentAgain(stage, side)
   await providerSays(stage, 'borealis', 'Connected=True/Heartbeat')
   await late.is('Succeeded')
   await deleted.leavesNothing()
@@ -367,19 +365,4 @@ async function silentProvider(stage: Stage): Promise<void> {
 function podsOf({ pods }: ProviderSide, { uid }: OrderedJob): string[] {
   const ours = pods.all.values().filter(({ metadata }) => metadata.labels?.[JOB_UID_LABEL] === uid)
   return ours.map(({ metadata, status }) => `${metadata.uid} ${status?.phase}`).toArray()
-}
-
-async function restartAgent({ federation: { dir } }: Stage, { name, controlPlane }: ProviderSide) {
-  const kubeconfigs = [
-    '--hub-kubeconfig',
-    join(dir, `agent-${name}.kubeconfig`),
-    '--kubeconfig',
-    await installAgent(controlPlane),
-  ]
-  return startProgram({
-    dir,
-    name: `agent-${name}-again`,
-    main: 'operator/src/agent.ts',
-    args: ['--provider', name, ...kubeconfigs, '--heartbeat-seconds', '1'],
-  })
 }

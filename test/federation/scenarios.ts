@@ -1,5 +1,6 @@
 /** Stories that do not disturb each other and mostly wait: they run side by side, and each is a test of its own. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { countOutcomes } from './outcomes.ts'
 import { openStage, type Stage, type StageOptions } from './stage.ts'
 
 export type Scenarios = Readonly<Record<string, (stage: Stage) => Promise<void>>>
@@ -14,6 +15,7 @@ export function testScenarios(options: StageOptions, scenarios: Scenarios): void
 
   beforeAll(async () => {
     const opened = (stage = await openStage(options))
+    countOutcomes(opened)
     for (const [name, play] of Object.entries(scenarios)) outcomes.set(name, Promise.allSettled([play(opened)]))
   }, 120_000)
 
