@@ -214,6 +214,12 @@ describe('explain', () => {
     { nodes: [nodeFact({ cpuMilli: 999 })], says: 'NeverFits NodeTooSmall 1' },
     { nodes: [nodeFact({ withheld: 'Mig' })], says: 'NeverFits Withheld:Mig 1' },
     { nodes: [nodeFact({ withheld: 'Unhealthy', gpus: 0 })], says: 'NeverFits Withheld:Unhealthy 1' },
+    {
+      nodes: [
+        nodeFact({ withheld: 'Cordoned', taints: [{ key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }] }),
+      ],
+      says: 'NeverFits Withheld:Cordoned 1',
+    },
     { bookings: [takes('n1', 8)], says: 'Waits NotEnoughFreeGpus 1' },
     { nodes: [nodeFact({ usedByOthers: { ...used, cpuMilli: 127_001 } })], says: 'Waits NotEnoughFreeCpu 1' },
     { nodes: [nodeFact({ usedByOthers: { ...used, memoryMiB: 2 ** 20 } })], says: 'Waits NotEnoughFreeMemory 1' },

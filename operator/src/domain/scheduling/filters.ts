@@ -35,9 +35,10 @@ export const gpuFilters: readonly Filter<GpusAt>[] = [
 export const nodeFilters: readonly Filter<NodeAt>[] = [
   (job, { node }) => (hasLabels(node.labels, job.nodeSelector) ? undefined : 'NodeSelector'),
   (job, { node }) => (job.avoidNodes?.includes(`${node.provider}/${node.name}`) ? 'NodeAvoided' : undefined),
-  (job, { node, provider }) => (toleratesAll(job, { taints: node.taints, provider }) ? undefined : 'Taint'),
-  // Before its size: a machine whose GPUs are all broken has none to be measured by.
+  // Before its taints: a cordoned node gets one of its control plane, a moment later. Before its size: a machine whose
+  // GPUs are all broken has none to be measured by.
   (_, { node }) => (node.withheld === undefined ? undefined : `Withheld:${node.withheld}`),
+  (job, { node, provider }) => (toleratesAll(job, { taints: node.taints, provider }) ? undefined : 'Taint'),
   (job, { node }) => (lacks(job.perWorker, capacityOf(node)) ? 'NodeTooSmall' : undefined),
 ]
 
