@@ -6,7 +6,7 @@ import type { GpuJob, GpuJobStatus } from '../../api/gpujob.ts'
 import type { Condition } from '../../api/meta.ts'
 import { ApiError } from './errors.ts'
 import { gpuJobs } from './kinds.ts'
-import { happeningOf, statusWriter, type Transition } from './status-writer.ts'
+import { happeningOf, statusWriter, type Transition, telling } from './status-writer.ts'
 
 const condition = (type: string, status: Condition['status'], reason: string): Condition => {
   return { type, status, reason, message: `${reason} it is`, lastTransitionTime: '2026-01-01T00:00:00Z' }
@@ -84,12 +84,24 @@ describe('the news of a transition', () => {
   test.each([
     { says: 'Warning NeverFits', one: condition('Placed', 'False', 'NeverFits') },
     { says: 'Normal Suspended', one: condition('Admitted', 'False', 'Suspended') },
+    { says: 'Warning StartTrouble', one: condition('Running', 'False', 'StartTrouble') },
+    // The Provider has an event of its own: one, not one for each of its jobs.
+    { says: 'nothing', one: condition('Running', 'Unknown', 'ProviderSilent') },
     { says: 'Warning RunLost', one: condition('Running', 'Unknown', 'RunLost') },
     { says: 'nothing', one: recorded },
     { says: 'nothing', one: condition('Finished', 'True', 'Succeeded') },
   ])('$one.reason: $says', ({ one, says }) => {
     const happening = happeningOf(transition(one))
     expect(happening ? `${happening.type} ${happening.reason}` : 'nothing').toBe(says)
+  })
+
+  test('is recorded where it is news, and every transition is counted', () => {
+    const told: string[] = []
+    const tell = telling({ record: ({ reason }) => told.push(`event ${reason}`) }, (one) =>
+      told.push(`counted ${one.condition.reason}`),
+    )
+    for (const one of [recorded, condition('Placed', 'False', 'NeverFits')]) tell(transition(one))
+    expect(told).toEqual(['counted Recorded', 'counted NeverFits', 'event NeverFits'])
   })
 
   test('names the object by its uid', () => {

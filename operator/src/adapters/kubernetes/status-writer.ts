@@ -1,4 +1,5 @@
 // The one place where statuses with conditions are written; events and transition metrics follow from what changed.
+import type { GpuJobReason, ProviderReason } from '../../api/conditions.ts'
 import { apiVersion } from '../../api/group.ts'
 import type { Condition, ObjectMeta } from '../../api/meta.ts'
 import type { KubeClient, KubeObject, MergePatch, Resource } from './client.ts'
@@ -19,7 +20,7 @@ export interface Transition {
 }
 
 /** What a person should look at; what went well stands in the status and needs no event. */
-const worthAnEvent: ReadonlySet<string> = new Set([
+const worthAnEvent: ReadonlySet<string> = new Set<GpuJobReason | ProviderReason>([
   'Suspended',
   'NotSupportedYet',
   'NeverFits',
