@@ -1,5 +1,5 @@
 /** What each suite here begins with: a federation, our operator on it, and watches of the suite's own on all of it. */
-import { glob, rm } from 'node:fs/promises'
+import { glob, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Job, Pod, Service } from '../../operator/src/adapters/kubernetes/resources.ts'
 import type { GpuJob } from '../../operator/src/api/gpujob.ts'
@@ -24,6 +24,8 @@ export interface StageOptions {
   readonly agentArgs?: readonly string[]
   /** Keep audit logs, on all control planes. */
   readonly audit?: boolean
+  /** The suite itself takes rights away from our programs. */
+  readonly takesRights?: true
   /** Namespaces of tenants. */
   readonly namespaces: readonly string[]
   /** Starts our programs in another way than once each. */
@@ -55,7 +57,9 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const dir = join(import.meta.dirname, '..', '..', '.results', options.name)
   const report = (line: string) => void process.stderr.write(`${options.name}: ${line}\n`)
   await using parts = new AsyncDisposableStack()
+  for await (const log of logsIn(dir)) await rm(log)
   parts.defer(() => removeData(dir))
+  if (!options.takesRights) parts.defer(() => nothingRefused(dir))
   const federation = parts.use(await startFederation({ ...options, dir }, report))
   const operate = options.operate ?? startOperator
   const operator = parts.use(await operate(federation, { ...options, report }))
@@ -136,6 +140,19 @@ async function untilReady(
 
 function isTrue(object: Provider | undefined, type: string): boolean {
   return object?.status?.conditions.some((one) => one.type === type && one.status === 'True') ?? false
+}
+
+/** Whatever a suite is about: none of our programs may have wanted a right that it does not have. */
+async function nothingRefused(dir: string): Promise<void> {
+  for await (const log of logsIn(dir)) {
+    const refused = /User .{1,200} cannot \w+ resource .*/.exec(await readFile(log, 'utf8'))
+    if (refused) throw new Error(`${log}: ${refused[0].slice(0, 400)}`)
+  }
+}
+
+/** Those of our own programs; control planes have folders of their own. */
+async function* logsIn(dir: string): AsyncGenerator<string, void, undefined> {
+  for await (const log of glob('*.log', { cwd: dir })) yield join(dir, log)
 }
 
 /** Logs and kubeconfigs stay; the data of etcd, hundreds of megabytes, do not. */

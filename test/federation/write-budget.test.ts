@@ -49,6 +49,7 @@ beforeAll(async () => {
     providers: 3,
     nodes: 8,
     audit: true,
+    takesRights: true,
     namespaces: ['budget', 'pinned', 'life'],
     hubArgs: ['--tombstone-seconds', '5'],
   })
