@@ -6,7 +6,7 @@ import type { Provider } from '../../../api/provider.ts'
 import { toMillis, toTime } from '../../../api/time.ts'
 import type { GpuJobPorts } from '../../../controllers/hub/gpujob.ts'
 import type { Scheduling } from '../../../controllers/hub/scheduling.ts'
-import { condition } from '../../../domain/lifecycle/claims.ts'
+import { condition, isTrue } from '../../../domain/lifecycle/claims.ts'
 import type { Effect } from '../../../domain/lifecycle/gpujob-steps.ts'
 import { providerNamespace, runName } from '../../../domain/lifecycle/gpurun.ts'
 import type { KeptJob } from '../../../domain/lifecycle/kept.ts'
@@ -54,11 +54,11 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
     }
   }
 
-  /** `undefined` where the job's record is another by now. */
+  /** `undefined` where the job's record is another by now, or is that of its last run, which is over. */
   async function stillRecorded(job: KeptJob, run: number): Promise<GpuJob | undefined> {
     const current = await client.get(gpuJobs, refOf(job))
     const isTheSame = current?.metadata.uid === job.metadata.uid && current.status?.placement?.run === run
-    return isTheSame ? current : undefined
+    return isTheSame && !isTrue(current.status?.conditions, 'Finished') ? current : undefined
   }
 
   return {

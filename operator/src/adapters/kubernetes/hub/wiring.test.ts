@@ -257,6 +257,28 @@ describe('a hub that lags or fails', () => {
     expect((await api.list(gpuRuns)).items).toEqual([])
   })
 
+  test('a finished job whose run was removed is not run again by a hub that has not heard of its end', async () => {
+    const { cluster, api, time } = await federation()
+    const job = await submit(cluster)
+    await agentSays(cluster, job, { state: 'Running' })
+    const run = await runOf(cluster, job)
+    api.cutWatches()
+    api.fail(/^(WATCH|LIST) gpujobs/, { with: new Error('still broken'), times: 10 })
+    const conditions = [
+      {
+        type: 'Finished',
+        status: 'True',
+        reason: 'Succeeded',
+        message: '',
+        lastTransitionTime: '2026-01-01T00:00:00Z',
+      },
+    ] as const
+    await api.mergePatch(gpuJobs, { ref: job.metadata, patch: { status: { conditions } } }, { subresource: 'status' })
+    await api.delete(gpuRuns, run?.metadata ?? { name: '' })
+    await time.advance(1000)
+    expect((await api.list(gpuRuns)).items).toEqual([])
+  })
+
   test('an order whose answer was lost is one order', async () => {
     const { cluster, api, hub, time } = await federation()
     api.fail(/^POST gpuruns/, { with: new Error('the line was cut'), answerLost: true })
