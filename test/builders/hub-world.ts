@@ -1,4 +1,5 @@
 // A hub that leads, on an API server in memory.
+import type { KubeClient } from '../../operator/src/adapters/kubernetes/client.ts'
 import { hubCaches, runsOf } from '../../operator/src/adapters/kubernetes/hub/caches.ts'
 import { gpuJobPorts } from '../../operator/src/adapters/kubernetes/hub/gpujob-ports.ts'
 import { hubIdentity } from '../../operator/src/adapters/kubernetes/hub/identity.ts'
@@ -33,13 +34,15 @@ export interface HubCluster {
   readonly api: FakeKubeApi
 }
 
+type StartHub = Pick<HubCluster, 'time'> & { readonly api: KubeClient }
+
 export function hubCluster(): HubCluster {
   const time = fakeTime()
   return { time, api: fakeKubeApi({ ...time, namespaces: ['kube-system', 'team'] }) }
 }
 
 /** A hub that has filled its caches and leads. Start two on the same cluster: both think that they do. */
-export async function startHub({ time, api }: HubCluster) {
+export async function startHub({ time, api }: StartHub, { tombstoneSeconds = 600 } = {}) {
   const stop = new AbortController()
   const errors: string[] = []
   const onError = (error: unknown) => void errors.push((error as Error).message)
@@ -69,7 +72,7 @@ export async function startHub({ time, api }: HubCluster) {
     identity,
     clock,
   }
-  const options = { now: clock.now, tombstoneSeconds: 600, suspectAfterSeconds: 15 }
+  const options = { now: clock.now, tombstoneSeconds, suspectAfterSeconds: 15 }
   const wake = (name: string) => queues.providers.add(name)
   const queues: HubQueues = {
     jobs: queue('gpujob', gpuJobReconciler(gpuJobPorts({ ...world, ...options }))),
@@ -84,7 +87,7 @@ export async function startHub({ time, api }: HubCluster) {
 }
 
 /** Somebody applies the CustomResourceDefinition; one that is there stays. */
-export async function makeKind({ api }: Pick<HubCluster, 'api'>, plural: string): Promise<void> {
+export async function makeKind({ api }: Pick<StartHub, 'api'>, plural: string): Promise<void> {
   const metadata = { name: `${plural}.gpucommons.io` }
   if (!(await api.get(customResourceDefinitions, metadata))) await api.create(customResourceDefinitions, { metadata })
 }
