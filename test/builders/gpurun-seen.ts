@@ -35,7 +35,14 @@ export function providerJob(change: Partial<ProviderJob> = {}): ProviderJob {
 
 /** All nodes are Ready and the Job is there, unless a test says otherwise. */
 export function runSeen(some: Partial<Seen>): Seen {
-  const world = { run: runOnProvider(), job: providerJob(), service: 'Unseen', workers: [], node: () => ready } as const
+  const world = {
+    run: runOnProvider(),
+    job: providerJob(),
+    making: 'Known',
+    service: 'Unseen',
+    workers: [],
+    node: () => ready,
+  } as const
   return { ...world, now, boot, ...some }
 }
 

@@ -21,24 +21,22 @@ export interface Delays {
 export function delayedClient(client: KubeClient, delays: Delays): KubeClient {
   const never = new AbortController().signal
   const wait = (ms: number) => pause(ms, { timers: delays.timers, signal: never })
-  const late =
-    <Args extends readonly unknown[], R>(act: (...args: Args) => Promise<R>) =>
-    async (...args: Args): Promise<R> => {
-      await wait(delays.request())
-      try {
-        return await act(...args)
-      } finally {
-        await wait(delays.answer())
-      }
+  const late = async <R>(act: () => Promise<R>): Promise<R> => {
+    await wait(delays.request())
+    try {
+      return await act()
+    } finally {
+      await wait(delays.answer())
     }
+  }
   return {
     ...client,
-    get: late(client.get) as KubeClient['get'],
-    list: late(client.list) as KubeClient['list'],
-    create: late(client.create) as KubeClient['create'],
-    replace: late(client.replace) as KubeClient['replace'],
-    mergePatch: late(client.mergePatch) as KubeClient['mergePatch'],
-    delete: late(client.delete) as KubeClient['delete'],
+    get: (resource, ref, options) => late(() => client.get(resource, ref, options)),
+    list: (resource, options) => late(() => client.list(resource, options)),
+    create: (resource, object, options) => late(() => client.create(resource, object, options)),
+    replace: (resource, object, options) => late(() => client.replace(resource, object, options)),
+    mergePatch: (resource, what, options) => late(() => client.mergePatch(resource, what, options)),
+    delete: (resource, ref, options) => late(() => client.delete(resource, ref, options)),
     watch: (resource, options) => lateEvents(client, delays, { resource, options }),
   }
 }

@@ -60,11 +60,11 @@ class Simulation {
     const onTheWay = () => (this.#happens(0.03) ? this.#random() * stillMs : this.#random() * 5)
     const watch = () => behindMs + this.#random() * 20
     const client = delayedClient(api, { ...time, request: onTheWay, answer: onTheWay, watch })
-    let hub: Awaited<ReturnType<typeof startHub>> | undefined
-    const starting = startHub({ time, api: client }, { tombstoneSeconds }).then((started) => void (hub = started))
-    while (!hub) await time.advance(stepMs)
-    await starting
-    this.#hubs.push(hub)
+    const starting = startHub({ time, api: client }, { tombstoneSeconds })
+    const started = new Set<unknown>()
+    void starting.then((hub) => started.add(hub))
+    while (started.size === 0) await time.advance(stepMs)
+    this.#hubs.push(await starting)
   }
 
   async #live(ms: number, act: () => Promise<void>): Promise<void> {

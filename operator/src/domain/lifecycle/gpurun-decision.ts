@@ -6,6 +6,8 @@ import type { ProviderJob, Seen } from './gpurun-seen.ts'
 
 export type Effect =
   | { readonly do: 'createJob' }
+  /** Asks the API server itself, because no watch tells of what is not there. */
+  | { readonly do: 'findJob' }
   | { readonly do: 'createService'; readonly job: ProviderJob }
   | { readonly do: 'deleteJob'; readonly job: ProviderJob }
 

@@ -22,6 +22,8 @@ export interface Seen {
   readonly run: GpuRun
   /** The object that has the run's name in the tenant's namespace, whoever made it. */
   readonly job: ProviderJob | undefined
+  /** `Unanswered`: the Job was asked for, and the answer was lost; it may be there all the same, or not. */
+  readonly making: 'Unanswered' | 'Known'
   /** Whether this process has seen that the gang's headless Service is there and ours. */
   readonly service: 'Ours' | 'Unseen'
   readonly workers: readonly WorkerRecord[]

@@ -165,6 +165,24 @@ const orders: readonly Case[] = [
     says: 'Stopped/Stopped cleaned',
   },
   {
+    name: 'stopped when its Job was asked for and the answer was lost: it is looked for',
+    seen: { run: runOnProvider(undefined, { stop }), job: undefined, making: 'Unanswered' },
+    says: 'findJob again in 0.001 s',
+  },
+  {
+    name: 'told to stop while its workers start: first it is written down where they are',
+    seen: { run: runOnProvider(undefined, { stop }), workers: [record(workerPod())] },
+    says: 'not begun',
+  },
+  {
+    name: 'then its Job goes',
+    seen: {
+      run: runOnProvider({ workers: [{ index: 0, node: 'node-1' }] }, { stop }),
+      workers: [record(workerPod())],
+    },
+    says: 'deleteJob',
+  },
+  {
     name: 'told to stop, its Job goes',
     seen: { run: runOnProvider({ state: 'Running' }, { stop }), workers: [record(workerPod())] },
     says: 'deleteJob',

@@ -75,6 +75,8 @@ function finish(seen: Seen): Decision | undefined {
       (run.spec.stop
         ? ({ state: 'Stopped', reason: 'Stopped', message: 'stopped before it began' } as const)
         : undefined)
+    // What was asked for may be there: over is only what has surely not begun.
+    if (how && seen.making === 'Unanswered') return { effect: { do: 'findJob' }, recheckMs: 1 }
     return how && over(seen, how)
   }
 
@@ -101,8 +103,18 @@ function end(seen: Seen): Decision | undefined {
   const job = ourJob(seen)
   const mustEnd = run.spec.stop !== undefined || intentOf(run) !== undefined
   if (!mustEnd) return undefined
-  if (job && !job.deleting) return { effect: { do: 'deleteJob', job } }
+  if (job && !job.deleting) return unnamed(seen) ?? { effect: { do: 'deleteJob', job } }
   return lost(seen, workers) ?? {}
+}
+
+/** Before they are taken down the status names those who may run: an agent that begins anew would not miss them. */
+function unnamed(seen: Seen): Decision | undefined {
+  const { run, workers } = seen
+  if (run.status?.state === 'Running') return undefined
+  const named = new Set(run.status?.workers?.map(({ index }) => index))
+  const mayRun = workers.filter(({ pod }) => !hasEnded(pod))
+  const isNamed = placesOf(mayRun).every(({ index }) => named.has(index))
+  return isNamed ? undefined : { status: { ...run.status, ...observed(seen), workers: placesOf(workers) } }
 }
 
 function begin(seen: Seen): Decision | undefined {

@@ -15,10 +15,10 @@ import { jobManifest, serviceManifest } from '../../../domain/workload/job-manif
 import type { ProviderContext } from '../../../domain/workload/pod-manifest.ts'
 import { tenantNamespace } from '../../../domain/workload/tenant-namespace.ts'
 import type { KubeClient } from '../client.ts'
-import { isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound } from '../errors.ts'
+import { ApiError, isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound } from '../errors.ts'
 import { gpuRuns } from '../kinds.ts'
 import { mergePatchBetween } from '../merge-patch.ts'
-import { jobs, services } from '../resources.ts'
+import { type Job, jobs, services } from '../resources.ts'
 import { type AgentCaches, providerJob } from './caches.ts'
 import { keptPriorityClass } from './start-up.ts'
 import { tenantNamespaces } from './tenant-namespaces.ts'
@@ -43,6 +43,7 @@ export function runPorts(world: RunWorld): RunPorts {
   // By the run's id: Jobs that were made and that the watch has not shown yet. Without them a stop order in that
   // moment would find a run that had not begun.
   const made = new Map<string, ProviderJob>()
+  const unanswered = new Set<string>()
   caches.jobs.subscribe(({ object }) => made.delete(object.job.runId ?? ''))
   const namespaces = tenantNamespaces(world)
   const withPriorityClass = keptPriorityClass(world.provider, clock)
@@ -62,6 +63,7 @@ export function runPorts(world: RunWorld): RunPorts {
       return {
         run,
         job: caches.jobs.get(`${namespaceOf(run)}/${name}`)?.job ?? made.get(id),
+        making: unanswered.has(id) ? 'Unanswered' : 'Known',
         service: servicesSeen.has(id) ? 'Ours' : 'Unseen',
         workers: records.of(id),
         node,
@@ -75,9 +77,11 @@ export function runPorts(world: RunWorld): RunPorts {
             await withPriorityClass()
             return (
               (await namespaces.ensure(context.namespace, run.spec.job.namespace)) ??
-              (await namespaces.within(context.namespace, () => createJob(world, { run, context, made })))
+              (await namespaces.within(context.namespace, () => createJob(world, { run, context, made, unanswered })))
             )
           })
+        case 'findJob':
+          return nameTaken(world, { run, context, made, unanswered })
         case 'createService':
           return unlessForbidden(() =>
             namespaces.within(context.namespace, () =>
@@ -118,12 +122,13 @@ function sha256Hex(text: string): string {
 interface Placing {
   readonly run: GpuRun
   readonly context: ProviderContext
+  readonly made: Map<string, ProviderJob>
+  /** Runs whose Job was asked for and whose answer was lost. */
+  readonly unanswered: Set<string>
 }
 
-async function createJob(
-  { provider, caches }: RunWorld,
-  { run, context, made }: Placing & { readonly made: Map<string, ProviderJob> },
-): Promise<Refusal | undefined> {
+async function createJob(world: RunWorld, placing: Placing): Promise<Refusal | undefined> {
+  const { run, context, unanswered } = placing
   // What this agent's own schema does not know does not travel: its hub may be newer, or not what it seems.
   const template = podTemplateSchema.safeParse(run.spec.template)
   if (!template.success) return { reason: 'Invalid', message: `spec.template: ${prettifyError(template.error)}` }
@@ -133,13 +138,18 @@ async function createJob(
     context,
   )
   try {
-    const job = await provider.create(jobs, { metadata, spec: spec as never })
-    if (!caches.jobs.get(`${context.namespace}/${metadata.name}`)) made.set(runId(run), providerJob(job))
+    isMade(world, placing, await world.provider.create(jobs, { metadata, spec: spec as never }))
     return undefined
   } catch (error) {
-    if (isAlreadyExists(error)) return nameTaken(provider, run, context)
+    if (isAlreadyExists(error)) return nameTaken(world, placing)
+    if (!(error instanceof ApiError) || error.status >= 500) unanswered.add(runId(run))
     return invalid(error)
   }
+}
+
+function isMade({ caches }: RunWorld, { run, context, made, unanswered }: Placing, job: Job): void {
+  unanswered.delete(runId(run))
+  if (!caches.jobs.get(`${context.namespace}/${job.metadata.name}`)) made.set(runId(run), providerJob(job))
 }
 
 /** A quota, a policy, a right that is missing: the owner may mend it, or not. */
@@ -172,14 +182,17 @@ async function deleteJob({ provider }: RunWorld, { run, context, uid, made }: Re
   if (outcome !== 'deleted' && made.delete(runId(run))) throw new Error(`Job ${ref.name} was gone already`)
 }
 
-/** Ours from an earlier try: the watch will show it. The watch shows only ours, so a namesake must be asked for. */
-async function nameTaken(
-  provider: KubeClient,
-  run: GpuRun,
-  { namespace }: ProviderContext,
-): Promise<Refusal | undefined> {
-  const found = await provider.get(jobs, { namespace, name: run.metadata.name })
-  if (!found || found.metadata.labels?.[RUN_LABEL] === runId(run)) return undefined
+/** Ours from an earlier try, perhaps. The watch shows only ours, and late, so whose it is must be asked for. */
+async function nameTaken(world: RunWorld, placing: Placing): Promise<Refusal | undefined> {
+  const { run, context, unanswered } = placing
+  const { namespace } = context
+  const found = await world.provider.get(jobs, { namespace, name: run.metadata.name })
+  unanswered.delete(runId(run))
+  if (!found) return undefined
+  if (found.metadata.labels?.[RUN_LABEL] === runId(run)) {
+    isMade(world, placing, found)
+    return undefined
+  }
   return {
     reason: 'NameTaken',
     message: `Job ${namespace}/${run.metadata.name} is on the provider and was not made for this run; the owner of the cluster can remove it`,

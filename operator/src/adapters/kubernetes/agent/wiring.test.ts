@@ -118,7 +118,7 @@ describe('a run on a provider', () => {
     expect(await stateOf(world, run)).toBe('Stopped/Stopped cleaned')
   })
 
-  test('a Job that was made without an answer is removed when it shows up after the order to stop', async () => {
+  test('a Job that was made without an answer keeps its run from being stopped until it is gone', async () => {
     const world = clusters()
     await agentOn(world)
     world.provider.cutWatches(new Error('the watch is broken'))
@@ -126,8 +126,10 @@ describe('a run on a provider', () => {
     world.provider.fail(/^POST jobs/, { with: new Error('the line was cut'), answerLost: true })
     const run = await order(world)
     await stopRun(world, run)
+    await world.time.advance(10)
+    expect([await stateOf(world, run), await jobOf(world, run)]).toEqual(['not begun', undefined])
     await world.time.advance(60_000)
-    expect([await stateOf(world, run), await jobOf(world, run)]).toEqual(['Stopped/Stopped cleaned', undefined])
+    expect(await stateOf(world, run)).toBe('Stopped/Stopped cleaned')
   })
 
   test('its Job is removed by the owner of the cluster: reclaimed, once its pod has ended', async () => {
@@ -208,6 +210,22 @@ describe('an agent that is started again', () => {
     await stopRun(world, run)
     await agentOn(world)
     expect(await stateOf(world, run)).toBe('Running/NodeLost')
+    await world.time.advance(60_000)
+    expect(await stateOf(world, run)).toBe('Stopped/Stopped cleaned')
+  })
+
+  test('does not take a run for stopped whose pods went by force after the agent before had removed its Job', async () => {
+    const world = clusters()
+    await makeNode(world)
+    const agent = await agentOn(world)
+    const run = await order(world)
+    const pod = await makePod(world, run)
+    await stopRun(world, run)
+    expect(await jobOf(world, run)).toBeUndefined()
+    agent.stop()
+    await vanish(world, pod)
+    await agentOn(world)
+    expect(await stateOf(world, run)).toBe('not begun')
     await world.time.advance(60_000)
     expect(await stateOf(world, run)).toBe('Stopped/Stopped cleaned')
   })
