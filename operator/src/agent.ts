@@ -1,97 +1,123 @@
 // The agent of one provider: node operator/src/agent.ts --provider acme --hub-kubeconfig F --kubeconfig F --http-address A
 import packageJson from '../../package.json' with { type: 'json' }
-import { agentCaches } from './adapters/kubernetes/agent/caches.ts'
-import { leasePorts, readHubUid } from './adapters/kubernetes/agent/lease.ts'
-import { nodeClaimPorts } from './adapters/kubernetes/agent/node-claim-ports.ts'
-import { nodeWatch } from './adapters/kubernetes/agent/node-watch.ts'
-import { runPorts } from './adapters/kubernetes/agent/run-ports.ts'
-import { kubernetesVersion, report } from './adapters/kubernetes/agent/start-up.ts'
-import { wireAgent } from './adapters/kubernetes/agent/wiring.ts'
+import { leasePorts } from './adapters/kubernetes/agent/lease.ts'
+import { memoryPorts } from './adapters/kubernetes/agent/memory.ts'
+import { type AgentReadiness, agentReadiness } from './adapters/kubernetes/agent/readiness.ts'
+import { type Filled, obeyWhileTrusted } from './adapters/kubernetes/agent/session.ts'
+import { unorderedPorts } from './adapters/kubernetes/agent/unordered-ports.ts'
 import type { KubeClient } from './adapters/kubernetes/client.ts'
 import { connect } from './adapters/kubernetes/connect.ts'
 import { agentGauges, agentMetrics } from './adapters/prometheus/metrics.ts'
 import { type Program, runMain } from './adapters/run-main.ts'
 import { type AgentConfig, agentConfig, inCluster } from './config.ts'
 import { type HeartbeatPorts, keepLease, takeLease } from './controllers/agent/heartbeat.ts'
-import { nodeClaimReconciler } from './controllers/agent/node-claims.ts'
-import { runReconciler } from './controllers/agent/run.ts'
+import { HubTrust } from './controllers/agent/hub-trust.ts'
+import { tellUnordered } from './controllers/agent/unordered.ts'
+import type { WorkQueue } from './controllers/work-queue.ts'
 import { providerNamespace } from './domain/lifecycle/gpurun.ts'
-import { WorkerRecords } from './domain/lifecycle/worker-records.ts'
+import type { LeaseIdentity } from './domain/lifecycle/hub-identity.ts'
 
 const metrics = agentMetrics()
 const userAgent = `gpu-commons-agent/${packageJson.version}`
 
 async function agent(config: AgentConfig, program: Program): Promise<void> {
-  await using hub = await connect({ kubeconfig: config.hubKubeconfig, userAgent, giveUp: program.late })
+  const { log, signal, onError, stop } = program
   const own = config.kubeconfig === undefined ? { inCluster: inCluster() } : { kubeconfig: config.kubeconfig }
-  await using provider = await connect({ ...own, userAgent, giveUp: program.late })
-
+  const toHub = { kubeconfig: config.hubKubeconfig, giveUp: program.late }
+  const toOwn = { ...own, giveUp: program.late }
   const namespace = providerNamespace(config.provider)
-  program.waitsFor('the Lease of this provider')
-  const hubUid = await readHubUid({ hub, namespace }, { signal: program.signal })
-  const heartbeat: HeartbeatPorts = {
-    ...program,
-    ...leasePorts({ hub, namespace, identity: config.identity, now: program.clock.now }),
-    identity: config.identity,
-    beatMs: config.heartbeatSeconds * 1000,
-    onRenewed: metrics.countHeartbeat,
-    onSilent: () => {
-      metrics.setHolding(false)
-      program.waitsFor('the hub, which has taken no heartbeat for as long as the Lease lasts')
-    },
-    onHeard: () => {
-      metrics.setHolding(true)
-      program.waitsFor(undefined)
-    },
-    onError: program.onError('heartbeat'),
-  }
-  const lease = await takeLease(heartbeat, program.signal)
-  metrics.setHolding(true)
-  program.log.info({ namespace, identity: config.identity, hubUid }, 'holds the Lease of this provider')
-  const beating = keepLease(heartbeat, lease, program.signal)
-  beating.catch(program.stop)
+  // Whether anything may be written is decided by these two: what they write themselves goes its own way.
+  await using beats = await connect({ ...toHub, userAgent: `${userAgent}/heartbeat` })
+  await using remembers = await connect({ ...toOwn, userAgent: `${userAgent}/memory` })
 
-  program.waitsFor('the lists of runs, nodes, pods and Jobs')
-  await report(hub, namespace, {
-    agentVersion: packageJson.version,
-    kubernetesVersion: await kubernetesVersion(provider),
+  const beatMs = config.heartbeatSeconds * 1000
+  const readiness = agentReadiness({
+    ...metrics,
+    provider: config.provider,
+    namespace: config.namespace,
+    waitsFor: program.waitsFor,
+    warn: (what) => log.warn(`waits for ${what}`),
   })
-  await follow({ config, program, hub, provider, hubUid, namespace })
+  const trust = new HubTrust({
+    ...program,
+    ...memoryPorts({ provider: remembers, namespace: config.namespace, providerName: config.provider, signal }),
+    lookMs: beatMs,
+    nonce: () => crypto.randomUUID(),
+    onChange: readiness.hubChanged,
+    onError: onError('memory of the hub'),
+  })
+  const heartbeat = heartbeatPorts({ config, program, beats, trust, readiness })
+  const keeping = trust.keep(signal)
+  const lease = await takeLease(heartbeat, signal)
+  readiness.heard(true)
+  log.info({ namespace, identity: config.identity }, 'holds the Lease of this provider')
+  const beating = keepLease(heartbeat, lease, signal)
+  beating.catch(stop)
+
+  const beforeWrite = trust.assertTrusted
+  await using hub = await connect({ ...toHub, userAgent, beforeWrite })
+  await using provider = await connect({ ...toOwn, userAgent, beforeWrite })
+  const telling = tellUnordered(
+    {
+      ...program,
+      ...unorderedPorts({ hub: beats, provider: remembers, namespace }),
+      hubUid: () => trust.cluster,
+      isDistrusted: () => trust.distrust !== undefined,
+      lookMs: beatMs,
+      onError: onError('what computes without an order'),
+    },
+    signal,
+  )
+  const shown: { queues: WorkQueue[]; filled?: Filled } = { queues: [] }
+  agentGauges(metrics, { queues: shown.queues, runs: () => shown.filled?.runs.values() ?? [] })
+  const place = {
+    program,
+    hub,
+    provider,
+    providerName: config.provider,
+    agentVersion: packageJson.version,
+    namespace,
+    orphanAfterSeconds: config.orphanAfterSeconds,
+    onSetBack: () => trust.setBack(),
+    vouched: (until: AbortSignal) => trust.vouched(until),
+  }
+  const onFilled = (filled: Filled) => {
+    shown.filled = filled
+    shown.queues.splice(0, Infinity, ...filled.queues)
+    readiness.filled(true)
+  }
+  await obeyWhileTrusted({ trust, signal, ...place, onFilled, onOver: () => readiness.filled(false) })
+  await Promise.all([keeping, telling])
   await heartbeat.release(await beating)
 }
 
-interface Place {
+interface Beating {
   readonly config: AgentConfig
   readonly program: Program
-  readonly hub: KubeClient
-  readonly provider: KubeClient
-  readonly hubUid: string
-  /** The agent's own on the hub. */
-  readonly namespace: string
+  readonly beats: KubeClient
+  readonly trust: HubTrust
+  readonly readiness: AgentReadiness
 }
 
-async function follow(place: Place): Promise<void> {
-  const { config, program, hub, provider, hubUid, namespace } = place
-  const { clock, queue, signal, onError } = program
-  const caches = agentCaches({
-    hub: { ...program, client: hub, onError: onError('watch of the hub') },
-    provider: { ...program, client: provider, onError: onError('watch of the provider') },
-    hubUid,
-    namespace,
-  })
-  await caches.synced
-  program.waitsFor(undefined)
-
-  const records = new WorkerRecords()
-  const node = nodeWatch(caches.nodes, clock.boot)
-  const world = { ...place, ...program, caches, records, node, providerName: config.provider }
-  const queues = {
-    runs: queue('run', runReconciler(runPorts(world)), 32),
-    nodes: queue('node-claim', nodeClaimReconciler(nodeClaimPorts(world)), 4),
+function heartbeatPorts({ config, program, beats, trust, readiness }: Beating): HeartbeatPorts {
+  const { identity, provider, heartbeatSeconds } = config
+  const namespace = providerNamespace(provider)
+  const { clock, signal } = program
+  const about = {
+    onSeen: (seen: LeaseIdentity | 'Gone') => trust.see(seen),
+    distrust: () => trust.distrust,
+    question: () => trust.question(),
   }
-  agentGauges(metrics, { queues: Object.values(queues), runs: () => caches.runs.values() })
-  wireAgent(caches, { queues, records, boot: clock.boot })
-  await Promise.all(Object.values(queues).map((one) => one.run(signal)))
+  return {
+    ...program,
+    ...leasePorts({ ...about, hub: beats, namespace, identity, now: clock.now, signal }),
+    identity,
+    beatMs: heartbeatSeconds * 1000,
+    onRenewed: metrics.countHeartbeat,
+    onSilent: () => readiness.heard(false),
+    onHeard: () => readiness.heard(true),
+    onError: program.onError('heartbeat'),
+  }
 }
 
 await runMain({ name: 'agent', readConfig: agentConfig, metrics, run: agent })

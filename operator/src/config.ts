@@ -24,7 +24,10 @@ export interface HubConfig extends CommonConfig {
 export interface AgentConfig extends CommonConfig {
   readonly provider: string
   readonly hubKubeconfig: string
+  /** Where the agent keeps, on its own cluster, what it remembers of its hub. */
+  readonly namespace: string
   readonly heartbeatSeconds: number
+  readonly orphanAfterSeconds: number
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -59,7 +62,13 @@ export const agentFlags = {
   'hub-kubeconfig': { means: "the hub, with this provider's own token", example: 'hub.kubeconfig', required: true },
   kubeconfig: { means: "the provider's own cluster; left out inside a pod", example: 'provider.kubeconfig' },
   ...common,
+  namespace: { means: 'of the agent itself on its own cluster', example: 'gpu-commons', default: 'gpu-commons' },
   'heartbeat-seconds': { means: 'how often the Lease on the hub is renewed', example: '5', default: '5' },
+  'orphan-after-seconds': {
+    means: 'how long a Job of ours stays that no GpuRun orders',
+    example: '600',
+    default: '600',
+  },
 } as const satisfies Record<string, Flag>
 
 export function hubConfig(args: readonly string[], env: Environment = process.env): HubConfig {
@@ -78,7 +87,9 @@ export function agentConfig(args: readonly string[], env: Environment = process.
     ...commonConfig(flags, env),
     provider: providerName(flags.provider ?? ''),
     hubKubeconfig: flags['hub-kubeconfig'] ?? '',
+    namespace: flags.namespace ?? '',
     heartbeatSeconds: positive('heartbeat-seconds', flags['heartbeat-seconds']),
+    orphanAfterSeconds: positive('orphan-after-seconds', flags['orphan-after-seconds']),
   }
 }
 

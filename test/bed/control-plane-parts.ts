@@ -15,6 +15,10 @@ export interface Files {
   readonly auditPolicy: string
   readonly auditLog: string
   readonly schedulerConfig: string
+  /** Of etcd. */
+  readonly data: string
+  /** A copy of that. */
+  readonly keptData: string
 }
 
 export function filesIn(dir: string, name: string): Files {
@@ -31,6 +35,8 @@ export function filesIn(dir: string, name: string): Files {
     auditPolicy: join(dir, 'audit-policy.yaml'),
     auditLog: join(dir, 'audit.log'),
     schedulerConfig: join(dir, 'scheduler.yaml'),
+    data: join(dir, 'etcd'),
+    keptData: join(dir, 'etcd-kept'),
   }
 }
 
@@ -39,7 +45,7 @@ export const garbageRarely = { GOGC: '400' }
 
 export function etcdArgs(files: Files, client: number, peer: number): string[] {
   return [
-    `--data-dir=${join(files.dir, 'etcd')}`,
+    `--data-dir=${files.data}`,
     // A test loses its data with its machine anyway; without this each write waits for the disk.
     '--unsafe-no-fsync',
     `--listen-client-urls=http://127.0.0.1:${client}`,

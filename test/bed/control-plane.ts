@@ -1,6 +1,6 @@
 /** A real Kubernetes control plane: etcd, kube-apiserver and, if wanted, kube-controller-manager and kube-scheduler. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { dump } from 'js-yaml'
 import { type Binaries, resolveBinaries, type Tool, tools } from '../../tools/resolve-binaries.ts'
@@ -69,6 +69,10 @@ export interface ControlPlane extends AsyncDisposable {
   /** At the same address with the same certificates; resolves when it is ready. */
   readonly startApiServer: () => Promise<void>
   readonly restartApiServer: () => Promise<void>
+  /** Keeps a copy of all that it has stored; it is away meanwhile. */
+  readonly keepState: () => Promise<void>
+  /** Has again what it had when the copy was made, as after the restore of a backup. Its controllers go on undisturbed. */
+  readonly setBack: () => Promise<void>
 }
 
 /** Starts one and waits until it can be used: the API answers, and pods can be made if there is a controller manager. */
@@ -79,8 +83,8 @@ export async function startControlPlane(options: ControlPlaneOptions, signal?: A
   const site: Site = { options, binaries, files, report, signal, tokens: await prepare(files) }
 
   await using parts = new AsyncDisposableStack()
-  const etcdPort = await startEtcd(site, parts)
-  const apiServer = parts.use(await startApiServer(site, etcdPort))
+  const etcd = parts.use(await startEtcd(site))
+  const apiServer = parts.use(await startApiServer(site, etcd.port))
   await writeKubeconfigs(site, apiServer.url)
   await startControllers(site, apiServer.requests.ask, parts)
 
@@ -106,6 +110,8 @@ export async function startControlPlane(options: ControlPlaneOptions, signal?: A
       await apiServer.stop()
       await apiServer.start()
     },
+    keepState: () => withoutEtcd({ etcd, apiServer }, () => copyOver(files.data, files.keptData)),
+    setBack: () => withoutEtcd({ etcd, apiServer }, () => copyOver(files.keptData, files.data)),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   }
 }
@@ -123,7 +129,7 @@ interface Site {
 async function prepare(files: Files): Promise<Site['tokens']> {
   await mkdir(files.dir, { recursive: true })
   for (const old of await readdir(files.dir)) {
-    const isOurs = old.endsWith('.log') || ['etcd', 'kubectl-cache', 'certificates'].includes(old)
+    const isOurs = old.endsWith('.log') || ['etcd', 'etcd-kept', 'kubectl-cache', 'certificates'].includes(old)
     if (isOurs) await rm(join(files.dir, old), { recursive: true, force: true })
   }
   await mkdir(files.certificates)
@@ -168,15 +174,51 @@ function launch(site: Site, tool: Tool, args: readonly string[]): Promise<Child>
   })
 }
 
-/** Gives its port. */
-function startEtcd(site: Site, parts: AsyncDisposableStack): Promise<number> {
-  return onFreePorts(async (port, peerPort) => {
-    const child = parts.use(await launch(site, 'etcd', etcdArgs(site.files, port, peerPort)))
+interface Etcd extends AsyncDisposable {
+  readonly port: number
+  readonly stop: () => Promise<void>
+  readonly start: () => Promise<void>
+}
+
+async function startEtcd(site: Site): Promise<Etcd> {
+  const serve = async (ports: readonly [port: number, peerPort: number]) => {
+    const child = await launch(site, 'etcd', etcdArgs(site.files, ...ports))
     // Its own word, not a connection: a stranger who took the port would answer that too.
     const isReady = async () => (await child.output()).includes('ready to serve client requests') || undefined
-    await waitUntil(isReady, { what: 'etcd serves', seconds: 30, signal: site.signal, child })
-    return port
-  })
+    try {
+      await waitUntil(isReady, { what: 'etcd serves', seconds: 30, signal: site.signal, child })
+    } catch (error) {
+      await child.kill()
+      throw error
+    }
+    return child
+  }
+  const first = await onFreePorts(async (...ports) => ({ ports, child: await serve(ports) }))
+  let { child } = first
+  return {
+    port: first.ports[0],
+    stop: () => child.stop(),
+    start: async () => {
+      child = await serve(first.ports)
+    },
+    [Symbol.asyncDispose]: () => child.kill(),
+  }
+}
+
+async function withoutEtcd(
+  { etcd, apiServer }: { etcd: Etcd; apiServer: ApiServer },
+  act: () => Promise<void>,
+): Promise<void> {
+  await apiServer.stop()
+  await etcd.stop()
+  await act()
+  await etcd.start()
+  await apiServer.start()
+}
+
+async function copyOver(from: string, to: string): Promise<void> {
+  await rm(to, { recursive: true, force: true })
+  await cp(from, to, { recursive: true })
 }
 
 interface ApiServer extends AsyncDisposable {

@@ -23,6 +23,8 @@ export interface ProgramOptions {
   /** Flags of Node itself. */
   readonly nodeArgs?: readonly string[]
   readonly readySeconds?: number
+  /** For one that shall not become ready: until its /readyz answers, whatever it says. */
+  readonly until?: 'Ready' | 'Answers'
   /** Hears when it ended by itself. Default: stderr. */
   readonly report?: (line: string) => void
 }
@@ -61,7 +63,7 @@ export async function startProgram(options: ProgramOptions, signal?: AbortSignal
     const isReady = async () => {
       const answer = await fetch(`${url}/readyz`).catch(() => undefined)
       await answer?.body?.cancel()
-      return answer?.ok || undefined
+      return answer?.ok || (answer && options.until === 'Answers') || undefined
     }
     try {
       await waitUntil(isReady, { what: 'its /readyz', seconds: options.readySeconds ?? 60, signal, child })

@@ -1,12 +1,14 @@
 // An agent between two API servers in memory: the hub, and the provider's own cluster.
 import { agentCaches } from '../../operator/src/adapters/kubernetes/agent/caches.ts'
 import { nodeWatch } from '../../operator/src/adapters/kubernetes/agent/node-watch.ts'
+import { orphanPorts } from '../../operator/src/adapters/kubernetes/agent/orphan-ports.ts'
 import { type RunWorld, runPorts } from '../../operator/src/adapters/kubernetes/agent/run-ports.ts'
 import { wireAgent } from '../../operator/src/adapters/kubernetes/agent/wiring.ts'
 import { gpuRuns } from '../../operator/src/adapters/kubernetes/kinds.ts'
 import { type Job, jobs, type Node, nodes, type Pod, pods } from '../../operator/src/adapters/kubernetes/resources.ts'
 import type { GpuRun } from '../../operator/src/api/gpurun.ts'
 import { HUB_UID_LABEL, RUN_LABEL } from '../../operator/src/api/labels.ts'
+import { orphanReconciler } from '../../operator/src/controllers/agent/orphans.ts'
 import { runReconciler } from '../../operator/src/controllers/agent/run.ts'
 import { settled, workQueue } from '../../operator/src/controllers/work-queue.ts'
 import { runId } from '../../operator/src/domain/lifecycle/gpurun.ts'
@@ -73,9 +75,13 @@ export async function startAgent({ time, hub, provider }: Clusters) {
     return settled
   }
   const claims = workQueue({ ...shared, name: 'node-claim', concurrency: 1, reconcile })
-  wireAgent(caches, { queues: { runs, nodes: claims }, records, boot: clock.boot })
+  const trust = { vouched: async () => undefined, signal: stop.signal, orphanAfterSeconds: 600 }
+  const removing = orphanReconciler(orphanPorts({ ...world, ...trust, namespace }))
+  const orphans = workQueue({ ...shared, name: 'orphan', concurrency: 1, reconcile: removing })
+  wireAgent(caches, { queues: { runs, nodes: claims, orphans }, records, boot: clock.boot })
   void runs.run(stop.signal)
   void claims.run(stop.signal)
+  void orphans.run(stop.signal)
   await time.advance(0)
   return { stop: () => stop.abort(), errors, caches, claimed, world }
 }

@@ -156,6 +156,7 @@ async function* logsIn(dir: string): AsyncGenerator<string, void, undefined> {
 }
 
 /** Logs and kubeconfigs stay; the data of etcd, hundreds of megabytes, do not. */
-async function removeData(dir: string): Promise<void> {
-  for await (const data of glob('*/etcd', { cwd: dir })) await rm(join(dir, data), { recursive: true, force: true })
+export async function removeData(dir: string): Promise<void> {
+  for await (const data of glob('*/etcd{,-kept}', { cwd: dir }))
+    await rm(join(dir, data), { recursive: true, force: true })
 }

@@ -13,6 +13,7 @@ export const gpuJobReasons = {
     NeverFits: 'No provider has nodes that could ever hold this job; it is tried again when nodes change.',
     BackingOff: 'The last run failed or was rejected; the next is placed after status.notBefore.',
     NameTaken: 'An object that is not ours has the name that the GpuRun would have.',
+    HubChanged: 'A provider still runs it by an order that the hub has lost; it is placed when that is over.',
   },
   Running: {
     Running: 'All workers run.',

@@ -38,3 +38,7 @@ export const HUB_CHANGED_ANNOTATION = 'gpucommons.io/hub-changed'
 export const FINGERPRINT_ANNOTATION = 'gpucommons.io/hub-fingerprint'
 /** On the Provider, copied to the agent's Lease, or on what the agent remembers on its own cluster: the fingerprint that a person accepts. */
 export const ACCEPT_HUB_ANNOTATION = 'gpucommons.io/accept-hub'
+/** On the agent's Lease, by the agent: the hub shall say that its kinds are still those of which the Lease tells. */
+export const ASKED_ANNOTATION = 'gpucommons.io/identity-asked'
+/** Beside it, by the hub: what was asked, once the hub has looked. */
+export const VOUCHED_ANNOTATION = 'gpucommons.io/identity-vouched'

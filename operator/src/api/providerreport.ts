@@ -6,6 +6,9 @@ import type { DeepReadonly, KubeObject } from './meta.ts'
 /** There is one report in a provider's namespace, and this is its name. */
 export const REPORT_NAME = 'self'
 
+/** So many are told of at most. */
+export const MAX_UNORDERED = 5000
+
 export const providerReportSpecSchema = z.object({
   agentVersion: z.string().min(1).max(64),
   kubernetesVersion: z.string().max(64).optional(),
@@ -17,6 +20,13 @@ export const providerReportSpecSchema = z.object({
     .enum(['Unknown', 'Enforced', 'NotEnforced'])
     .default('Unknown')
     .describe("Whether the cluster's network enforces NetworkPolicies, as far as the agent could see."),
+  unordered: z
+    .array(z.string().max(64))
+    .max(MAX_UNORDERED)
+    .optional()
+    .describe(
+      'Runs that compute there without a GpuRun, `<uid of the GpuJob>.<run>`: no other provider starts these jobs.',
+    ),
 })
 
 export const providerReportSchema = z

@@ -1,5 +1,11 @@
 // What has to be on a cluster before one of our programs can run there with its own rights and no others.
-import { AGENT_ROLE, agentClusterRules, TENANT_NAMESPACE_ROLE, tenantNamespaceRules } from './agent/rights.ts'
+import {
+  AGENT_ROLE,
+  agentClusterRules,
+  agentNamespaceRules,
+  TENANT_NAMESPACE_ROLE,
+  tenantNamespaceRules,
+} from './agent/rights.ts'
 import {
   agentRules,
   HUB_ROLE,
@@ -40,6 +46,7 @@ export function agentInstallation(account: Account = agentAccount): readonly Man
     clusterRole(AGENT_ROLE, agentClusterRules),
     clusterRole(TENANT_NAMESPACE_ROLE, tenantNamespaceRules),
     clusterRoleBinding(AGENT_ROLE, account),
+    ...ownNamespace(AGENT_ROLE, { account, rules: agentNamespaceRules }),
   ]
 }
 

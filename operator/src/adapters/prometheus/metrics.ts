@@ -28,6 +28,8 @@ export interface HubMetrics extends RuntimeMetrics {
 export interface AgentMetrics extends RuntimeMetrics {
   readonly countHeartbeat: () => void
   readonly setHolding: (holding: boolean) => void
+  /** In what way the hub is not the one that is remembered; `undefined`: it is. */
+  readonly setHubChanged: (change: string | undefined) => void
   readonly gaugeRuns: (count: () => Iterable<readonly [state: string, runs: number]>) => void
 }
 
@@ -126,10 +128,20 @@ export function agentMetrics(registry = new Registry()): AgentMetrics {
     help: '1 while this agent holds the Lease of its provider',
     registers,
   })
+  const changed = new Gauge({
+    name: 'gpucommons_agent_hub_changed',
+    help: '1 while the hub is not the one that this agent remembers, by what has changed',
+    labelNames: ['change'] as const,
+    registers,
+  })
   return {
     ...runtimeMetrics(registry),
     countHeartbeat: () => heartbeats.inc(),
     setHolding: (holds) => holding.set(holds ? 1 : 0),
+    setHubChanged: (change) => {
+      changed.reset()
+      if (change !== undefined) changed.set({ change }, 1)
+    },
     gaugeRuns: (count) =>
       gaugeBy(
         registry,

@@ -48,7 +48,7 @@ export async function takeLease(ports: HeartbeatPorts, signal: AbortSignal): Pro
       const taken = free || silent ? await ports.write(lease) : undefined
       if (taken) return taken
     } catch (error) {
-      onError(error)
+      if (!signal.aborted) onError(error)
       watched = undefined
     }
     if (!(await pause(ports, signal))) throw new Error('stopped while waiting for the Lease', { cause: signal.reason })

@@ -14,6 +14,8 @@ export interface Seen {
   readonly job: KeptJob
   /** The object that has the name of the recorded run, whoever made it. */
   readonly run: KeptRun | undefined
+  /** The provider on which a run of it computes that this hub has forgotten, such as after a restore. */
+  readonly survivesAt?: string | undefined
   /** What the engine chose for the next run; it is booked there, and not yet recorded. */
   readonly choice: Choice | undefined
   /** Why the engine has chosen nothing; it costs the engine a look over the nodes. */
@@ -44,6 +46,7 @@ type Step = (seen: Seen) => Decision | undefined
 export const steps: readonly Step[] = [
   leave, // First: a job on its way out acquires nothing.
   rest, // A finished job never runs again.
+  awaitSurvivor, // A run that this hub has forgotten is over before another one begins.
   start, // The record of a placement comes before its run.
   yieldToNamesake, // What only has our name is not ours.
   settle, // A run that is over gives its outcome to the job.
@@ -87,6 +90,18 @@ function rest({ job, now }: Seen): Decision | undefined {
   const finished = toMillis(job.status?.finishedAt ?? job.metadata.creationTimestamp)
   const remaining = finished + job.spec.ttlSecondsAfterFinished * 1000 - now
   return remaining > 0 ? { recheckMs: remaining } : { effect: { do: 'deleteJob' } }
+}
+
+function awaitSurvivor(seen: Seen): Decision | undefined {
+  const { job, run, survivesAt } = seen
+  if (survivesAt === undefined) return undefined
+  if (run && job.status?.placement) {
+    // What has begun is followed. What has not is called back: its provider may be waiting as well.
+    const isWaiting = isRunOf(run, job, job.status.placement.run) && !run.status?.state && !run.spec.stop
+    return isWaiting ? { effect: { do: 'stopRun', run, reason: 'Superseded' } } : undefined
+  }
+  const message = `provider ${survivesAt} still runs this job by an order that the hub has lost; it is placed when that is over`
+  return claim(seen, { type: 'Placed', status: 'False', reason: 'HubChanged', message })
 }
 
 function start({ job, run }: Seen): Decision | undefined {

@@ -24,10 +24,21 @@ export interface LeaseIdentity extends HubIdentity {
   readonly formerProviderUid?: string | undefined
   /** The fingerprint that the federation operator accepts. */
   readonly accepted?: string | undefined
+  /** The last question of the agent to which the hub said that its kinds are still these. */
+  readonly vouched?: string | undefined
 }
 
 export const hubChanges = ['OtherHub', 'KindMadeAgain', 'ProviderMadeAgain', 'SetBack', 'LeaseGone'] as const
 export type HubChange = (typeof hubChanges)[number]
+
+/** Completes the sentence "the agent begins nothing, for …". */
+export const whatChanged = {
+  OtherHub: 'it remembers another cluster as its hub',
+  KindMadeAgain: 'the CustomResourceDefinition gpuruns was made anew',
+  ProviderMadeAgain: 'it remembers an earlier Provider of this name',
+  SetBack: 'the hub was set back to an earlier state',
+  LeaseGone: 'the Lease by which the hub says who it is was gone',
+} as const satisfies Record<HubChange, string>
 
 /** `undefined`: it is the hub that is remembered, and not older than it was. */
 export function changeOf(remembered: Remembered, seen: LeaseIdentity | 'Gone'): HubChange | undefined {

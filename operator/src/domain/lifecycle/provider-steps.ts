@@ -8,7 +8,7 @@ import type { ProviderReportSpec } from '../../api/providerreport.ts'
 import type { ProviderFact } from '../scheduling/facts.ts'
 import { type Claim, isTrue, withClaims } from './claims.ts'
 import { providerNamespace } from './gpurun.ts'
-import type { HubChange } from './hub-identity.ts'
+import { type HubChange, whatChanged } from './hub-identity.ts'
 
 /** Namespace, ServiceAccount, Role, RoleBinding and Lease of a provider on the hub. */
 export type Home =
@@ -158,14 +158,6 @@ function wayOut({ metadata }: Provider, { what, by }: Extract<Home, { state: 'Ta
   const namespace = providerNamespace(metadata.name)
   return `${what} was made for an earlier Provider of this name; if this is the same cluster, hand it over: kubectl label namespace ${namespace} ${PROVIDER_UID_LABEL}=${metadata.uid} --overwrite`
 }
-
-const whatChanged = {
-  OtherHub: 'it remembers another cluster as its hub',
-  KindMadeAgain: 'the CustomResourceDefinition gpuruns was made anew',
-  ProviderMadeAgain: 'it remembers an earlier Provider of this name',
-  SetBack: 'this hub was set back to an earlier state',
-  LeaseGone: 'its Lease was gone',
-} as const satisfies Record<HubChange, string>
 
 /** Another hub than the one that is remembered cannot accept itself. */
 function wayBack({ metadata: { name } }: Provider, { change, fingerprint }: HubChanged): string {

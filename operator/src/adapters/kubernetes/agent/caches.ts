@@ -41,6 +41,7 @@ export interface AgentCaches {
   readonly nodes: Store<NodeKept>
   /** Indexes `node` and, of ours, `run`: see RUN_LABEL. */
   readonly pods: Store<PodKept>
+  /** Index `run`: see RUN_LABEL. */
   readonly jobs: Store<JobKept>
   readonly synced: Promise<void>
 }
@@ -72,7 +73,13 @@ export function agentCaches({ hub, provider, hubUid, namespace }: AgentContexts)
       run: (one: PodKept) => (one.ours ? [one.ours.runId] : []),
     },
   })
-  const job = reflect({ ...provider, resource: jobs, labelSelector: `${HUB_UID_LABEL}=${hubUid}`, project: keptJob })
+  const job = reflect({
+    ...provider,
+    resource: jobs,
+    labelSelector: `${HUB_UID_LABEL}=${hubUid}`,
+    project: keptJob,
+    indexes: { run: ({ job: { runId: id } }: JobKept) => (id === undefined ? [] : [id]) },
+  })
   return {
     runs: run.store,
     learnRun: run.learn,

@@ -1,17 +1,37 @@
 import { describe, expect, test } from '@jest/globals'
 import { clusters } from '../../../../../test/builders/agent-world.ts'
+import type { Distrust } from '../../../controllers/agent/hub-trust.ts'
 import { leases } from '../resources.ts'
-import { leasePorts, readHubUid } from './lease.ts'
+import { leasePorts } from './lease.ts'
 
 const namespace = 'provider-acme'
 const ref = { name: 'agent', namespace }
 
+const identity = { hubUid: 'hub-uid', runsUid: 'runs-uid', providerUid: 'acme-uid' }
+const labels = {
+  'gpucommons.io/hub-uid': 'hub-uid',
+  'gpucommons.io/gpuruns-uid': 'runs-uid',
+  'gpucommons.io/provider-uid': 'acme-uid',
+}
+
 /** The hub with a Lease, and an agent on it. */
-async function world(labels: Record<string, string> = { 'gpucommons.io/hub-uid': 'hub-uid' }) {
+async function world(on: Record<string, string> = labels) {
   const { hub, time } = clusters()
-  await hub.create(leases, { metadata: { ...ref, labels }, spec: { leaseDurationSeconds: 20 } })
-  const ports = (identity: string) => leasePorts({ hub, namespace, identity, now: time.clock.now })
-  return { hub, time, ports }
+  await hub.create(leases, { metadata: { ...ref, labels: on }, spec: { leaseDurationSeconds: 20 } })
+  const seen: unknown[] = []
+  const distrust: { is: Distrust | undefined } = { is: undefined }
+  const onSeen = (one: unknown) => void seen.push(one)
+  const ports = (holder: string) =>
+    leasePorts({
+      hub,
+      namespace,
+      identity: holder,
+      now: time.clock.now,
+      onSeen,
+      distrust: () => distrust.is,
+      question: () => undefined,
+    })
+  return { hub, time, ports, seen, distrust }
 }
 
 describe('the Lease on the hub', () => {
@@ -68,19 +88,38 @@ describe('the Lease on the hub', () => {
   })
 })
 
-describe('the identity of the hub', () => {
-  test('stands on the Lease', async () => {
-    const { hub } = await world()
-    expect(await readHubUid({ hub, namespace })).toBe('hub-uid')
+describe('which hub it is', () => {
+  test.each([
+    { name: 'all three uids', without: '', says: { ...identity, version: expect.any(String) } },
+    { name: 'nothing, where the hub has not said who it is', without: 'gpucommons.io/hub-uid', says: 'Gone' },
+    { name: 'nothing, where it has not said it of its kinds', without: 'gpucommons.io/gpuruns-uid', says: 'Gone' },
+  ])('stands on the Lease: $name', async ({ without, says }) => {
+    const kept = Object.entries(labels).filter(([key]) => key !== without)
+    const { ports, seen } = await world(Object.fromEntries(kept))
+    const { read, write } = ports('a')
+    await write(await read())
+    expect(seen).toEqual([says, says])
   })
 
-  test('that is missing is told, with who writes it', async () => {
-    const { hub } = await world({})
-    await expect(readHubUid({ hub, namespace })).rejects.toThrow("the hub's operator writes it")
+  test('that there is no Lease is an answer, with a way out', async () => {
+    const { hub, ports, seen } = await world()
+    const { read, write } = ports('a')
+    const lease = await read()
+    await hub.delete(leases, ref)
+    await expect(write(lease)).rejects.toThrow('404')
+    await expect(read()).rejects.toThrow('is there a Provider of this name')
+    expect(seen.slice(1)).toEqual(['Gone', 'Gone'])
   })
 
-  test('without a Lease the way out is told', async () => {
-    const { hub } = clusters()
-    await expect(readHubUid({ hub, namespace })).rejects.toThrow('is there a Provider of this name')
+  test('that it is not the one that is remembered is told with the next renewal, and taken back', async () => {
+    const { hub, ports, distrust } = await world()
+    const { read, write } = ports('a')
+    const told = async () => (await hub.get(leases, ref))?.metadata.annotations ?? {}
+    distrust.is = { change: 'SetBack', fingerprint: 'f-1' }
+    const lease = await write(await read())
+    expect(await told()).toEqual({ 'gpucommons.io/hub-changed': 'SetBack', 'gpucommons.io/hub-fingerprint': 'f-1' })
+    distrust.is = undefined
+    if (lease) await write(lease)
+    expect(await told()).toEqual({})
   })
 })

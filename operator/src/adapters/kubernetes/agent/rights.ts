@@ -36,3 +36,8 @@ export const tenantNamespaceRules: readonly PolicyRule[] = [
   { apiGroups: ['batch'], resources: ['jobs'], verbs: ['get', 'create', 'delete'] },
   { apiGroups: [''], resources: ['services'], verbs: ['get', 'create'] },
 ]
+
+/** In the agent's own namespace: what it remembers of its hub. */
+export const agentNamespaceRules: readonly PolicyRule[] = [
+  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'patch'] },
+]

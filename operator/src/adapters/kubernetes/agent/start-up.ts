@@ -3,7 +3,7 @@ import { REPORT_NAME } from '../../../api/providerreport.ts'
 import type { Clock } from '../../../controllers/clock.ts'
 import { priorityClassName } from '../../../domain/workload/pod-manifest.ts'
 import type { KubeClient } from '../client.ts'
-import { isAlreadyExists } from '../errors.ts'
+import { isAlreadyExists, isConflict } from '../errors.ts'
 import { priorityClasses, providerReports } from '../kinds.ts'
 
 /** Lower than anything of the owner's, and never a reason to push somebody out. */
@@ -47,8 +47,13 @@ export async function report(
 ): Promise<void> {
   const old = await hub.get(providerReports, { name: REPORT_NAME, namespace })
   const spec = { podSecurity: 'Baseline', networkIsolation: 'Unknown', ...old?.spec, ...versions } as const
-  if (old) await hub.replace(providerReports, { ...old, spec })
-  else await hub.create(providerReports, { metadata: { name: REPORT_NAME, namespace }, spec })
+  try {
+    if (old) await hub.replace(providerReports, { ...old, spec })
+    else await hub.create(providerReports, { metadata: { name: REPORT_NAME, namespace }, spec })
+  } catch (error) {
+    if (!isConflict(error)) throw error
+    await report(hub, namespace, versions) // What computes without an order was told in the same moment.
+  }
 }
 
 /** Such as `v1.34.4`. */

@@ -9,6 +9,8 @@ import { type AgentCaches, isOfRun } from './caches.ts'
 export interface AgentQueues {
   readonly runs: WorkQueue
   readonly nodes: WorkQueue
+  /** By key of the Job. */
+  readonly orphans: WorkQueue
 }
 
 export interface AgentWiring {
@@ -31,7 +33,10 @@ export function wireAgent(
 
   runs.subscribe(({ key, type, object }) => {
     const id = runId(object)
-    if (type === 'deleted') records.forget(id)
+    if (type === 'deleted') {
+      records.forget(id)
+      for (const { metadata } of jobs.by('run', id)) queues.orphans.add(keyOf(metadata))
+    }
     if (type !== 'modified') {
       for (const { ours, node } of pods.by('run', id)) {
         // A run that was made again: what runs for it is told anew.
@@ -41,7 +46,10 @@ export function wireAgent(
     }
     queues.runs.add(key)
   })
-  jobs.subscribe(({ object }) => wakeRun(object.job.runId))
+  jobs.subscribe(({ key, type, object }) => {
+    wakeRun(object.job.runId)
+    if (type === 'added') queues.orphans.add(key)
+  })
   pods.subscribe(({ type, object: { ours, takes, node }, previous }) => {
     if (ours) {
       if (type === 'deleted') records.gone(ours, boot())
@@ -67,6 +75,7 @@ export function wireAgent(
   const counted = new Map([...jobs.values()].map(({ job }) => [job.runId, job.podsCounted]))
   for (const run of runs.values()) records.missed(run, { bootMs: boot(), podsCounted: counted.get(runId(run)) ?? 0 })
   for (const key of runs.keys()) queues.runs.add(key)
+  for (const key of jobs.keys()) queues.orphans.add(key)
   for (const key of nodes.keys()) queues.nodes.add(key)
   // A node that is gone since the last start left its claim behind.
   for (const { metadata } of claims.values()) queues.nodes.add(metadata.name)

@@ -2,6 +2,7 @@
 import type { GpuJob } from '../../../api/gpujob.ts'
 import type { GpuNode } from '../../../api/gpunode.ts'
 import type { GpuRun } from '../../../api/gpurun.ts'
+import { ACCEPT_HUB_ANNOTATION } from '../../../api/labels.ts'
 import type { Provider } from '../../../api/provider.ts'
 import type { ProviderReport } from '../../../api/providerreport.ts'
 import { providerOf } from '../../../domain/lifecycle/gpurun.ts'
@@ -23,6 +24,7 @@ export interface HubCaches {
   readonly providers: Store<Provider>
   /** Index `namespace`. */
   readonly nodes: Store<GpuNode>
+  /** Index `unordered`: the uid of a GpuJob of which a run computes there without an order. */
   readonly reports: Store<ProviderReport>
   /** The answers to writes of our own, taken before the watch brings them. */
   readonly learn: { readonly job: (job: GpuJob) => void; readonly run: (run: GpuRun) => void }
@@ -47,14 +49,19 @@ export function hubCaches(context: ReflectorContext, { jobsUid }: Pick<HubIdenti
       orphaned: (run: KeptRun) => (isFromBefore(run, jobsUid) ? [run.metadata.namespace ?? ''] : []),
     },
   })
-  const provider = reflect({ ...context, resource: providers, project: withoutBallast })
+  const provider = reflect({ ...context, resource: providers, project: keptProvider })
   const nodes = reflect({
     ...context,
     resource: gpuNodes,
     project: withoutBallast,
     indexes: { namespace: (node: GpuNode) => [node.metadata.namespace ?? ''] },
   })
-  const reports = reflect({ ...context, resource: providerReports, project: withoutBallast })
+  const reports = reflect({
+    ...context,
+    resource: providerReports,
+    project: withoutBallast,
+    indexes: { unordered: (report: ProviderReport) => jobsOf(report) },
+  })
   const all = [jobs, runs, provider, nodes, reports]
   return {
     jobs: jobs.store,
@@ -88,6 +95,33 @@ function sharedRun({ metadata, spec, status, perWorker }: KeptRun, share: Share)
     perWorker: share(perWorker),
     ...(status === undefined ? {} : { status }),
   }
+}
+
+/** The uids of the GpuJobs of which runs compute there without an order. */
+export function jobsOf({ spec }: ProviderReport): string[] {
+  return (spec.unordered ?? []).map((id) => id.slice(0, id.lastIndexOf('.')))
+}
+
+/** Where a run of the job computes that this hub does not order there; the word of a Provider that is gone counts no more. */
+export function survivorOf(
+  { reports, providers }: HubCaches,
+  { metadata: { uid }, status }: KeptJob,
+): string | undefined {
+  const { placement } = status ?? {}
+  return reports.by('unordered', uid).flatMap(({ metadata, spec }) => {
+    const provider = providerOf(metadata.namespace)
+    if (provider === undefined || !providers.get(provider)) return []
+    const ordered = placement?.provider === provider ? `${uid}.${placement.run}` : undefined
+    return spec.unordered?.some((id) => id.startsWith(`${uid}.`) && id !== ordered) ? [provider] : []
+  })[0]
+}
+
+/** With what a person accepts on it. */
+function keptProvider(provider: Provider): Provider {
+  const kept = withoutBallast(provider)
+  const accepted = provider.metadata.annotations?.[ACCEPT_HUB_ANNOTATION]
+  if (accepted === undefined) return kept
+  return { ...kept, metadata: { ...kept.metadata, annotations: { [ACCEPT_HUB_ANNOTATION]: accepted } } }
 }
 
 /** All runs of a job that still exist, with the provider of each. */

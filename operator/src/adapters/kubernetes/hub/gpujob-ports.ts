@@ -14,7 +14,7 @@ import type { KubeClient } from '../client.ts'
 import { isAlreadyExists, isInvalid, isNotFound } from '../errors.ts'
 import { gpuJobs, gpuRuns } from '../kinds.ts'
 import { type StatusWriter } from '../status-writer.ts'
-import type { HubCaches } from './caches.ts'
+import { type HubCaches, survivorOf } from './caches.ts'
 import type { HubIdentity } from './identity.ts'
 
 export interface GpuJobWorld {
@@ -70,6 +70,7 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
       return {
         job,
         run: placement && caches.runs.get(`${providerNamespace(placement.provider)}/${runName(job, placement.run)}`),
+        survivesAt: survivorOf(caches, job),
         choice: scheduling.choiceOf(job.metadata.uid),
         explain: () => scheduling.explain(job.metadata.uid),
         silentSince: placement && silentSince(caches.providers.get(placement.provider)),

@@ -4,7 +4,7 @@ import { type FakeKubeApi, fakeKubeApi } from '../../../../../test/fakes/kube-ap
 import { fakeTime } from '../../../../../test/fakes/time.ts'
 import { customResourceDefinitions } from '../kinds.ts'
 import { namespaces } from '../resources.ts'
-import { guardIdentity, hubIdentity, jobsKindReader } from './identity.ts'
+import { guardIdentity, hubIdentity, kindReader } from './identity.ts'
 
 const jobsKind = { name: 'gpujobs.gpucommons.io' }
 
@@ -93,7 +93,7 @@ describe('a hub that runs', () => {
 
 test('the kind GpuJob is read after it was asked for, and once for many who ask at once', async () => {
   const { api } = await world()
-  const read = jobsKindReader(api)
+  const read = kindReader(api, 'gpujobs')
   const before = (await api.get(customResourceDefinitions, jobsKind))?.metadata.uid
   api.requests.splice(0)
   const first = read()

@@ -63,13 +63,13 @@ async function kindUid(client: KubeClient, plural: string, options?: RequestOpti
   return found?.metadata.deletionTimestamp === undefined ? found?.metadata.uid : undefined
 }
 
-/** The uid of the kind GpuJob, by a read that begins after the call; many calls at once share one. */
-export function jobsKindReader(client: KubeClient): () => Promise<string | undefined> {
+/** The uid of a kind, by a read that begins after the call; many calls at once share one. */
+export function kindReader(client: KubeClient, plural: 'gpujobs' | 'gpuruns'): () => Promise<string | undefined> {
   type Reading = Promise<string | undefined>
   let underWay: Reading | undefined
   let next: Reading | undefined
   const read = (): Reading => {
-    const reading = kindUid(client, 'gpujobs').finally(() => {
+    const reading = kindUid(client, plural).finally(() => {
       if (underWay === reading) underWay = undefined
     })
     underWay = reading

@@ -1,5 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
-import { ACCEPT_HUB_ANNOTATION, FINGERPRINT_ANNOTATION, HUB_CHANGED_ANNOTATION } from '../../../api/labels.ts'
+import {
+  ACCEPT_HUB_ANNOTATION,
+  ASKED_ANNOTATION,
+  FINGERPRINT_ANNOTATION,
+  HUB_CHANGED_ANNOTATION,
+  VOUCHED_ANNOTATION,
+} from '../../../api/labels.ts'
 import type { Provider } from '../../../api/provider.ts'
 import { REPORT_NAME } from '../../../api/providerreport.ts'
 import type { Clock } from '../../../controllers/clock.ts'
@@ -16,7 +22,7 @@ import type { ReflectorContext } from '../reflector-context.ts'
 import { type Lease, leases } from '../resources.ts'
 import type { StatusWriter } from '../status-writer.ts'
 import type { HubCaches } from './caches.ts'
-import type { HubIdentity } from './identity.ts'
+import { type HubIdentity, kindReader } from './identity.ts'
 import { makeHome } from './provider-home.ts'
 import { AGENT_NAME } from './rights.ts'
 
@@ -43,11 +49,15 @@ interface Watched {
   hubChanged?: HubChanged | undefined
   /** The fingerprint that the Lease shows as accepted. */
   accepted?: string | undefined
+  /** What the agent asks, and the question that was answered last. */
+  asked?: string | undefined
+  vouched?: string | undefined
 }
 
 export function providerPorts(world: ProviderWorld): ProviderPorts {
   const { caches, clock, scheduling, statuses } = world
   const watched = new Map<string, Watched>()
+  const runsKind = kindReader(world.client, 'gpuruns')
 
   function forget(name: string): void {
     watched.get(name)?.stop.abort()
@@ -59,7 +69,7 @@ export function providerPorts(world: ProviderWorld): ProviderPorts {
     const { name, uid } = provider.metadata
     const known = watched.get(name)
     if (known?.providerUid === uid && known.home.state === 'Made') {
-      await passOn(world, provider, known)
+      await passOn({ ...world, runsKind }, provider, known)
       return known.home
     }
     const home = await makeHome({ ...world.context, client: world.client }, provider, world.identity)
@@ -100,12 +110,27 @@ export function providerPorts(world: ProviderWorld): ProviderPorts {
   }
 }
 
-/** What the federation operator accepts on the Provider reaches the agent by its Lease, the one object of the hub that it reads without being told. */
-async function passOn({ client }: ProviderWorld, { metadata }: Provider, watched: Watched): Promise<void> {
-  const accepted = metadata.annotations?.[ACCEPT_HUB_ANNOTATION]
-  if (accepted === undefined || accepted === watched.accepted || accepted !== watched.hubChanged?.fingerprint) return
+/**
+ * What the agent is to hear: what the federation operator accepts on the Provider, and, when it asked, that the kinds
+ * are still those of which its Lease tells. The Lease is the one object of the hub that it reads whatever happens.
+ */
+async function passOn(
+  world: ProviderWorld & { readonly runsKind: ReturnType<typeof kindReader> },
+  { metadata }: Provider,
+  watched: Watched,
+): Promise<void> {
+  const { accepted, asked, vouched, hubChanged } = watched
+  const annotations: Record<string, string> = {}
+  const accepts = metadata.annotations?.[ACCEPT_HUB_ANNOTATION]
+  if (accepts !== undefined && accepts !== accepted && accepts === hubChanged?.fingerprint) {
+    annotations[ACCEPT_HUB_ANNOTATION] = accepts
+  }
+  if (asked !== undefined && asked !== vouched && (await world.runsKind()) === world.identity.runsUid) {
+    annotations[VOUCHED_ANNOTATION] = asked
+  }
+  if (Object.keys(annotations).length === 0) return
   const ref = { name: AGENT_NAME, namespace: providerNamespace(metadata.name) }
-  await client.mergePatch(leases, { ref, patch: { metadata: { annotations: { [ACCEPT_HUB_ANNOTATION]: accepted } } } })
+  await world.client.mergePatch(leases, { ref, patch: { metadata: { annotations } } })
 }
 
 /** Only a renewal that happens while we look counts: the time written in the Lease is somebody else's clock. */
@@ -121,13 +146,14 @@ function watchLease(world: ProviderWorld, provider: string, watched: Watched): v
       renewTime: spec?.renewTime,
       hubChanged: hubChangedOf(annotations),
       accepted: annotations?.[ACCEPT_HUB_ANNOTATION],
+      asked: wordOf(annotations?.[ASKED_ANNOTATION]),
+      vouched: annotations?.[VOUCHED_ANNOTATION],
     }),
   })
   store.subscribe(({ type, object, previous }) => {
-    const { hubChanged, accepted, renewTime } = object
-    const isNews = !isDeepStrictEqual(hubChanged, watched.hubChanged)
-    watched.hubChanged = hubChanged
-    watched.accepted = accepted
+    const { hubChanged, accepted, asked, vouched, renewTime } = object
+    const isNews = !isDeepStrictEqual(hubChanged, watched.hubChanged) || asked !== vouched
+    Object.assign(watched, { hubChanged, accepted, asked, vouched })
     const isRenewed = type === 'modified' && renewTime !== undefined && renewTime !== previous?.renewTime
     if (isRenewed) watched.renewedBoot = world.clock.boot()
     if (isRenewed || isNews) world.wake(provider)
@@ -137,6 +163,11 @@ function watchLease(world: ProviderWorld, provider: string, watched: Watched): v
 /** What an agent writes is not believed further than it can be read: other words than ours are none. */
 function hubChangedOf(annotations: Readonly<Record<string, string>> = {}): HubChanged | undefined {
   const change = hubChanges.find((one) => one === annotations[HUB_CHANGED_ANNOTATION])
-  const fingerprint = annotations[FINGERPRINT_ANNOTATION] ?? ''
-  return change && /^[0-9a-z-]{1,63}$/.test(fingerprint) ? { change, fingerprint } : undefined
+  const fingerprint = wordOf(annotations[FINGERPRINT_ANNOTATION])
+  return change && fingerprint !== undefined ? { change, fingerprint } : undefined
+}
+
+/** Nothing of an agent's is repeated that could be more than a word. */
+function wordOf(text = ''): string | undefined {
+  return /^[0-9a-z-]{1,63}$/.test(text) ? text : undefined
 }

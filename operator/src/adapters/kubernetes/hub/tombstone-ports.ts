@@ -5,7 +5,7 @@ import type { KubeClient } from '../client.ts'
 import { gpuJobs, gpuRuns } from '../kinds.ts'
 import type { HubCaches } from './caches.ts'
 import { orderStop } from './gpujob-ports.ts'
-import { type HubIdentity, jobsKindReader } from './identity.ts'
+import { type HubIdentity, kindReader } from './identity.ts'
 
 export interface TombstoneWorld {
   readonly identity: Pick<HubIdentity, 'jobsUid'>
@@ -20,7 +20,7 @@ export interface TombstoneWorld {
 export function tombstonePorts(world: TombstoneWorld): TombstonePorts {
   const { client, caches, identity, tombstoneSeconds, now } = world
   const { jobsUid } = identity
-  const jobsKind = jobsKindReader(client)
+  const jobsKind = kindReader(client, 'gpujobs')
   return {
     now,
     read: async (key) => {

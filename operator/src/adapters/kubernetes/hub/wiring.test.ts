@@ -18,6 +18,7 @@ import { condition } from '../../../domain/lifecycle/claims.ts'
 import type { MergePatch } from '../client.ts'
 import { ApiError } from '../errors.ts'
 import { customResourceDefinitions, gpuJobs, gpuNodes, gpuRuns, providers } from '../kinds.ts'
+import { leases } from '../resources.ts'
 
 const hubs: { readonly stop: () => void }[] = []
 afterEach(() => {
@@ -370,6 +371,48 @@ describe('a provider on the hub', () => {
     await api.delete(gpuNodes, { name: 'node-1', namespace: 'provider-acme' })
     await time.advance(0)
     expect(await stateOf(cluster, await submit(cluster))).toBe('Waiting')
+  })
+
+  test('whose agent does not know this hub gets no new work, until a person accepts what the agent hears of', async () => {
+    const { cluster, api, time } = await federation()
+    const lease = { name: 'agent', namespace: 'provider-acme' }
+    const told = { 'gpucommons.io/hub-changed': 'SetBack', 'gpucommons.io/hub-fingerprint': 'a-b-c-1' }
+    await api.mergePatch(leases, { ref: lease, patch: { metadata: { annotations: told } } })
+    await heartbeat(cluster)
+    expect(await said(cluster)).toContain('Connected=False/HubChanged Ready=False/NotConnected')
+    expect(await stateOf(cluster, await submit(cluster))).toBe('Waiting')
+
+    const accept = async (fingerprint: string) => {
+      const annotations = { 'gpucommons.io/accept-hub': fingerprint }
+      await api.mergePatch(providers, { ref: { name: 'acme' }, patch: { metadata: { annotations } } })
+      await time.advance(0)
+      return (await api.get(leases, lease))?.metadata.annotations?.['gpucommons.io/accept-hub']
+    }
+    expect([await accept('of another time'), await accept('a-b-c-1')]).toEqual([undefined, 'a-b-c-1'])
+  })
+
+  test('vouches for its kinds when the agent asks, and not once they were made anew', async () => {
+    const { cluster, api } = await federation()
+    const ref = { name: 'agent', namespace: 'provider-acme' }
+    const ask = async (question: string) => {
+      const annotations = { 'gpucommons.io/identity-asked': question }
+      await api.mergePatch(leases, { ref, patch: { metadata: { annotations } } })
+      await heartbeat(cluster)
+      return (await api.get(leases, ref))?.metadata.annotations?.['gpucommons.io/identity-vouched']
+    }
+    expect(await ask('a-1')).toBe('a-1')
+    await api.delete(customResourceDefinitions, { name: 'gpuruns.gpucommons.io' })
+    await makeKind(cluster, 'gpuruns')
+    expect(await ask('a-2')).toBe('a-1')
+  })
+
+  test('words of an agent that are none of ours are not repeated', async () => {
+    const { cluster, api } = await federation()
+    const told = { 'gpucommons.io/hub-changed': 'rm -rf', 'gpucommons.io/hub-fingerprint': '$(reboot)' }
+    const ref = { name: 'agent', namespace: 'provider-acme' }
+    await api.mergePatch(leases, { ref, patch: { metadata: { annotations: told } } })
+    await heartbeat(cluster)
+    expect(await said(cluster)).toContain('Connected=True/Heartbeat')
   })
 
   test('a heartbeat costs no write of the hub', async () => {

@@ -8,7 +8,7 @@ import { isTrue } from '../../../domain/lifecycle/claims.ts'
 import { providerOf } from '../../../domain/lifecycle/gpurun.ts'
 import { isFromBefore } from '../../../domain/lifecycle/tombstone-steps.ts'
 import { keyOf } from '../store.ts'
-import type { HubCaches } from './caches.ts'
+import { type HubCaches, jobsOf } from './caches.ts'
 import type { HubIdentity } from './identity.ts'
 
 export interface HubQueues {
@@ -47,7 +47,11 @@ export function wireHub(
     else scheduling.setNode(nodeFact(provider, spec))
     queues.providers.add(provider)
   })
-  reports.subscribe(({ object: { metadata } }) => {
+  reports.subscribe(({ object, previous }) => {
+    const { metadata } = object
+    for (const uid of new Set([...jobsOf(object), ...(previous ? jobsOf(previous) : [])])) {
+      for (const job of jobs.by('uid', uid)) queues.jobs.add(keyOf(job.metadata))
+    }
     const provider = providerOf(metadata.namespace)
     if (provider !== undefined) queues.providers.add(provider)
   })

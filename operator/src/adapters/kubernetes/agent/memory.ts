@@ -1,0 +1,75 @@
+// What the agent remembers of its hub, on its own cluster. A Lease, so that an idle agent writes nothing but Leases.
+import { ACCEPT_HUB_ANNOTATION, HUB_UID_LABEL, PROVIDER_UID_LABEL, RUNS_KIND_LABEL } from '../../../api/labels.ts'
+import type { HubTrustPorts, Memory } from '../../../controllers/agent/hub-trust.ts'
+import type { KubeClient } from '../client.ts'
+import { isAlreadyExists, isNotFound } from '../errors.ts'
+import { leases, namespaces } from '../resources.ts'
+
+const versionKey = 'gpucommons.io/hub-version'
+const setBackKey = 'gpucommons.io/hub-set-back'
+
+export interface MemoryWorld {
+  readonly provider: KubeClient
+  /** The agent's own on its cluster. */
+  readonly namespace: string
+  readonly providerName: string
+  /** Ends what only looks. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export function memoryName(providerName: string): string {
+  return `gpu-commons-agent-${providerName}`
+}
+
+export function memoryPorts(world: MemoryWorld): Pick<HubTrustPorts, 'load' | 'save'> {
+  const { provider, namespace, providerName, signal } = world
+  const ref = { name: memoryName(providerName), namespace }
+
+  async function create(annotations: Record<string, string>): Promise<void> {
+    try {
+      await provider.create(namespaces, { metadata: { name: namespace } })
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error
+    }
+    await provider.create(leases, { metadata: { ...ref, annotations }, spec: {} })
+  }
+
+  return {
+    load: async () => memoryOf((await provider.get(leases, ref, { signal }))?.metadata.annotations),
+    save: async ({ hubUid, runsUid, providerUid, version, setBack }) => {
+      const annotations = {
+        [HUB_UID_LABEL]: hubUid,
+        [RUNS_KIND_LABEL]: runsUid,
+        [PROVIDER_UID_LABEL]: providerUid,
+        [versionKey]: version,
+        [setBackKey]: String(setBack),
+      }
+      try {
+        await provider.mergePatch(leases, { ref, patch: { metadata: { annotations } } })
+      } catch (error) {
+        if (!isNotFound(error)) throw error
+        await create(annotations)
+      }
+    },
+  }
+}
+
+/** Throws for what is there and cannot be read: to take that for nothing would be to believe any hub. */
+function memoryOf(annotations: Readonly<Record<string, string>> | undefined): Memory | undefined {
+  if (!annotations) return undefined
+  const read = (key: string) => {
+    const value = annotations[key]
+    if (value === undefined) throw new Error(`what is remembered of the hub lacks the annotation ${key}`)
+    return value
+  }
+  return {
+    remembered: {
+      hubUid: read(HUB_UID_LABEL),
+      runsUid: read(RUNS_KIND_LABEL),
+      providerUid: read(PROVIDER_UID_LABEL),
+      version: read(versionKey),
+      setBack: read(setBackKey) === 'true',
+    },
+    accepted: annotations[ACCEPT_HUB_ANNOTATION],
+  }
+}

@@ -1,0 +1,85 @@
+// A time in which the agent obeys its hub: from the lists to the last pass. What it learnt in it is dropped afterwards.
+import type { HubTrust } from '../../../controllers/agent/hub-trust.ts'
+import { nodeClaimReconciler } from '../../../controllers/agent/node-claims.ts'
+import { orphanReconciler } from '../../../controllers/agent/orphans.ts'
+import { runReconciler } from '../../../controllers/agent/run.ts'
+import type { WorkQueue } from '../../../controllers/work-queue.ts'
+import { WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
+import type { Program } from '../../run-main.ts'
+import type { KubeClient } from '../client.ts'
+import { type AgentCaches, agentCaches } from './caches.ts'
+import { nodeClaimPorts } from './node-claim-ports.ts'
+import { nodeWatch } from './node-watch.ts'
+import { type OrphanWorld, orphanPorts } from './orphan-ports.ts'
+import { runPorts } from './run-ports.ts'
+import { kubernetesVersion, report } from './start-up.ts'
+import { wireAgent } from './wiring.ts'
+
+export interface Obeying extends Pick<OrphanWorld, 'vouched' | 'orphanAfterSeconds'> {
+  readonly program: Program
+  readonly hub: KubeClient
+  readonly provider: KubeClient
+  readonly providerName: string
+  readonly agentVersion: string
+  readonly hubUid: string
+  /** The agent's own on the hub. */
+  readonly namespace: string
+  /** Aborts when the hub is no longer trusted, or the agent is to end. */
+  readonly signal: AbortSignal
+  readonly onSetBack: () => void
+  /** What is known is complete, and work begins. */
+  readonly onFilled: (filled: Filled) => void
+}
+
+export interface Filled {
+  readonly queues: readonly WorkQueue[]
+  readonly runs: AgentCaches['runs']
+}
+
+export interface Trusting extends Omit<Obeying, 'hubUid'> {
+  readonly trust: HubTrust
+  readonly onOver: () => void
+}
+
+/** One time of trust after the other, each with nothing that was learnt in another one; until the signal. */
+export async function obeyWhileTrusted({ trust, signal, onOver, ...place }: Trusting): Promise<void> {
+  for (let session = await trust.session(signal); session; session = await trust.session(signal)) {
+    place.program.log.info({ hubUid: session.hubUid }, 'obeys this hub')
+    try {
+      await obey({ ...place, ...session })
+    } catch (error) {
+      if (!session.signal.aborted) throw error
+    }
+    onOver()
+  }
+}
+
+/** Resolves when the last pass has ended. */
+async function obey(place: Obeying): Promise<void> {
+  const { program, hub, provider, hubUid, namespace, signal, onSetBack, onFilled } = place
+  const { clock, queue, onError } = program
+  await report(hub, namespace, {
+    agentVersion: place.agentVersion,
+    kubernetesVersion: await kubernetesVersion(provider),
+  })
+  const context = { ...program, signal }
+  const caches = agentCaches({
+    hub: { ...context, client: hub, onError: onError('watch of the hub'), onSetBack },
+    provider: { ...context, client: provider, onError: onError('watch of the provider') },
+    hubUid,
+    namespace,
+  })
+  await caches.synced
+
+  const records = new WorkerRecords()
+  const node = nodeWatch(caches.nodes, clock.boot)
+  const world = { ...program, ...place, caches, records, node }
+  const queues = {
+    runs: queue('run', runReconciler(runPorts(world)), 32),
+    nodes: queue('node-claim', nodeClaimReconciler(nodeClaimPorts(world)), 4),
+    orphans: queue('orphan', orphanReconciler(orphanPorts(world)), 16),
+  }
+  onFilled({ queues: Object.values(queues), runs: caches.runs })
+  wireAgent(caches, { queues, records, boot: clock.boot })
+  await Promise.all(Object.values(queues).map((one) => one.run(signal)))
+}
