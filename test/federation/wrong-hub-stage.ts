@@ -34,6 +34,8 @@ export interface WrongHubStage extends AsyncDisposable {
   readonly deletions: ReadonlyMap<string, readonly string[]>
   /** The Jobs that were ever made for a run, by RUN_LABEL, on all providers. */
   readonly made: ReadonlyMap<string, ReadonlySet<string>>
+  /** The most workers of a GpuJob that ever computed at one moment, on all providers. */
+  readonly mostAtOnce: ReadonlyMap<string, number>
 }
 
 export async function openWrongHubStage(name: string): Promise<WrongHubStage> {
@@ -49,6 +51,8 @@ export async function openWrongHubStage(name: string): Promise<WrongHubStage> {
 
   const deletions = new Map<string, string[]>()
   const made = new Map<string, Set<string>>()
+  const computing = new Map<string, Set<string>>()
+  const mostAtOnce = new Map<string, number>()
   const sides: Side[] = []
   for (const provider of federation.providers) {
     const pods = parts.use(await watched<Pod>(provider.controlPlane, '/api/v1/pods'))
@@ -58,7 +62,16 @@ export async function openWrongHubStage(name: string): Promise<WrongHubStage> {
       if (type === 'DELETED' || 'deletionTimestamp' in metadata)
         deletions.set(uid, [...(deletions.get(uid) ?? []), `${type} ${metadata.name}`])
     }
-    pods.onChange(note)
+    pods.onChange((seen) => {
+      note(seen)
+      const { metadata, status } = seen.object
+      const uid = metadata.labels?.[JOB_UID_LABEL] ?? ''
+      const those = computing.get(uid) ?? new Set()
+      computing.set(uid, those)
+      if (seen.type !== 'DELETED' && status?.phase === 'Running') those.add(metadata.uid)
+      else those.delete(metadata.uid)
+      mostAtOnce.set(uid, Math.max(those.size, mostAtOnce.get(uid) ?? 0))
+    })
     jobs.onChange((seen) => {
       note(seen)
       const run = seen.object.metadata.labels?.[RUN_LABEL] ?? ''
@@ -72,7 +85,7 @@ export async function openWrongHubStage(name: string): Promise<WrongHubStage> {
   const held = parts.move()
   const close = () => held.disposeAsync()
   const { hub } = federation
-  return { federation, operator, hub, acme, borealis, deletions, made, [Symbol.asyncDispose]: close }
+  return { federation, operator, hub, acme, borealis, deletions, made, mostAtOnce, [Symbol.asyncDispose]: close }
 }
 
 /** A GpuJob whose worker computes until it is told to end. */
@@ -174,15 +187,42 @@ export async function works({ hub }: Pick<WrongHubStage, 'hub'>, side: Side, nam
   await jobIs(hub, name, 'Succeeded')
 }
 
-export async function jobIs({ ask }: ControlPlane, name: string, state: string): Promise<void> {
+/** Sets a field of its spec. */
+export async function changeJob({ ask }: ControlPlane, name: string, spec: object): Promise<void> {
+  const { status, body } = await ask(`${group}/namespaces/${tenant}/gpujobs/${name}`, {
+    method: 'PATCH',
+    contentType: 'application/merge-patch+json',
+    body: { spec },
+  })
+  if (status !== 200) throw new Error(`changing job ${name}: ${JSON.stringify(body)}`)
+}
+
+export function jobIs(hub: ControlPlane, name: string, state: string): Promise<void> {
+  return jobShows(hub, { name, what: state, holds: ({ status }) => status?.state === state })
+}
+
+export function jobSays(hub: ControlPlane, name: string, claim: string): Promise<void> {
+  const holds = ({ status }: GpuJob) => status?.conditions.some((one) => claimText(one) === claim) ?? false
+  return jobShows(hub, { name, what: claim, holds })
+}
+
+interface Showing {
+  readonly name: string
+  readonly what: string
+  readonly holds: (job: GpuJob) => boolean
+}
+
+async function jobShows({ ask }: ControlPlane, { name, what, holds }: Showing): Promise<void> {
   let last: unknown
   const isThere = async () => {
     const answer = await ask(`${group}/namespaces/${tenant}/gpujobs/${name}`).catch(() => undefined)
-    last = (answer?.body as GpuJob | undefined)?.status
-    return (answer?.body as GpuJob | undefined)?.status?.state === state || undefined
+    if (answer?.status !== 200) return undefined
+    const job = answer.body as GpuJob
+    last = job.status
+    return holds(job) || undefined
   }
   try {
-    await waitUntil(isThere, { what: `job ${name} to be ${state}`, seconds: 90 })
+    await waitUntil(isThere, { what: `job ${name} to be ${what}`, seconds: 90 })
   } catch (cause) {
     throw new Error(JSON.stringify(last), { cause })
   }

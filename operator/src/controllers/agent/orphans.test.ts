@@ -1,7 +1,15 @@
 import { describe, expect, test } from '@jest/globals'
 import { orphanReconciler } from './orphans.ts'
 
-const job = { uid: 'job-1', runId: 'train.1', createdMs: 0, deleting: false, failed: undefined }
+const job = {
+  uid: 'job-1',
+  runId: 'train.1',
+  createdMs: 0,
+  deleting: false,
+  failed: undefined,
+  complete: false,
+  podsCounted: 0,
+}
 
 const cases = [
   { name: 'gone or ordered is left alone', sinceBoot: undefined, ordered: false, says: [], recheckMs: undefined },
