@@ -114,6 +114,7 @@ function headersFor({ options }: Line, { authorization }: Identity, contentType?
 async function ask(line: Line, request: RawRequest, identity: Identity): Promise<Answer> {
   const { method, path, body, contentType, signal, lane = 'Normal' } = request
   const pool = line.connections.of(lane, identity.tls)
+  const sentAt = line.connections.now()
   try {
     return await exchange(pool, {
       method,
@@ -124,7 +125,7 @@ async function ask(line: Line, request: RawRequest, identity: Identity): Promise
       signal,
     })
   } catch (error) {
-    if (isSilence(error)) line.connections.distrust(pool)
+    if (isSilence(error)) line.connections.distrust(pool, sentAt)
     throw error
   }
 }

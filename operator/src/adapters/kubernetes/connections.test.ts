@@ -40,7 +40,7 @@ test('a connection is used again, until one of them got no answer: then none is'
   await ask(pool)
   await ask(pool)
   expect(connected).toBe(1)
-  connections.distrust(pool)
+  connections.distrust(pool, 0)
   await ask(connections.of('Normal', tls))
   expect(connected).toBe(2)
 })
@@ -48,9 +48,9 @@ test('a connection is used again, until one of them got no answer: then none is'
 test('what is under way elsewhere is not hurt, and of many that got no answer one is enough', async () => {
   const pool = connections.of('Normal', tls)
   const other = ask(pool)
-  connections.distrust(pool)
+  connections.distrust(pool, 0)
   const next = connections.of('Normal', tls)
-  connections.distrust(pool)
+  connections.distrust(pool, 0)
   expect(connections.of('Normal', tls)).toBe(next)
   expect(await other).toBe('ok')
 })
@@ -65,10 +65,24 @@ test('other certificates mean other connections, in every lane', () => {
 test('a watch that was silent for as long as a request is cut with it, one that spoke is not', async () => {
   const silent = connections.watching(undefined)
   const lively = connections.watching(undefined)
-  await time.advance(15_000)
+  const sentAt = connections.now()
+  await time.advance(5_000)
   lively.heard()
-  connections.distrust(connections.of('Normal', tls))
+  connections.distrust(connections.of('Urgent', tls), sentAt)
   expect([silent.signal.aborted, lively.signal.aborted]).toEqual([true, false])
+})
+
+test('a server that is only slow is not asked for all watches anew each time', async () => {
+  const cuts: number[] = []
+  for (let second = 0; second < 60; second += 5) {
+    const watch = connections.watching(undefined)
+    const sentAt = connections.now()
+    await time.advance(5_000)
+    connections.distrust(connections.of('Urgent', tls), sentAt)
+    if (watch.signal.aborted) cuts.push(second)
+    watch.close()
+  }
+  expect(cuts).toEqual([0, 30])
 })
 
 test('silence is known by its names', async () => {

@@ -33,8 +33,8 @@ const keepAliveMs = 45_000
 /** No answer that we ask for comes near this. */
 const longestAnswerBytes = 128 * 2 ** 20
 
-/** A watch that has been silent for so long, while a request got no answer either, is taken for dead. */
-const suspectMs = 15_000
+/** A server that is only slow is not to be asked for all watches anew again and again. */
+const cutAgainMs = 30_000
 
 /** A watch under way. */
 export interface OpenWatch {
@@ -50,6 +50,7 @@ export class Connections {
   readonly #watches = new Set<{ heardAt: number; readonly stop: (why: Error) => void }>()
   readonly #retired = new Set<Pool>()
   #tls: Tls
+  #cutAt = Number.NEGATIVE_INFINITY
   #pools: Readonly<Record<Lane | 'Watch', Pool>>
 
   constructor(options: ConnectionsOptions) {
@@ -66,6 +67,11 @@ export class Connections {
       if (isOther) this.#replace()
     }
     return this.#pools[lane]
+  }
+
+  /** Boot time, as `distrust` takes it. */
+  now(): number {
+    return this.#options.clock.boot()
   }
 
   watching(signal: AbortSignal | undefined): OpenWatch {
@@ -89,15 +95,17 @@ export class Connections {
 
   /**
    * A request got no answer: its connection is half-open, and so may be all others that were made with it. Each of
-   * them would cost the next request its full time, so none is used again; requests under way may end.
+   * them would cost the next request its full time, so none is used again; requests under way may end. A watch that
+   * has been silent since that request was sent is cut.
    */
-  distrust(used: Pool): void {
-    if (!Object.values(this.#pools).includes(used)) return // Another request has said so already.
-    this.#replace()
+  distrust(used: Pool, sentAt: number): void {
     const now = this.#options.clock.boot()
-    for (const watch of this.#watches) {
-      if (now - watch.heardAt >= suspectMs) watch.stop(new Error('silent, and so is the server to other requests'))
+    if (now - this.#cutAt >= cutAgainMs) {
+      const silent = [...this.#watches].filter(({ heardAt }) => heardAt <= sentAt)
+      for (const watch of silent) watch.stop(new Error('silent, and so is the server to other requests'))
+      if (silent.length > 0) this.#cutAt = now
     }
+    if (Object.values(this.#pools).includes(used)) this.#replace() // Else another request has said so already.
   }
 
   async destroy(): Promise<void> {
