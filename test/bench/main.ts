@@ -2,10 +2,12 @@
 import { dispatchBench } from './dispatch.ts'
 import { engineBench } from './engine.ts'
 import type { Figures } from './figures.ts'
+import { slowProviderBench } from './slow-provider.ts'
 
 const benches: Readonly<Record<string, () => Figures | Promise<Figures>>> = {
   dispatch: dispatchBench,
   engine: engineBench,
+  'slow-provider': slowProviderBench,
 }
 
 const [name = ''] = process.argv.slice(2)

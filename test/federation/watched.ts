@@ -1,6 +1,7 @@
 /** Watches of the tests' own: what the API servers themselves say, whatever our status claims. */
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'undici'
 import type { ControlPlane } from '../bed/control-plane.ts'
 
@@ -29,6 +30,14 @@ export interface WaitFor<T, R> {
   readonly state?: () => string
 }
 
+/** By the API server. */
+class Refused extends Error {}
+
+/** Its history no longer goes back so far. */
+class Forgotten extends Refused {}
+
+const longestAwayMs = 60_000
+
 /** All objects of a kind and every change of them; once it has missed something, waiting for it throws. */
 export class Watched<T extends Named> implements AsyncDisposable {
   /** What exists now, by `namespace/name`. */
@@ -40,6 +49,8 @@ export class Watched<T extends Named> implements AsyncDisposable {
   readonly #stream: Stream
   readonly #reading: Promise<void>
   #version = ''
+  /** What is known from before and has not been told anew yet. */
+  #stale = new Set<string>()
   #isOver = false
   #missed: Error | undefined
 
@@ -81,9 +92,31 @@ export class Watched<T extends Named> implements AsyncDisposable {
     })
   }
 
-  /** A busy API server ends watches that it cannot serve fast enough; from the last version on, nothing is missed. */
-  async #follow(): Promise<never> {
-    for (;;) for await (const line of this.#stream.lines(this.#version)) this.#take(line)
+  /**
+   * A busy API server ends watches that it cannot serve fast enough, one that is restarted breaks them off; from the last
+   * version on, nothing is missed. Where a restart has forgotten that version, what exists is told anew, and what came
+   * and went meanwhile is not.
+   */
+  async #follow(): Promise<void> {
+    let brokeAt = Number.POSITIVE_INFINITY
+    while (!this.#isOver) {
+      try {
+        for await (const line of this.#stream.lines(this.#version)) {
+          this.#take(line)
+          brokeAt = Number.POSITIVE_INFINITY
+        }
+      } catch (error) {
+        if (error instanceof Forgotten && this.#version !== '') {
+          this.#version = ''
+          this.#stale = new Set(this.#all.keys())
+          continue
+        }
+        brokeAt = Math.min(brokeAt, performance.now())
+        const isAway = !(error instanceof Refused) && performance.now() - brokeAt < longestAwayMs
+        if (this.#version === '' || !isAway) throw error
+        await sleep(100) // Until it is there again: nothing else says so.
+      }
+    }
   }
 
   #take(line: string): void {
@@ -91,18 +124,32 @@ export class Watched<T extends Named> implements AsyncDisposable {
       readonly type: Seen<T>['type'] | 'BOOKMARK' | 'ERROR'
       readonly object: T
     }
-    if (type === 'ERROR') throw new Error(line)
+    if (type === 'ERROR') throw line.includes('"code":410') ? new Forgotten(line) : new Refused(line)
     this.#version = object.metadata.resourceVersion
     if (type === 'BOOKMARK') {
-      if (object.metadata.annotations?.['k8s.io/initial-events-end']) this.#allTold.resolve()
+      if (object.metadata.annotations?.['k8s.io/initial-events-end']) this.#toldAll()
       return
     }
     const { namespace, name } = object.metadata
     const key = namespace === undefined ? name : `${namespace}/${name}`
-    if (type === 'DELETED') this.#all.delete(key)
-    else this.#all.set(key, object)
-    for (const listener of this.#listeners) listener({ type, object })
+    const isKnown = this.#stale.delete(key) && this.#all.get(key)?.metadata.resourceVersion === this.#version
+    if (!isKnown) this.#tell(key, { type, object })
+  }
+
+  #tell(key: string, seen: Seen<T>): void {
+    if (seen.type === 'DELETED') this.#all.delete(key)
+    else this.#all.set(key, seen.object)
+    for (const listener of this.#listeners) listener(seen)
     for (const asker of this.#askers) asker()
+  }
+
+  #toldAll(): void {
+    this.#allTold.resolve()
+    for (const key of this.#stale) {
+      const object = this.#all.get(key)
+      if (object) this.#tell(key, { type: 'DELETED', object })
+    }
+    this.#stale.clear()
   }
 
   #end(why: Error): void {
@@ -142,6 +189,7 @@ async function streamOf(plane: ControlPlane, path: string): Promise<Stream> {
       const from = version === '' ? fromTheBeginning : `resourceVersion=${version}`
       const query = `?watch=1&allowWatchBookmarks=true&${from}`
       const { statusCode, body } = await pool.request({ method: 'GET', headers, path: path + query })
+      if (statusCode !== 200 && statusCode !== 429 && statusCode < 500) throw new Refused(await body.text())
       if (statusCode !== 200) throw new Error(await body.text())
       yield* createInterface({ input: body })
     },

@@ -114,15 +114,18 @@ function renewable(server: string, read: () => Access['identity'], named: (error
     identity: async () => {
       try {
         source ??= read()
-        last = await source()
-        return last
+        const identity = await source()
+        last = identity
+        return identity
       } catch (error) {
         throw named(error)
       }
     },
     // Of many requests that were refused together, the first one renews for all.
     renew: (refused) => {
-      if (last?.authorization === refused.authorization && last?.tls === refused.tls) source = undefined
+      if (last?.authorization !== refused.authorization || last?.tls !== refused.tls) return
+      last = undefined // Until the new one is there, as an exec plugin takes its time.
+      source = undefined
     },
   }
 }

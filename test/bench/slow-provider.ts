@@ -1,0 +1,138 @@
+// What one provider whose API server answers in five seconds costs the others: their dispatch with it slow and with it well,
+// in alternating rounds of one run, so that what else the machine does falls upon both.
+import { join } from 'node:path'
+import { gpuJobs } from '../../operator/src/adapters/kubernetes/kinds.ts'
+import { reflect } from '../../operator/src/adapters/kubernetes/reflector.ts'
+import { type Job, jobs } from '../../operator/src/adapters/kubernetes/resources.ts'
+import { systemClock, systemTimers } from '../../operator/src/adapters/system-clock.ts'
+import { JOB_LABEL } from '../../operator/src/api/labels.ts'
+import { waitUntil } from '../bed/child.ts'
+import { type FaultProxy, startFaultProxy } from '../bed/fault-proxy.ts'
+import { startOperator } from '../bed/operator.ts'
+import { gpuJob } from '../builders/gpujob.ts'
+import { type DispatchBed, dispatchBed, tenant } from './dispatch-bed.ts'
+import { type Figures, quantile } from './figures.ts'
+
+const size = { nodes: 60, rounds: 6, jobsPerRound: 150, perSecond: 12 }
+const bars = { p99Ratio: 1.2 }
+const answersInMs = 5000
+const slow = 'acme'
+
+const report = (line: string) => console.error(line)
+
+export async function slowProviderBench(): Promise<Figures> {
+  await using bed = await dispatchBed(size.nodes, report)
+  await using parts = new AsyncDisposableStack()
+  let proxy: FaultProxy | undefined
+  const { dir, hub } = bed.federation
+  parts.use(
+    await startOperator(bed.federation, {
+      report,
+      route: async ({ to, provider }, kubeconfig) => {
+        if (provider !== slow || to === hub) return kubeconfig
+        proxy = parts.use(await startFaultProxy(to))
+        return proxy.kubeconfig(kubeconfig, join(dir, 'slow.kubeconfig'))
+      },
+    }),
+  )
+  const arrivals = await watchArrivals(bed, parts)
+  await untilOffered(bed)
+
+  await round(bed, { arrivals, name: 'warm-up' })
+  const well: number[] = []
+  const withSlow: number[] = []
+  for (let number = 0; number < size.rounds; number += 1) {
+    const isSlow = number % 2 === 1
+    report(`round ${number + 1} of ${size.rounds}, ${slow} ${isSlow ? 'slow' : 'well'}`)
+    proxy?.set(isSlow ? [{ do: 'delayAnswer', ms: answersInMs, kind: 'other' }] : [])
+    const latencies = await round(bed, { arrivals, name: `round-${number}` })
+    ;(isSlow ? withSlow : well).push(...latencies)
+  }
+  const figures = {
+    othersP99Ratio: quantile(withSlow, 0.99) / quantile(well, 0.99),
+    othersP50Ratio: quantile(withSlow, 0.5) / quantile(well, 0.5),
+    wellP50Ms: quantile(well, 0.5),
+    wellP99Ms: quantile(well, 0.99),
+    slowP50Ms: quantile(withSlow, 0.5),
+    slowP99Ms: quantile(withSlow, 0.99),
+    samples: withSlow.length,
+    slowAnswers: proxy?.hits() ?? 0,
+  }
+  const ok = figures.othersP99Ratio <= bars.p99Ratio && figures.slowAnswers > size.jobsPerRound / 3
+  return { bench: 'slow-provider', ok, ...rounded(figures) }
+}
+
+interface Round {
+  readonly arrivals: ReadonlyMap<string, number>
+  readonly name: string
+}
+
+/** A third of the jobs for each provider, one by one; how long those of the others took, once all have arrived. */
+async function round({ hub, federation }: DispatchBed, { arrivals, name }: Round): Promise<number[]> {
+  const regions = federation.providers.map(({ region }) => region)
+  const began = performance.now()
+  const sent = Array.from({ length: size.jobsPerRound }, async (_, i) => {
+    await until(began + (i * 1000) / size.perSecond)
+    const region = regions[i % regions.length] ?? slow
+    const job = `${name}-${i}`
+    const { spec } = gpuJob({ spec: { placement: { providerSelector: { region } } } })
+    const start = performance.now()
+    await hub.create(gpuJobs, { metadata: { name: job, namespace: tenant }, spec })
+    return { job, region, start }
+  })
+  const posts = await Promise.all(sent)
+  const areThere = async () => posts.every(({ job }) => arrivals.has(job)) || undefined
+  await waitUntil(areThere, { what: `the Jobs of ${name} on the providers`, seconds: 180 })
+  return posts
+    .filter(({ region }) => region !== slow)
+    .map(({ job, start }) => (arrivals.get(job) ?? Number.POSITIVE_INFINITY) - start)
+}
+
+/** By name of the GpuJob: when its Job was seen on a provider, past the proxy. */
+async function watchArrivals(
+  { providers }: DispatchBed,
+  parts: AsyncDisposableStack,
+): Promise<ReadonlyMap<string, number>> {
+  const at = new Map<string, number>()
+  const end = new AbortController()
+  const context = {
+    clock: systemClock(),
+    timers: systemTimers,
+    random: Math.random,
+    signal: end.signal,
+    onError: (error: Error) => report(String(error)),
+  }
+  const watches = providers.map(({ client }) =>
+    reflect({ ...context, client, resource: jobs, project: ({ metadata }: Job) => ({ metadata }) }),
+  )
+  parts.defer(async () => {
+    end.abort()
+    await Promise.all(watches.map(({ done }) => done))
+  })
+  for (const { store } of watches) {
+    store.subscribe(({ type, object }) => {
+      const job = object.metadata.labels?.[JOB_LABEL]
+      if (type === 'added' && job !== undefined) at.set(job, performance.now())
+    })
+  }
+  await Promise.all(watches.map(({ synced }) => synced))
+  return at
+}
+
+async function untilOffered({ federation }: DispatchBed): Promise<void> {
+  const expected = size.nodes * federation.providers.length
+  const areOffered = async () => {
+    const { body } = await federation.hub.ask('/apis/gpucommons.io/v1alpha1/providers')
+    const items = (body as { items: { status?: { inventory?: { nodes: number } } }[] }).items
+    return items.reduce((sum, { status }) => sum + (status?.inventory?.nodes ?? 0), 0) === expected || undefined
+  }
+  await waitUntil(areOffered, { what: `${expected} nodes on the hub`, seconds: 120 })
+}
+
+function until(moment: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, Math.max(0, moment - performance.now())))
+}
+
+function rounded(figures: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, Math.round(value * 1000) / 1000]))
+}
