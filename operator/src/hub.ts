@@ -14,7 +14,7 @@ import { hubGauges, hubMetrics } from './adapters/prometheus/metrics.ts'
 import { type Program, runMain } from './adapters/run-main.ts'
 import { type HubConfig, hubConfig, inCluster } from './config.ts'
 import { gpuJobReconciler } from './controllers/hub/gpujob.ts'
-import { providerReconciler } from './controllers/hub/provider.ts'
+import { believeWhatWasSaid, providerReconciler } from './controllers/hub/provider.ts'
 import { schedulingLoop } from './controllers/hub/scheduling.ts'
 import { tombstoneReconciler } from './controllers/hub/tombstones.ts'
 import { createEngine } from './domain/scheduling/engine.ts'
@@ -76,11 +76,11 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
     observe: metrics.observeScheduling,
   })
   const world = { client, context, caches, scheduling, statuses, clock, now: clock.now, ...config, identity }
-  const wake = (provider: string) => queues.providers.add(provider)
+  const ofProviders = providerPorts({ ...world, wake: (name) => queues.providers.add(name) })
   const queues = {
     jobs: queue('gpujob', gpuJobReconciler(gpuJobPorts(world)), 32),
     tombstones: queue('tombstone', tombstoneReconciler(tombstonePorts(world)), 8),
-    providers: queue('provider', providerReconciler(providerPorts({ ...world, wake })), 4),
+    providers: queue('provider', providerReconciler(ofProviders), 4),
   }
   hubGauges(metrics, {
     queues: Object.values(queues),
@@ -89,6 +89,7 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
   })
 
   wireHub(caches, { queues, scheduling, identity })
+  believeWhatWasSaid(ofProviders, caches.providers.keys())
   scheduling.begin()
   await Promise.all(Object.values(queues).map((one) => one.run(signal)))
   await recorder.flushed()

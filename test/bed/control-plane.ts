@@ -59,6 +59,8 @@ export interface ControlPlane extends AsyncDisposable {
   /** The admin's. */
   readonly token: string
   readonly auditLog: string
+  /** Of etcd: what is written there passes by the API server and its checks. */
+  readonly etcdUrl: string
   readonly binaries: Binaries
   /** As admin. */
   readonly kubectl: Kubectl
@@ -101,6 +103,7 @@ export async function startControlPlane(options: ControlPlaneOptions, signal?: A
     serverKeyFile,
     token: site.tokens.admin,
     auditLog,
+    etcdUrl: `http://127.0.0.1:${etcd.port}`,
     binaries,
     kubectl: kubectlAs({ binary: binaries.kubectl, kubeconfig, cacheDir: join(dir, 'kubectl-cache') }),
     ask: apiServer.requests.ask,

@@ -2,12 +2,14 @@
 import { dispatchBench } from './dispatch.ts'
 import { engineBench } from './engine.ts'
 import type { Figures } from './figures.ts'
+import { scaleBench } from './scale.ts'
 import { slowProviderBench } from './slow-provider.ts'
 
 const benches: Readonly<Record<string, () => Figures | Promise<Figures>>> = {
   dispatch: dispatchBench,
   engine: engineBench,
   'slow-provider': slowProviderBench,
+  scale: scaleBench,
 }
 
 const [name = ''] = process.argv.slice(2)

@@ -18,7 +18,7 @@ import { statusWriter } from '../../operator/src/adapters/kubernetes/status-writ
 import type { GpuJob } from '../../operator/src/api/gpujob.ts'
 import type { GpuRun, GpuRunStatus } from '../../operator/src/api/gpurun.ts'
 import { gpuJobReconciler } from '../../operator/src/controllers/hub/gpujob.ts'
-import { providerReconciler } from '../../operator/src/controllers/hub/provider.ts'
+import { believeWhatWasSaid, providerReconciler } from '../../operator/src/controllers/hub/provider.ts'
 import { schedulingLoop } from '../../operator/src/controllers/hub/scheduling.ts'
 import { tombstoneReconciler } from '../../operator/src/controllers/hub/tombstones.ts'
 import { type Reconcile, workQueue } from '../../operator/src/controllers/work-queue.ts'
@@ -73,13 +73,14 @@ export async function startHub({ time, api }: StartHub, { tombstoneSeconds = 600
     clock,
   }
   const options = { now: clock.now, tombstoneSeconds, suspectAfterSeconds: 15 }
-  const wake = (name: string) => queues.providers.add(name)
+  const ofProviders = providerPorts({ ...world, ...options, wake: (name) => queues.providers.add(name) })
   const queues: HubQueues = {
     jobs: queue('gpujob', gpuJobReconciler(gpuJobPorts({ ...world, ...options }))),
-    providers: queue('provider', providerReconciler(providerPorts({ ...world, ...options, wake }))),
+    providers: queue('provider', providerReconciler(ofProviders)),
     tombstones: queue('tombstone', tombstoneReconciler(tombstonePorts({ ...world, ...options }))),
   }
   wireHub(caches, { queues, scheduling, identity })
+  believeWhatWasSaid(ofProviders, caches.providers.keys())
   scheduling.begin()
   for (const one of Object.values(queues)) void one.run(stop.signal)
   await time.advance(0)

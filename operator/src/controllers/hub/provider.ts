@@ -1,6 +1,7 @@
 // Makes the home of each Provider on the hub and says how its agent is.
 import { isDeepStrictEqual } from 'node:util'
 import type { Provider, ProviderStatus } from '../../api/provider.ts'
+import { isTrue } from '../../domain/lifecycle/claims.ts'
 import { decide, type Home, type Seen } from '../../domain/lifecycle/provider-steps.ts'
 import type { ProviderFact } from '../../domain/scheduling/facts.ts'
 import { type Reconcile, settled } from '../work-queue.ts'
@@ -38,5 +39,19 @@ export function providerReconciler(ports: ProviderPorts): Reconcile {
     ports.tellEngine(fact)
     if (!isDeepStrictEqual(status, found.provider.status)) await ports.writeStatus(found.provider, status)
     return recheckMs === undefined ? settled : { recheckMs }
+  }
+}
+
+/**
+ * Call once, before anything is placed: what was said of a Provider holds until its first pass. Else the jobs of a
+ * hundred providers wait for the look at a hundred homes, and all that wait are told that there is no provider.
+ */
+export function believeWhatWasSaid(ports: ProviderPorts, names: Iterable<string>): void {
+  for (const name of names) {
+    const seen = ports.read(name)
+    const { namespaceUid, conditions } = seen?.provider.status ?? {}
+    if (!seen || namespaceUid === undefined || !isTrue(conditions, 'Ready')) continue
+    const home: Home = { state: 'Made', namespaceUid }
+    ports.tellEngine(decide({ ...seen, home, now: ports.now(), suspectAfterMs: ports.suspectAfterMs }).fact)
   }
 }

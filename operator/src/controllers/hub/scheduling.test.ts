@@ -169,7 +169,7 @@ describe('the bookings', () => {
     job('b', whole)
     await pass()
     run(keptRun({ job: placed, status: { state: 'Succeeded' } }))
-    expect([booked(), await pass(), choice('b')]).toEqual(['', 'a,b', '1@acme:n1'])
+    expect([booked(), await pass(), choice('b')]).toEqual(['', 'b,a', '1@acme:n1'])
   })
 
   test('of a job that is gone stay while its run may live', async () => {
@@ -262,4 +262,13 @@ describe('the line', () => {
     for (const name of ['a', 'b', 'c']) job(name)
     expect([await pass(), passes]).toEqual(['a,b,c', [3]])
   })
+})
+
+test('at the start, those that are placed are woken before those that only wait', async () => {
+  const { job, loop, pass } = world({ begun: false })
+  job('first', { gpus: { count: 8 }, priority: 1 }, { conditions: [] })
+  for (const name of ['a', 'b']) job(name, { gpus: { count: 8 } })
+  job('last', { gpus: { count: 8 }, priority: 2 })
+  loop.begin()
+  expect(await pass()).toBe('last,first,a,b')
 })

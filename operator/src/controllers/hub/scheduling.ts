@@ -192,9 +192,9 @@ class SchedulingLoop implements Scheduling {
       this.#choices.set(uid, decision)
       this.#waiting.delete(uid)
       this.#booked.set(uid, (this.#booked.get(uid) ?? new Map<number, Booking>()).set(run, decision))
-      this.#touched.add(uid)
     }
-    for (const uid of this.#touched) {
+    // Those that are placed go before those that only hear why they are not: at the start that is all there are.
+    for (const uid of new Set([...decisions.map((decision) => decision.uid), ...this.#touched])) {
       const job = jobOf(uid)
       if (job) wake(`${job.metadata.namespace}/${job.metadata.name}`)
     }

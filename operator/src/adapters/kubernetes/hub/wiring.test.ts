@@ -270,6 +270,30 @@ describe('a hub that lags or fails', () => {
   })
 })
 
+describe('a hub that starts on what is stored', () => {
+  test('places a job before it has looked at any home', async () => {
+    const { cluster, api, hub } = await federation()
+    hub.stop()
+    const job = await submit(cluster)
+    api.fail(/^GET namespaces provider-acme/, { with: new Error('slow'), times: 5 })
+    await hubOn(cluster)
+    expect(await stateOf(cluster, job)).toBe('Placed run 1@acme')
+  })
+
+  test('asks nothing about the runs of jobs that live, and tells those who wait nothing new', async () => {
+    const { cluster, api, hub } = await federation()
+    const job = await submit(cluster)
+    await agentSays(cluster, job, { state: 'Succeeded' })
+    const waiting = await submit(cluster, { name: 'waiting', spec: { gpus: { count: 8 }, workers: 2 } })
+    expect(await stateOf(cluster, waiting)).toBe('Waiting')
+    hub.stop()
+    api.requests.splice(0)
+    api.fail(/^GET namespaces provider-acme/, { with: new Error('slow'), times: 5 })
+    await hubOn(cluster)
+    expect(api.requests.filter((one) => /^(POST|PUT|PATCH|DELETE) gpu|^GET gpu/.test(one))).toEqual([])
+  })
+})
+
 describe('a provider on the hub', () => {
   const said = async ({ api }: HubCluster) =>
     (await api.get(providers, { name: 'acme' }))?.status?.conditions

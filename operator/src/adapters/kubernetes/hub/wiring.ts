@@ -68,7 +68,10 @@ export function wireHub(
     const provider = providerOf(metadata.namespace)
     if (provider !== undefined && metadata.deletionTimestamp === undefined) scheduling.setNode(nodeFact(provider, spec))
   }
-  for (const run of runs.values()) queues.tombstones.add(runKey(run.metadata))
+  // A run whose job lives needs no look; most of what is stored are such runs.
+  for (const { metadata, spec } of runs.values()) {
+    if (jobs.get(keyOf(spec.job))?.metadata.uid !== spec.job.uid) queues.tombstones.add(runKey(metadata))
+  }
   for (const key of providers.keys()) queues.providers.add(key)
   const uids = new Set([...jobs.values()].map(({ metadata }) => metadata.uid))
   for (const run of runs.values()) uids.add(run.spec.job.uid)
