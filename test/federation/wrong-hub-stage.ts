@@ -177,7 +177,12 @@ export async function follow({ kubectl }: ControlPlane, message: string, which =
   const command = commands.find((one) => which.test(one))
   if (command === undefined) throw new Error(`no command ${which} in: ${message}`)
   const words = command.trim().match(/'[^']*'|[^ ]+/g) ?? []
-  await kubectl(words.slice(1).map((word) => word.replace(/^'|'$/g, '')))
+  const args = words.slice(1).map((word) => word.replace(/^'|'$/g, ''))
+  // Of many objects one may go while the command runs; a person does it once more.
+  await kubectl(args).catch((error: Error) => {
+    if (!error.message.includes('NotFound')) throw error
+    return kubectl(args)
+  })
 }
 
 /** A new job is taken, run and finished there. */

@@ -26,7 +26,6 @@ function agent(remembered?: Remembered) {
       memory.is = { ...memory.is, remembered: next }
       log.push(`saved ${next.version}${next.setBack ? ' set back' : ''}`)
     },
-    clock: time.clock,
     timers: time.timers,
     lookMs: 5000,
     onChange: (distrust) => void log.push(distrust?.change ?? 'trusted'),
@@ -74,17 +73,18 @@ describe('an agent obeys', () => {
     expect(may()).toBe(true)
   })
 
-  test('the hub that it remembers, and writes at most once a minute while its version moves', async () => {
+  test('the hub that it remembers, and writes down how far that has come with every beat, if it has', async () => {
     const { trust, time, log, stop } = await obedient()
     const keeping = trust.keep(stop.signal)
-    for (let version = 12; version < 40; version++) {
-      trust.see({ ...hub, version: String(version) })
+    await time.advance(60_000)
+    for (const version of ['12', '13']) {
+      trust.see({ ...hub, version })
       await time.advance(5000)
     }
     stop.abort()
     await time.advance(0)
     await keeping
-    expect(log).toEqual(['saved 23', 'saved 35'])
+    expect(log).toEqual(['saved 12', 'saved 13'])
   })
 
   test('a Provider to which the home was handed over', async () => {

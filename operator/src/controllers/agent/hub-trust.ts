@@ -7,7 +7,7 @@ import {
   type LeaseIdentity,
   type Remembered,
 } from '../../domain/lifecycle/hub-identity.ts'
-import { type Clock, pause, type Timers } from '../clock.ts'
+import { pause, type Timers } from '../clock.ts'
 
 export interface Memory {
   readonly remembered: Remembered
@@ -19,7 +19,6 @@ export interface HubTrustPorts {
   /** `undefined`: no hub was ever met. */
   readonly load: () => Promise<Memory | undefined>
   readonly save: (remembered: Remembered) => Promise<void>
-  readonly clock: Pick<Clock, 'boot'>
   readonly timers: Timers
   readonly lookMs: number
   /** Hears at each change of what is distrusted; `undefined`: the hub is trusted. */
@@ -47,14 +46,10 @@ interface Question {
   readonly answer: PromiseWithResolvers<void>
 }
 
-/** How often a version that moves is written down: a write a minute is what an idle agent may cost. */
-const rememberMs = 60_000
-
 export class HubTrust {
   readonly #ports: HubTrustPorts
   #remembered: Remembered | undefined
   #saved: Remembered | undefined
-  #savedAt = Number.NEGATIVE_INFINITY
   #seen: LeaseIdentity | 'Gone' | undefined
   #change: HubChange | undefined
   #session: AbortController | undefined
@@ -177,8 +172,8 @@ export class HubTrust {
       return
     }
     if (!this.#session) return this.#believe(seen)
-    const isDue = this.#ports.clock.boot() - this.#savedAt >= rememberMs && remembered.version !== this.#saved?.version
-    if (isDue || remembered.providerUid !== this.#saved?.providerUid) await this.#save(remembered)
+    // With every beat, as a kubelet does for its node: what is older than the last beat would not be noticed after a crash.
+    if (!isEqual(remembered, this.#saved)) await this.#save(remembered)
   }
 
   async #isAccepted(change: HubChange, seen: LeaseIdentity): Promise<boolean> {
@@ -214,10 +209,8 @@ export class HubTrust {
   }
 
   async #save(remembered: Remembered): Promise<void> {
-    const at = this.#ports.clock.boot()
     await this.#ports.save(remembered)
     this.#saved = remembered
-    this.#savedAt = at
   }
 }
 
