@@ -1,0 +1,44 @@
+import { describe, expect, test } from '@jest/globals'
+import { fakeKubeApi } from '../../../../../test/fakes/kube-api.ts'
+import { fakeTime } from '../../../../../test/fakes/time.ts'
+import { leases } from '../resources.ts'
+import { memoryPorts } from './memory.ts'
+
+const ref = { name: 'gpu-commons-agent-acme', namespace: 'gpu-commons' }
+const remembered = { hubUid: 'h', runsUid: 'r', providerUid: 'p', version: '10', setBack: false }
+
+function world() {
+  const provider = fakeKubeApi(fakeTime())
+  return { provider, ...memoryPorts({ provider, namespace: 'gpu-commons', providerName: 'acme' }) }
+}
+
+describe('what an agent remembers of its hub', () => {
+  test('is nothing at first', async () => {
+    expect(await world().load()).toBeUndefined()
+  })
+
+  test('is what was saved last, and its namespace is made where it is missing', async () => {
+    const { save, load } = world()
+    await save(remembered)
+    await save({ ...remembered, version: '11', setBack: true })
+    expect(await load()).toEqual({ remembered: { ...remembered, version: '11', setBack: true }, accepted: undefined })
+  })
+
+  test('keeps what its owner accepts', async () => {
+    const { provider, save, load } = world()
+    await save(remembered)
+    await provider.mergePatch(leases, {
+      ref,
+      patch: { metadata: { annotations: { 'gpucommons.io/accept-hub': 'f' } } },
+    })
+    await save({ ...remembered, version: '11' })
+    expect((await load())?.accepted).toBe('f')
+  })
+
+  test('is not taken for nothing when it cannot be read', async () => {
+    const { provider, save, load } = world()
+    await save(remembered)
+    await provider.mergePatch(leases, { ref, patch: { metadata: { annotations: { 'gpucommons.io/hub-uid': null } } } })
+    await expect(load()).rejects.toThrow('lacks the annotation gpucommons.io/hub-uid')
+  })
+})
