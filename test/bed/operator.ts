@@ -2,6 +2,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { builtMain } from '../../tools/build.ts'
 import { waitUntil } from './child.ts'
 import type { ControlPlane } from './control-plane.ts'
 import { allOrNone, type BedProvider, type Federation } from './federation.ts'
@@ -12,6 +13,8 @@ import { type Program, startProgram } from './program.ts'
 const crds = join(import.meta.dirname, '..', '..', 'crds')
 
 export interface OperatorOptions {
+  /** As they ship, from dist/: `buildMains` comes first. Default: the sources. */
+  readonly built?: boolean
   readonly report?: (line: string) => void
   /** Further flags. */
   readonly hubArgs?: readonly string[]
@@ -35,6 +38,10 @@ export interface Operator extends AsyncDisposable {
   readonly hub: Program
   /** By provider. */
   readonly agents: ReadonlyMap<string, Program>
+}
+
+function mainOf(name: 'hub' | 'agent', built = false): string {
+  return built ? builtMain(name) : `operator/src/${name}.ts`
 }
 
 /** Applies `crds/` and waits until the API server serves the kinds. */
@@ -84,15 +91,18 @@ export async function prepareHub({ hub, providers }: Pick<Federation, 'hub' | 'p
 }
 
 /** How the hub is started, with the rights of its own only. */
-export async function hubOptions({ hub }: Pick<Federation, 'hub'>, { hubArgs = [], route = direct }: OperatorOptions) {
+export async function hubOptions(
+  { hub }: Pick<Federation, 'hub'>,
+  { hubArgs = [], route = direct, built }: OperatorOptions,
+) {
   const kubeconfig = await route({ from: 'hub', to: hub }, await installHub(hub))
-  return { name: 'hub', main: 'operator/src/hub.ts', args: ['--kubeconfig', kubeconfig, ...hubArgs] }
+  return { name: 'hub', main: mainOf('hub', built), args: ['--kubeconfig', kubeconfig, ...hubArgs] }
 }
 
 /** How the agent of a provider is started, once the hub lets it in. */
 export async function agentOptions(
   { hub, dir }: Federation,
-  { provider, agentArgs = [], route = direct }: OperatorOptions & { readonly provider: BedProvider },
+  { provider, agentArgs = [], route = direct, built }: OperatorOptions & { readonly provider: BedProvider },
   until?: AbortSignal,
 ) {
   const { name, controlPlane } = provider
@@ -103,7 +113,7 @@ export async function agentOptions(
   const kubeconfigs = ['--hub-kubeconfig', toHub, '--kubeconfig', toOwn]
   return {
     name: `agent-${name}`,
-    main: 'operator/src/agent.ts',
+    main: mainOf('agent', built),
     args: ['--provider', name, ...kubeconfigs, ...agentArgs],
   }
 }

@@ -10,6 +10,7 @@ import { decide } from '../../operator/src/domain/lifecycle/gpujob-steps.ts'
 import { runName } from '../../operator/src/domain/lifecycle/gpurun.ts'
 import { keptJob } from '../../operator/src/domain/lifecycle/kept.ts'
 import { jobManifest } from '../../operator/src/domain/workload/job-manifest.ts'
+import { buildMains } from '../../tools/build.ts'
 import { waitUntil } from '../bed/child.ts'
 import { type Operator, startOperator } from '../bed/operator.ts'
 import { gpuJob } from '../builders/gpujob.ts'
@@ -126,7 +127,8 @@ async function removeAll(
 }
 
 async function measureOurs(bed: DispatchBed) {
-  await using operator = await startOperator(bed.federation, { report })
+  await buildMains()
+  await using operator = await startOperator(bed.federation, { report, built: true })
   await using arrivals = await watchArrivals(bed)
   await untilOffered(bed)
 
