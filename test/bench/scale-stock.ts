@@ -1,5 +1,6 @@
 // Tens of thousands of stored jobs within seconds: a few that the real hub carried through their life, copied in etcd.
 import { randomUUID } from 'node:crypto'
+import { Pool } from 'undici'
 import type { ControlPlane } from '../bed/control-plane.ts'
 import { pooled } from './pooled.ts'
 
@@ -35,6 +36,8 @@ export interface StockOptions {
 
 const prefix = '/registry/gpucommons.io'
 
+const connections = 32
+
 /** Memory requests of the waiting jobs, so that they are of several shapes. */
 const shapes = 20
 
@@ -43,22 +46,24 @@ export async function patternOf(
   { etcdUrl }: ControlPlane,
   job: { readonly namespace: string; readonly name: string; readonly run?: string },
 ): Promise<Pattern> {
-  const text = await valueOf(etcdUrl, `${prefix}/gpujobs/${job.namespace}/${job.name}`)
-  return job.run === undefined
-    ? { job: text }
-    : { job: text, run: await valueOf(etcdUrl, `${prefix}/gpuruns/${job.run}`) }
+  await using held = new AsyncDisposableStack()
+  const etcd = held.adopt(new Pool(etcdUrl, { connections }), (pool) => pool.close())
+  const text = await valueOf(etcd, `${prefix}/gpujobs/${job.namespace}/${job.name}`)
+  return job.run === undefined ? { job: text } : { job: text, run: await valueOf(etcd, `${prefix}/gpuruns/${job.run}`) }
 }
 
 /** Past the API server, which would take minutes for so many: its watch of etcd brings them to it as if it had written them. */
 export async function putStock({ etcdUrl }: ControlPlane, stock: Stock, options: StockOptions): Promise<void> {
   const { tenant, patterns, report } = options
+  await using held = new AsyncDisposableStack()
+  const etcd = held.adopt(new Pool(etcdUrl, { connections }), (pool) => pool.close())
   for (const state of ['running', 'waiting', 'suspended', 'finished'] as const) {
     // One by one: as with a real API server, no two objects have one resourceVersion.
     await pooled(stock[state], async (i) => {
       const name = `stock-${state}-${i}`
       const { job, run } = copyOf(patterns[state], { ...options, name, i })
-      await put(etcdUrl, `${prefix}/gpujobs/${tenant}/${name}`, job)
-      if (run) await put(etcdUrl, `${prefix}/gpuruns/${run.key}`, run.text)
+      await put(etcd, `${prefix}/gpujobs/${tenant}/${name}`, job)
+      if (run) await put(etcd, `${prefix}/gpuruns/${run.key}`, run.text)
     })
     report(`${stock[state]} ${state} jobs are stored`)
   }
@@ -89,21 +94,22 @@ function metadataOf(text: string): { readonly namespace: string; readonly name: 
   return (JSON.parse(text) as { metadata: { namespace: string; name: string; uid: string } }).metadata
 }
 
-async function valueOf(etcdUrl: string, key: string): Promise<string> {
-  const { kvs } = (await ask(`${etcdUrl}/v3/kv/range`, { key: encoded(key) })) as { kvs?: { value: string }[] }
+async function valueOf(etcd: Pool, key: string): Promise<string> {
+  const { kvs } = (await ask(etcd, '/v3/kv/range', { key: encoded(key) })) as { kvs?: { value: string }[] }
   const [found] = kvs ?? []
   if (!found) throw new Error(`etcd has no ${key}`)
   return Buffer.from(found.value, 'base64').toString()
 }
 
-async function put(etcdUrl: string, key: string, value: string): Promise<void> {
-  await ask(`${etcdUrl}/v3/kv/put`, { key: encoded(key), value: encoded(value) })
+async function put(etcd: Pool, key: string, value: string): Promise<void> {
+  await ask(etcd, '/v3/kv/put', { key: encoded(key), value: encoded(value) })
 }
 
-async function ask(url: string, body: object): Promise<unknown> {
-  const answer = await fetch(url, { method: 'POST', body: JSON.stringify(body) })
-  if (!answer.ok) throw new Error(`${url}: ${answer.status} ${await answer.text()}`)
-  return await answer.json()
+async function ask(etcd: Pool, path: string, body: object): Promise<unknown> {
+  const answer = await etcd.request({ method: 'POST', path, body: JSON.stringify(body) })
+  const text = await answer.body.text()
+  if (answer.statusCode !== 200) throw new Error(`${path}: ${answer.statusCode} ${text}`)
+  return JSON.parse(text)
 }
 
 function encoded(text: string): string {
