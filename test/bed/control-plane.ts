@@ -35,6 +35,8 @@ export interface ControlPlaneOptions {
   readonly audit?: boolean
   /** After this long without a sign of life a node is Unknown. */
   readonly nodeGraceSeconds?: number
+  /** Environment of its programs, over their own. */
+  readonly env?: Readonly<Record<string, string>>
   /** Further flags of kube-apiserver. */
   readonly apiServerArgs?: readonly string[]
   /** Default: found by `resolveBinaries`. */
@@ -171,7 +173,7 @@ function launch(site: Site, tool: Tool, args: readonly string[]): Promise<Child>
     command: binaries[tool],
     args,
     log: join(files.dir, `${tool}.log`),
-    env: garbageRarely,
+    env: { ...garbageRarely, ...options.env },
     onUnexpectedEnd: (how) =>
       report(`${options.name}: ${tool} ended by itself with ${how}, see ${tool}.log in ${files.dir}`),
   })
