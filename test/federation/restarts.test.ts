@@ -1,5 +1,7 @@
 // Two hundred jobs while hub and agents are killed again and again, each at a random moment of its life. What must hold is
 // counted on the API servers, by watches that nobody restarts. `npm run chaos` does the same many times.
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type ChaosOutcome, chaosRun } from '../chaos/chaos-run.ts'
 import { type ChaosStage, openChaosStage } from '../chaos/chaos-stage.ts'
@@ -17,6 +19,7 @@ beforeAll(async () => {
   const write = (line: object) => void journal.push(JSON.stringify({ at: new Date().toISOString(), ...line }))
   outcome = await chaosRun(stage, { plan, namespace: 'restarts', operator: stage.supervised, journal: write })
   process.stdout.write(`${JSON.stringify({ suite: 'restarts', ...outcome })}\n`)
+  if (!outcome.ok) await writeFile(join('.results', 'restarts', 'journal.jsonl'), journal.join('\n'))
 }, 900_000)
 
 afterAll(async () => {
