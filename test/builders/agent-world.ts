@@ -65,6 +65,7 @@ export async function startAgent({ time, hub, provider }: Clusters) {
     hubUid,
     providerName: 'acme',
     clock,
+    nonce: () => 'nonce',
     timers,
     signal: stop.signal,
   }

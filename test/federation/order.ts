@@ -1,5 +1,6 @@
 /** GpuJobs as tenants order them, on simulated nodes. */
 import type { GpuJob, GpuJobSpec } from '../../operator/src/api/gpujob.ts'
+import type { PodSpec } from '../../operator/src/api/template.ts'
 import type { Ask } from '../bed/api-requests.ts'
 import { group } from './stage.ts'
 
@@ -10,6 +11,8 @@ export interface Order {
   readonly namespace: string
   readonly name: string
   readonly spec?: SpecOrder
+  /** Absent: one container. */
+  readonly pod?: PodSpec
   /** How its pods behave, see test/bed/README.md: `{ seconds: '0.2' }` is the label `simulate-seconds`. */
   readonly simulate?: Readonly<Record<string, string>>
 }
@@ -37,14 +40,14 @@ async function forEach<T>(items: readonly T[], act: (item: T) => Promise<unknown
 }
 
 /** One worker with one GPU, for half a second, unless it says otherwise. */
-export async function createJob(ask: Ask, { namespace, name, spec = {}, simulate = {} }: Order): Promise<GpuJob> {
+export async function createJob(ask: Ask, { namespace, name, spec = {}, pod, simulate = {} }: Order): Promise<GpuJob> {
   const behaviour = Object.entries({ seconds: '0.5', ...simulate }).map(([key, value]) => [
     key === 'how' ? 'simulate' : `simulate-${key}`,
     value,
   ])
   const template = {
     metadata: { labels: Object.fromEntries(behaviour) as Record<string, string> },
-    spec: { containers: [{ name: 'main', image: 'example.com/train:1' }] },
+    spec: pod ?? { containers: [{ name: 'main', image: 'example.com/train:1' }] },
   }
   const body = {
     apiVersion: 'gpucommons.io/v1alpha1',

@@ -8,11 +8,13 @@ import {
 import {
   agentRules,
   HUB_ROLE,
+  HUB_TENANT_ROLE,
   hubNamespaceRules,
   hubRules,
   PROVIDER_AGENT_ROLE,
   PROVIDER_NAMESPACE_ROLE,
   providerNamespaceRules,
+  tenantRules,
 } from '../../operator/src/adapters/kubernetes/hub/rights.ts'
 import { agentAccount, hubAccount } from '../../operator/src/adapters/kubernetes/installation.ts'
 import type { PolicyRule } from '../../operator/src/adapters/kubernetes/resources.ts'
@@ -39,6 +41,7 @@ const agentOnHub = /^system:serviceaccount:(provider-[^:]+):agent$/
 
 const roles: readonly Role[] = [
   { name: HUB_ROLE, rules: hubRules, isHeldBy: isHub, isBoundIn: everywhere },
+  { name: HUB_TENANT_ROLE, rules: tenantRules, isHeldBy: isHub, isBoundIn: everywhere },
   {
     name: `${HUB_ROLE} at home`,
     rules: hubNamespaceRules,

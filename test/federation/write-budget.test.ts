@@ -1,6 +1,7 @@
 // How much hub and agents write, and with which rights: counted by user in the API servers' own audit logs.
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { MAY_TRAVEL_LABEL } from '../../operator/src/api/labels.ts'
 import { type Asked, auditOf, isWrite } from '../bed/audit.ts'
 import { waitUntil } from '../bed/child.ts'
 import type { ControlPlane } from '../bed/control-plane.ts'
@@ -176,6 +177,25 @@ describe('a job', () => {
 })
 
 /** Does at least once each what the jobs above did not need. */
+const source = { metadata: { name: 'source', labels: { [MAY_TRAVEL_LABEL]: 'true' } } }
+const withSources = {
+  containers: [
+    {
+      name: 'main',
+      image: 'example.com/train:1',
+      envFrom: [{ secretRef: { name: 'source' } }, { configMapRef: { name: 'source' } }],
+    },
+  ],
+}
+
+async function keepSources(namespace: string): Promise<void> {
+  for (const kind of ['secrets', 'configmaps']) {
+    const body = { ...source, data: { A: 'eA==' } }
+    const { status } = await stage.ask(`/api/v1/namespaces/${namespace}/${kind}`, { method: 'POST', body })
+    if (status !== 201) throw new Error(`making ${kind} source: ${status}`)
+  }
+}
+
 async function liveOn(): Promise<void> {
   const hang = { how: 'hang' }
   const namespace = 'life'
@@ -183,10 +203,13 @@ async function liveOn(): Promise<void> {
   const order = (name: string, spec: NonNullable<Order['spec']>, simulate = {}) =>
     orderJob(stage, { namespace, name, spec, simulate })
 
+  await keepSources(namespace)
+  const supplied = await orderJob(stage, { namespace, name: 'supplied', pod: withSources, simulate: {} })
   const passing = await order('passing', { ttlSecondsAfterFinished: 1 })
   const taken = await order('taken', { workers: 2 }, hang)
   const paused = await order('paused', {}, hang)
   await passing.isGone()
+  await supplied.is('Succeeded')
   await taken.is('Running')
   await taken.remove()
   await taken.leavesNothing()
@@ -276,6 +299,7 @@ function whyKept(id: string): string | undefined {
 }
 
 const kept: Readonly<Record<string, string>> = {
+  'gpc-provider-namespace: get secrets': 'where gpc-hub-tenants is bound in the namespaces of tenants alone',
   'gpc-provider-namespace: patch leases.coordination.k8s.io/agent':
     'the agent is told that the kinds were made anew, or that its home was handed over',
   'gpc-hub: get gpuruns.gpucommons.io': 'a stop order that was refused: is it because it stands already?',

@@ -5,7 +5,12 @@ export const gpuJobReasons = {
   Admitted: {
     Admitted: 'The job is well formed and may be placed.',
     Suspended: 'spec.suspend is true: the job holds no GPU until it is set to false.',
-    NotSupportedYet: 'The job asks for something that this version cannot do; the message names it.',
+    SourceMissing:
+      'A Secret or ConfigMap that the template names is not there, or lacks a key; it is looked for again.',
+    MayNotTravel: 'What the template names lacks the label gpucommons.io/may-travel: "true"; it is looked at again.',
+    PayloadTooLarge: 'What the template names is too much to travel; the message says what is largest.',
+    PullSecretBroken: 'A Secret in imagePullSecrets has nothing by which images could be pulled.',
+    NotReadable: 'The hub may not read Secrets and ConfigMaps of this namespace.',
   },
   Placed: {
     Recorded: 'A provider and its nodes are chosen and written down in status.placement.',
@@ -71,6 +76,8 @@ export const gpuRunReasons = {
   StartTimeout: 'A worker did not start within an hour on its node, such as for a volume that could not be mounted.',
   CrashLoopBackOff: 'A sidecar ends again and again, so that the worker does not start.',
   Invalid: 'The API server of the provider refused the Job; the message has its words.',
+  PayloadMissing: 'The Secrets and ConfigMaps of the run did not come from the hub within bindTimeoutSeconds.',
+  PayloadMismatch: 'What lies on the hub as the payload of the run is not what the run was ordered with.',
   CreateContainerConfigError: 'The kubelet could not set a container up, such as a root image under runAsNonRoot.',
   InvalidImageName: 'The name of an image cannot be read.',
   ErrImageNeverPull: 'imagePullPolicy is Never and the node lacks the image.',

@@ -106,6 +106,14 @@ export function uid() {
   return z.string().min(1).max(64)
 }
 
+/** In hexadecimal. */
+export function sha256() {
+  return z
+    .string()
+    .max(64)
+    .regex(/^[0-9a-f]{64}$/)
+}
+
 /** Money as people write it. A string: YAML would make a float of it. */
 export function price() {
   return z

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { rulesHeldBefore } from './crd.ts'
-import { dnsLabel, instant, listMap, objectName, reason, rules, uid, unchanged } from './fields.ts'
+import { dnsLabel, instant, listMap, objectName, reason, rules, sha256, uid, unchanged } from './fields.ts'
 import {
   bindTimeoutSeconds,
   failoverSchema,
@@ -24,6 +24,7 @@ const ORDER = [
   'maxRuntimeSeconds',
   'ttlSecondsAfterFinished',
   'template',
+  'payload',
 ]
 
 export const gpuRunSpecSchema = z
@@ -44,8 +45,15 @@ export const gpuRunSpecSchema = z
     maxRuntimeSeconds: maxRuntimeSeconds(),
     ttlSecondsAfterFinished: ttlSecondsAfterFinished(),
     template: rulesHeldBefore(podTemplateSchema), // On the GpuJob, by this same API server: 0.5 to 1 ms of each create.
+    payload: z
+      .object({ name: objectName(), sha256: sha256() })
+      .optional()
+      .describe('The Secret beside this object with all that the template names, and the hash of its content.'),
     stop: z
-      .object({ reason: z.enum(['JobDeleted', 'Suspended', 'DeadlineExceeded', 'Superseded']), requestedAt: instant() })
+      .object({
+        reason: z.enum(['JobDeleted', 'Suspended', 'DeadlineExceeded', 'Superseded', 'PayloadGone']),
+        requestedAt: instant(),
+      })
       .optional()
       .describe('The order to stop and clean up. Once given it stays.'),
     fenced: z

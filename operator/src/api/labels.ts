@@ -20,6 +20,11 @@ export const PROVIDER_UID_LABEL = 'gpucommons.io/provider-uid'
 /** The uid of the hub's namespace kube-system: which hub an object on a provider belongs to. */
 export const HUB_UID_LABEL = 'gpucommons.io/hub-uid'
 
+/** On a Secret or ConfigMap of a tenant, with the value `true`: it may be copied to the provider that runs the job. */
+export const MAY_TRAVEL_LABEL = 'gpucommons.io/may-travel'
+/** Annotation on the Job of a run: what its Secrets are called. The name can be guessed by nobody. */
+export const SECRETS_ANNOTATION = 'gpucommons.io/secrets'
+
 /** A label `key` of a job's template arrives on the provider's pods as this and the key. */
 export const TENANT_LABEL_PREFIX = 'tenant.gpucommons.io/'
 

@@ -10,7 +10,7 @@ import {
   type Rule,
   rules,
 } from './fields.ts'
-import { variableFieldSchema, volumeMountSchema } from './template-volumes.ts'
+import { TRAVELS, variableFieldSchema, volumeMountSchema } from './template-volumes.ts'
 
 /** The only resource that is a GPU. */
 export const GPU_RESOURCE = 'nvidia.com/gpu'
@@ -53,8 +53,8 @@ const envVar = z
     valueFrom: z
       .object({
         fieldRef: variableFieldSchema.optional(),
-        configMapKeyRef: keyRef.optional().describe('Does not travel yet: the job would wait with NotSupportedYet.'),
-        secretKeyRef: keyRef.optional().describe('Does not travel yet: the job would wait with NotSupportedYet.'),
+        configMapKeyRef: keyRef.optional().describe(TRAVELS),
+        secretKeyRef: keyRef.optional().describe(TRAVELS),
       })
       .optional()
       .meta(

@@ -66,6 +66,9 @@ const emptyDir = z
   })
   .describe('An empty folder that lives as long as the pod.')
 
+/** Of what the tenant keeps on the hub. */
+export const TRAVELS = 'Travels to the provider, who can read it: only with the label gpucommons.io/may-travel: "true".'
+
 const configMap = z.object({
   name: objectName(),
   items: items(),
@@ -139,8 +142,8 @@ export const volumeSchema = z
   .object({
     name: partName(),
     emptyDir: emptyDir.optional(),
-    configMap: configMap.optional().describe('Does not travel yet: the job would wait with NotSupportedYet.'),
-    secret: secret.optional().describe('Does not travel yet: the job would wait with NotSupportedYet.'),
+    configMap: configMap.optional().describe(TRAVELS),
+    secret: secret.optional().describe(TRAVELS),
     ephemeral: ephemeral.optional(),
     projected: z
       .object({

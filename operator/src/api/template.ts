@@ -85,7 +85,9 @@ const podSpec = z
       .max(16)
       .meta(listMap('name'))
       .optional()
-      .describe('Do not travel yet: the job would wait with NotSupportedYet.'),
+      .describe(
+        'They travel as one Secret, with the label gpucommons.io/may-travel. Of a registry that comes twice the first counts.',
+      ),
     securityContext: podSecurityContextSchema.optional(),
     terminationGracePeriodSeconds: z.int().min(0).max(3600).optional(),
     tolerations: z.array(toleration).max(16).meta(listAtomic).optional(),

@@ -41,6 +41,11 @@ export function isInvalid(error: unknown): error is ApiError {
   return error instanceof ApiError && (error.status === 422 || error.status === 400)
 }
 
+/** More than the server takes in one piece. */
+export function isTooLarge(error: unknown): error is ApiError {
+  return error instanceof ApiError && error.status === 413
+}
+
 /** The server has too much to do, or has only just started. */
 export function isBusy(error: unknown): error is ApiError {
   return error instanceof ApiError && error.status === 429

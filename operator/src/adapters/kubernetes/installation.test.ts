@@ -26,9 +26,11 @@ describe('what is installed', () => {
         'Namespace gpu-commons',
         'ServiceAccount gpu-commons/hub',
         'ClusterRole gpc-hub',
+        'ClusterRole gpc-hub-tenants',
         'ClusterRole gpc-provider-namespace',
         'ClusterRole gpc-provider-agent',
         'ClusterRoleBinding gpc-hub',
+        'ClusterRoleBinding gpc-hub-tenants',
         'Role gpu-commons/gpc-hub',
         'RoleBinding gpu-commons/gpc-hub',
       ],
@@ -60,7 +62,7 @@ describe('what is installed', () => {
 
   test('binds over all namespaces only what each program has of its own', () => {
     const cluster = all.filter(({ kind }) => kind === 'ClusterRoleBinding').map(({ roleRef }) => roleRef?.name)
-    expect(cluster).toEqual(['gpc-hub', 'gpc-agent'])
+    expect(cluster).toEqual(['gpc-hub', 'gpc-hub-tenants', 'gpc-agent'])
   })
 })
 
@@ -86,6 +88,15 @@ describe('no rule', () => {
     expect(
       breaches((rule) => onSecrets(rule) && rule.verbs.some((verb) => verb === 'list' || verb === 'watch')),
     ).toEqual([])
+  })
+
+  test('gives an agent Secrets to read where it runs', () => {
+    const isRead = (rule: (typeof rules)[number]) => onSecrets(rule) && rule.verbs.includes('get')
+    expect(breaches(isRead).map(({ role }) => role)).toEqual([
+      'gpc-hub-tenants',
+      'gpc-provider-namespace',
+      'gpc-provider-agent',
+    ])
   })
 
   test('writes roles, or binds one that it does not name', () => {

@@ -9,11 +9,13 @@ import {
 import {
   agentRules,
   HUB_ROLE,
+  HUB_TENANT_ROLE,
   hubNamespaceRules,
   hubRules,
   PROVIDER_AGENT_ROLE,
   PROVIDER_NAMESPACE_ROLE,
   providerNamespaceRules,
+  tenantRules,
 } from './hub/rights.ts'
 import type { PolicyRule } from './resources.ts'
 
@@ -33,9 +35,11 @@ export function hubInstallation(account: Account = hubAccount): readonly Manifes
   return [
     ...identity(account),
     clusterRole(HUB_ROLE, hubRules),
+    clusterRole(HUB_TENANT_ROLE, tenantRules),
     clusterRole(PROVIDER_NAMESPACE_ROLE, providerNamespaceRules),
     clusterRole(PROVIDER_AGENT_ROLE, agentRules),
     clusterRoleBinding(HUB_ROLE, account),
+    clusterRoleBinding(HUB_TENANT_ROLE, account),
     ...ownNamespace(HUB_ROLE, { account, rules: hubNamespaceRules }),
   ]
 }

@@ -54,6 +54,13 @@ export interface Secret extends KubeObject {
   readonly stringData?: Readonly<Record<string, string>>
 }
 
+export interface ConfigMap extends KubeObject {
+  readonly metadata: Metadata
+  readonly data?: Readonly<Record<string, string>>
+  /** Values in base64. */
+  readonly binaryData?: Readonly<Record<string, string>>
+}
+
 export interface ContainerState {
   readonly waiting?: { readonly reason?: string; readonly message?: string }
   readonly running?: { readonly startedAt?: string }
@@ -211,6 +218,7 @@ export const namespaces: Resource<Namespace> = kindOf('v1', 'Namespace', { plura
 export const serviceAccounts: Resource<ServiceAccount> = core('ServiceAccount', 'serviceaccounts')
 export const services: Resource<Service> = core('Service', 'services')
 export const secrets: Resource<Secret> = core('Secret', 'secrets')
+export const configMaps: Resource<ConfigMap> = core('ConfigMap', 'configmaps')
 export const pods: Resource<Pod> = core('Pod', 'pods')
 export const nodes: Resource<Node> = kindOf('v1', 'Node', { plural: 'nodes', namespaced: false })
 export const events: Resource<KubeEvent> = core('Event', 'events')

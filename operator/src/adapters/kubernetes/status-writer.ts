@@ -22,7 +22,11 @@ export interface Transition {
 /** What a person should look at; what went well stands in the status and needs no event. */
 const worthAnEvent: ReadonlySet<string> = new Set<GpuJobReason | ProviderReason>([
   'Suspended',
-  'NotSupportedYet',
+  'SourceMissing',
+  'MayNotTravel',
+  'PayloadTooLarge',
+  'PullSecretBroken',
+  'NotReadable',
   'NeverFits',
   'BackingOff',
   'NameTaken',

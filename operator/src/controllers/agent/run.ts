@@ -7,10 +7,15 @@ import { afterRefusal, type Refusal } from '../../domain/lifecycle/gpurun-start.
 import { decide } from '../../domain/lifecycle/gpurun-steps.ts'
 import { type Reconcile, settled } from '../work-queue.ts'
 
+/** Something that the hub does is not there yet, and no watch will tell of it. */
+export interface NotYet {
+  readonly recheckMs: number
+}
+
 export interface RunPorts {
   readonly read: (key: string) => Omit<Seen, 'now' | 'boot'> | undefined
   /** May be repeated: everything is named by the run. */
-  readonly carryOut: (run: GpuRun, effect: Effect) => Promise<Refusal | undefined>
+  readonly carryOut: (run: GpuRun, effect: Effect) => Promise<Refusal | NotYet | undefined>
   readonly writeStatus: (run: GpuRun, status: GpuRunStatus) => Promise<void>
   /** Wall clock, milliseconds. */
   readonly now: () => number
@@ -26,8 +31,9 @@ export function runReconciler({ read, carryOut, writeStatus, now, boot }: RunPor
     const { run } = found
     const seen = { ...found, now: now(), boot: boot() }
     const decision = decide(seen)
-    const refusal = decision.effect && (await carryOut(run, decision.effect))
-    const { status, recheckMs } = refusal ? afterRefusal(seen, refusal) : decision
+    const answer = decision.effect && (await carryOut(run, decision.effect))
+    if (answer && 'recheckMs' in answer) return answer
+    const { status, recheckMs } = answer ? afterRefusal(seen, answer) : decision
     if (status && !isDeepStrictEqual(status, run.status)) await writeStatus(run, status)
     return recheckMs === undefined ? settled : { recheckMs }
   }

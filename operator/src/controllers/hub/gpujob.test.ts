@@ -14,6 +14,7 @@ async function pass(some: Partial<Seen> | undefined, broken: Partial<GpuJobPorts
   const seen = { job: keptJob(), run: undefined, choice: undefined, explain: () => undefined, ...some }
   const reconcile = gpuJobReconciler({
     read: () => (some ? seen : undefined),
+    lookAtPayload: async () => void done.push('looked at the payload'),
     carryOut: async (job, effect) => void done.push(`${effect.do} of ${job.metadata.name}`),
     writeStatus: async (_, status) => void done.push(`status ${status.state}`),
     now: () => now,

@@ -4,7 +4,7 @@ import { because, type JobClaim, withJobClaims } from './gpujob-status.ts'
 
 const now = Date.parse('2026-01-01T00:00:00Z')
 const suspended: JobClaim = { type: 'Admitted', status: 'False', reason: 'Suspended', message: 'spec.suspend is true' }
-const refused: JobClaim = { type: 'Admitted', status: 'False', reason: 'NotSupportedYet', message: 'take out Secret a' }
+const refused: JobClaim = { type: 'Admitted', status: 'False', reason: 'SourceMissing', message: 'take out Secret a' }
 const placed: JobClaim = { type: 'Placed', status: 'True', reason: 'Recorded', message: 'run 1 is placed' }
 const waiting: JobClaim = { type: 'Placed', status: 'False', reason: 'NeverFits', message: 'no node' }
 const starting: JobClaim = { type: 'Running', status: 'False', reason: 'Starting', message: 'not yet started' }

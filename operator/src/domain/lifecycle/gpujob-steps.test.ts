@@ -77,8 +77,10 @@ function effectText(effect: Effect): string {
       return `createRun ${effect.placement.run}@${effect.placement.provider}${effect.stop ? ` stopped:${effect.stop}` : ''}`
     case 'stopRun':
       return `stopRun ${effect.run.spec.run} ${effect.reason}`
+    case 'deliverPayload':
+    case 'removePayload':
     case 'deleteJob':
-      return 'deleteJob'
+      return effect.do
   }
 }
 
@@ -89,7 +91,6 @@ interface Case {
 }
 
 const leaving = { deletionTimestamp: ago(1) }
-const secret = { containers: [{ name: 'main', image: 'i', envFrom: [{ secretRef: { name: 'key' } }] }] }
 
 const lifeOfAJob: readonly Case[] = [
   {
@@ -246,11 +247,6 @@ const waiting: readonly Case[] = [
     says: 'Placed=False/NeverFits Admitted=True/Admitted Running=False/NotStarted Finished=False/NotFinished again in 60 s',
   },
   {
-    name: 'what cannot travel is said before it waits for GPUs',
-    seen: { job: keptJob({ spec: { template: { spec: secret } } }), choice: choice(1) },
-    says: 'Placed=False/Waiting Running=False/NotStarted Finished=False/NotFinished Admitted=False/NotSupportedYet',
-  },
-  {
     name: 'a job that backs off takes no choice; the scheduling loop wakes it',
     seen: {
       job: keptJob({
@@ -317,7 +313,6 @@ describe('the life of a GpuJob', () => {
     { name: 'waits', seen: { explain: () => noRoom } },
     { name: 'can never fit', seen: { explain: () => tooSmall } },
     { name: 'is suspended', seen: { job: keptJob({ spec: { suspend: true } }) } },
-    { name: 'asks for what cannot travel', seen: { job: keptJob({ spec: { template: { spec: secret } } }) } },
     { name: 'backs off', seen: { job: keptJob({ status: { notBefore: toTime(now + 60_000) } }) } },
     { name: 'starts', seen: { job: placed(), run: run() } },
     { name: 'runs', seen: { job: placed(), run: run({ state: 'Running', startedAt: ago(30) }) } },
@@ -389,11 +384,5 @@ describe('what is recorded', () => {
   test('the moment of the first start stays', () => {
     const job = placed({ status: { startedAt: ago(500) } })
     expect(decide(seen({ job, run: run({ state: 'Running', startedAt: ago(5) }) })).status?.startedAt).toBe(ago(500))
-  })
-
-  test('a message names the first three sources that cannot travel', () => {
-    const envFrom = ['a', 'b', 'c', 'd'].map((name) => ({ secretRef: { name } }))
-    const job = keptJob({ spec: { template: { spec: { containers: [{ name: 'main', image: 'i', envFrom }] } } } })
-    expect(decide(seen({ job })).status?.why).toMatch(/take out Secret a, Secret b, Secret c$/)
   })
 })

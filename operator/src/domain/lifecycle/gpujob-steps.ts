@@ -3,11 +3,14 @@ import type { GpuJobStatus } from '../../api/gpujob.ts'
 import type { StopReason } from '../../api/gpurun.ts'
 import { toMillis, toTime } from '../../api/time.ts'
 import type { Choice, Explanation } from '../scheduling/facts.ts'
+import type { PayloadProblem } from '../workload/payload-content.ts'
 import { type Claim, condition, isTrue } from './claims.ts'
 import { because, initialStatus, type JobClaim, withJobClaims } from './gpujob-status.ts'
 import { isRunOf, outcomeOf } from './gpurun.ts'
 import type { KeptJob, KeptRun } from './kept.ts'
 import { afterRun } from './run-outcome.ts'
+
+export type PayloadVerdict = 'MayTravel' | PayloadProblem
 
 /** All that one pass knows. */
 export interface Seen {
@@ -22,6 +25,10 @@ export interface Seen {
   readonly explain: () => Explanation | undefined
   /** Since when the provider of its run has not been heard of, if it is not; by the hub's wall clock in milliseconds. */
   readonly silentSince?: number | undefined
+  /** Whether the Secrets and ConfigMaps that the template names may travel; absent: not looked at in this pass. */
+  readonly payload?: PayloadVerdict
+  /** Whether this process knows that the payload of the run lies where its agent fetches it. */
+  readonly delivered?: boolean
   /** Wall clock, milliseconds. */
   readonly now: number
 }
@@ -30,6 +37,8 @@ export interface Seen {
 export type Effect =
   | { readonly do: 'createRun'; readonly placement: NonNullable<GpuJobStatus['placement']>; readonly stop?: StopReason }
   | { readonly do: 'stopRun'; readonly run: KeptRun; readonly reason: StopReason }
+  | { readonly do: 'deliverPayload'; readonly run: KeptRun }
+  | { readonly do: 'removePayload'; readonly run: KeptRun }
   | { readonly do: 'deleteJob' }
 
 export interface Decision {
@@ -52,8 +61,9 @@ export const steps: readonly Step[] = [
   settle, // A run that is over gives its outcome to the job.
   stop, // Suspended while it runs.
   overrun, // Far longer than it may run, by the hub's own clock.
+  deliver, // A hub that ended between the run and its payload is followed by one that knows of the run alone.
   follow,
-  refuse, // What cannot travel yet is said before it waits for GPUs.
+  refuse, // What may not travel is said before it waits for GPUs, and before it is placed.
   pause,
   backOff,
   record, // The engine chose; the choice is written down before anything acts on it.
@@ -79,6 +89,10 @@ const silenceMs = 30_000
 
 /** What an agent that keeps the limit may be late by: a pass, a write, a clock. */
 const overrunGraceMs = 60_000
+
+/** How soon the hub looks again for Secrets and ConfigMaps that may not travel, at first and at the most. */
+const firstLookMs = 2000
+const lastLookMs = 300_000
 
 function leave({ job }: Seen): Decision | undefined {
   return job.metadata.deletionTimestamp === undefined ? undefined : {}
@@ -131,7 +145,10 @@ function settle(seen: Seen): Decision | undefined {
   if (!job.status?.placement || !run) return undefined
 
   const outcome = outcomeOf(run)
-  return outcome && { status: afterRun(job, { run, outcome, now: seen.now }) }
+  if (!outcome) return undefined
+  const status = afterRun(job, { run, outcome, now: seen.now })
+  // Once the outcome is settled nobody looks at this run again: what it leaves behind goes before.
+  return run.spec.payload ? { effect: { do: 'removePayload', run }, status } : { status }
 }
 
 function stop({ job, run }: Seen): Decision | undefined {
@@ -153,6 +170,12 @@ function untilOverrunMs({ job, run, now }: Seen): number | undefined {
   if (running?.status !== 'True') return undefined
   const allowedMs = (run.spec.maxRuntimeSeconds + run.spec.bindTimeoutSeconds) * 1000 + overrunGraceMs
   return toMillis(running.lastTransitionTime) + allowedMs - now
+}
+
+function deliver({ job, run, delivered }: Seen): Decision | undefined {
+  if (!job.status?.placement || !run?.spec.payload || delivered) return undefined
+  if (run.spec.stop || run.status?.state !== undefined) return undefined
+  return { effect: { do: 'deliverPayload', run }, recheckMs: 1 }
 }
 
 function follow(seen: Seen): Decision | undefined {
@@ -218,16 +241,25 @@ function runningClaim(run: KeptRun): JobClaim {
   return { type: 'Running', status: 'True', reason: 'Running', message: 'all workers run' }
 }
 
-function refuse(seen: Seen): Decision | undefined {
-  const sources = seen.job.needs.payload
-  if (sources.length === 0) return undefined
+/**
+ * Whether a pass reads the Secrets and ConfigMaps of the job, which costs a request for each: before it waits for GPUs,
+ * and once more before it is placed.
+ */
+export function asksForPayload({ job, choice }: Pick<Seen, 'job' | 'choice'>): boolean {
+  const { metadata, spec, status, needs } = job
+  if (!needs.payload || metadata.deletionTimestamp !== undefined || spec.suspend || status?.placement) return false
+  return !isTrue(status?.conditions, 'Finished') && (choice !== undefined || !isTrue(status?.conditions, 'Admitted'))
+}
 
-  return claim(seen, {
-    type: 'Admitted',
-    status: 'False',
-    reason: 'NotSupportedYet',
-    message: `Secrets and ConfigMaps do not travel to providers yet; take out ${sources.slice(0, 3).join(', ')}`,
-  })
+function refuse(seen: Seen): Decision | undefined {
+  const { payload, job, now } = seen
+  if (typeof payload !== 'object') return undefined
+
+  const refused = claim(seen, { type: 'Admitted', status: 'False', ...payload })
+  // Nobody tells the hub when a Secret changes: it looks again, each time after as long as it has waited already.
+  const said = condition(job.status?.conditions, 'Admitted')
+  const waited = said?.status === 'False' ? now - toMillis(said.lastTransitionTime) : 0
+  return { ...refused, recheckMs: Math.min(Math.max(waited, firstLookMs), lastLookMs) }
 }
 
 function pause(seen: Seen): Decision | undefined {
@@ -249,6 +281,7 @@ function record(seen: Seen): Decision | undefined {
   const { job, choice, now } = seen
   const status = job.status ?? initialStatus
   if (!choice || choice.run !== status.lastRun + 1) return undefined
+  if (job.needs.payload && seen.payload !== 'MayTravel') return undefined
 
   const { run, provider, nodes } = choice
   const { notBefore: _, ...rest } = status

@@ -8,6 +8,8 @@ export type Effect =
   | { readonly do: 'createJob' }
   /** Asks the API server itself, because no watch tells of what is not there. */
   | { readonly do: 'findJob' }
+  | { readonly do: 'releaseJob'; readonly job: ProviderJob }
+  | { readonly do: 'removeSecrets'; readonly job: ProviderJob }
   | { readonly do: 'createService'; readonly job: ProviderJob }
   | { readonly do: 'deleteJob'; readonly job: ProviderJob }
 

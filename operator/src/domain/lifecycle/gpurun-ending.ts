@@ -12,7 +12,7 @@ export interface Ending {
   readonly exitCode?: number
 }
 
-const rejections: ReadonlySet<string> = new Set(['NoRoom', 'NameTaken', 'Invalid'])
+const rejections: ReadonlySet<string> = new Set(['NoRoom', 'NameTaken', 'Invalid', 'PayloadMissing', 'PayloadMismatch'])
 
 /** Why a run that goes on must end: written down before anything is done about it, so that a crash forgets nothing. */
 export function intentOf({ status }: GpuRun): Ending | undefined {

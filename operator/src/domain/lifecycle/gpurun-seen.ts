@@ -13,6 +13,10 @@ export interface ProviderJob {
   readonly complete: boolean
   /** How many pods its controller has counted so far, whatever became of them. */
   readonly podsCounted: number
+  /** What its Secrets are called; absent: it has none. */
+  readonly secrets?: string
+  /** It was made before its Secrets, and its pods wait for them. */
+  readonly suspended?: boolean
   /** Reason and message of the condition Failed or FailureTarget, where it is true. */
   readonly failed: { readonly reason: string; readonly message: string } | undefined
 }

@@ -9,7 +9,7 @@ import { placesOf, type WorkerPod } from './worker-records.ts'
 
 /** The provider's API server does not take what the run asks for. */
 export interface Refusal {
-  readonly reason: Extract<GpuRunReason, 'Invalid' | 'NameTaken' | 'Forbidden'>
+  readonly reason: Extract<GpuRunReason, 'Invalid' | 'NameTaken' | 'Forbidden' | 'PayloadMissing' | 'PayloadMismatch'>
   readonly message: string
 }
 

@@ -19,6 +19,7 @@ export const steps: readonly Step[] = [
   finish, // Every worker is over: say how it ended.
   end, // It has been decided that it must end: by the hub, or because it cannot go on.
   begin,
+  release, // An agent that ended between the Job and its Secrets is followed by one that goes on from there.
   meet, // A gang's workers find each other by a Service.
   giveUp, // Workers that found no room in time, or do not start.
   expire, // Longer than it may run.
@@ -81,7 +82,7 @@ function finish(seen: Seen): Decision | undefined {
   }
 
   const how = ending(seen, job)
-  if (how && isProvenBy(job, workers)) return over(seen, how)
+  if (how && isProvenBy(job, workers)) return withoutSecrets(over(seen, how), job)
 
   const waits = workers.map((record) =>
     overIn(record, record.pod.node === undefined ? undefined : seen.node(record.pod.node), seen.boot),
@@ -90,7 +91,12 @@ function finish(seen: Seen): Decision | undefined {
   const longest = Math.max(0, ...waits.map((ms) => ms ?? 0))
 
   if (!how) return undefined
-  return longest > 0 ? (lost(seen, workers) ?? { recheckMs: longest }) : over(seen, how)
+  return longest > 0 ? (lost(seen, workers) ?? { recheckMs: longest }) : withoutSecrets(over(seen, how), job)
+}
+
+/** The Job stays for its logs; what it was given goes before anybody is told that the run is over. */
+function withoutSecrets(decision: Decision, job: ProviderJob | undefined): Decision {
+  return job?.secrets === undefined ? decision : { effect: { do: 'removeSecrets', job }, ...decision }
 }
 
 /** Only kubelets say Succeeded of a pod, and a Job is complete when they said it of every index: that outlives the pods. */
@@ -119,6 +125,13 @@ function unnamed(seen: Seen): Decision | undefined {
 
 function begin(seen: Seen): Decision | undefined {
   return ourJob(seen) || seen.workers.length > 0 || seen.run.status?.state ? undefined : { effect: { do: 'createJob' } }
+}
+
+function release(seen: Seen): Decision | undefined {
+  const job = ourJob(seen)
+  // Without our Secrets it was its owner who suspended it.
+  if (!job?.suspended || job.deleting || job.secrets === undefined) return undefined
+  return seen.workers.length > 0 || seen.run.status?.state ? undefined : { effect: { do: 'releaseJob', job } }
 }
 
 function meet(seen: Seen): Decision | undefined {

@@ -19,8 +19,8 @@ export interface KeptJob {
 export interface Needs {
   readonly perWorker: Room
   readonly tolerations: JobFact['tolerations']
-  /** The Secrets and ConfigMaps that it names. */
-  readonly payload: readonly string[]
+  /** Whether it names Secrets or ConfigMaps. */
+  readonly payload: boolean
 }
 
 export interface KeptRun {
@@ -34,7 +34,7 @@ export function keptJob({ metadata, spec: { template, ...spec }, status }: GpuJo
   const needs = {
     perWorker: workerRoom(spec.gpus.count, template),
     tolerations: travellingTolerations(template),
-    payload: payloadSources(template),
+    payload: payloadSources(template).length > 0,
   }
   return { metadata, spec, needs, ...(status === undefined ? {} : { status }) }
 }

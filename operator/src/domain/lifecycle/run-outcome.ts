@@ -167,6 +167,10 @@ function placesLeftOut({ status }: KeptJob, { run, now, provider }: Refused): Pa
     case 'Forbidden':
     case 'ImagePullBackOff':
       return { avoid: [...past, { provider, until }].slice(-avoidMax) }
+    // It came from the hub, or did not.
+    case 'PayloadMissing':
+    case 'PayloadMismatch':
+      return {}
     default:
       return {
         excludedProviders: [...new Set([...(status?.excludedProviders ?? []), provider])].slice(-excludedProvidersMax),

@@ -1,8 +1,10 @@
 // A GpuRun as what the provider's Kubernetes runs: one Indexed Job, and for a gang one headless Service.
 // Why the Job has this shape: operator/decisions/0002.
 import type { GpuRun } from '../../api/gpurun.ts'
-import { RUN_LABEL, TENANT_LABEL_PREFIX } from '../../api/labels.ts'
+import { RUN_LABEL, SECRETS_ANNOTATION, TENANT_LABEL_PREFIX } from '../../api/labels.ts'
 import { runId } from '../lifecycle/gpurun.ts'
+import { PULL_KEYS } from './payload.ts'
+import type { Provided, SecretNames } from './payload-pod.ts'
 import { type PodManifestSpec, type ProviderContext, podSpec } from './pod-manifest.ts'
 import { runLabels } from './run-labels.ts'
 
@@ -13,8 +15,10 @@ export interface JobManifest {
     readonly name: string
     readonly namespace: string
     readonly labels: Readonly<Record<string, string>>
+    readonly annotations?: Readonly<Record<string, string>>
   }
   readonly spec: {
+    readonly suspend?: true
     readonly completionMode: 'Indexed'
     readonly parallelism: number
     readonly completions: number
@@ -36,15 +40,25 @@ export interface JobManifest {
  */
 const keptSeconds = 86_400
 
-/** No pod of it is ever replaced: a second try is another run, ordered by the hub. */
-export function jobManifest(run: GpuRun, context: ProviderContext): JobManifest {
+/**
+ * No pod of it is ever replaced: a second try is another run, ordered by the hub. With Secrets it begins suspended: they
+ * are made after it, because it owns them.
+ * @param secrets what its Secrets are called
+ */
+export function jobManifest(run: GpuRun, context: ProviderContext, secrets?: string): JobManifest {
   const { workers, maxRuntimeSeconds, bindTimeoutSeconds, ttlSecondsAfterFinished, template } = run.spec
   const labels = runLabels(run, context.hubUid)
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
-    metadata: { name: run.metadata.name, namespace: context.namespace, labels },
+    metadata: {
+      name: run.metadata.name,
+      namespace: context.namespace,
+      labels,
+      ...(secrets === undefined ? {} : { annotations: { [SECRETS_ANNOTATION]: secrets } }),
+    },
     spec: {
+      ...(secrets === undefined ? {} : { suspend: true }),
       completionMode: 'Indexed',
       parallelism: workers,
       completions: workers,
@@ -98,6 +112,41 @@ export function serviceManifest(run: GpuRun, jobUid: string, context: ProviderCo
     },
     spec: { clusterIP: 'None', publishNotReadyAddresses: true, selector: { [RUN_LABEL]: runId(run) } },
   }
+}
+
+export interface SecretManifest {
+  readonly metadata: ServiceManifest['metadata']
+  readonly type: 'Opaque' | 'kubernetes.io/dockerconfigjson'
+  readonly immutable: true
+  readonly data: Readonly<Record<string, string>>
+}
+
+export interface OwnedSecrets {
+  readonly jobUid: string
+  readonly names: SecretNames
+  readonly provided: Provided
+}
+
+/** What the tenant sent along with the run; they leave with the Job at the latest. */
+export function secretManifests(
+  run: GpuRun,
+  { jobUid, names, provided: { data, pull } }: OwnedSecrets,
+  context: ProviderContext,
+): SecretManifest[] {
+  const { metadata } = serviceManifest(run, jobUid, context)
+  return [
+    { metadata: { ...metadata, name: names.secret }, type: 'Opaque', immutable: true, data },
+    ...(pull === undefined
+      ? []
+      : [
+          {
+            metadata: { ...metadata, name: names.pull },
+            type: 'kubernetes.io/dockerconfigjson' as const,
+            immutable: true as const,
+            data: { [PULL_KEYS[0]]: pull },
+          },
+        ]),
+  ]
 }
 
 /** A key with a slash belongs to somebody's domain and does not travel. */

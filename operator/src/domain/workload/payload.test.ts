@@ -63,5 +63,59 @@ test.each<{ name: string; spec: Partial<PodSpec>; says: string }>([
     says: '',
   },
 ])('what a template names of its tenant: $name', ({ spec, says }) => {
-  expect(payloadSources({ spec: { containers: [main], ...spec } }).join(', ')).toBe(says)
+  const named = payloadSources({ spec: { containers: [main], ...spec } }).map(({ kind, name }) => `${kind} ${name}`)
+  expect(named.join(', ')).toBe(says)
+})
+
+test.each<{ name: string; spec: Partial<PodSpec>; says: string }>([
+  {
+    name: 'the keys that env names, and no others',
+    spec: {
+      containers: [
+        {
+          ...main,
+          env: [
+            { name: 'A', valueFrom: { secretKeyRef: { name: 's', key: 'a' } } },
+            { name: 'B', valueFrom: { secretKeyRef: { name: 's', key: 'b', optional: true } } },
+          ],
+        },
+      ],
+    },
+    says: 'a b',
+  },
+  {
+    name: 'the items of a volume',
+    spec: { volumes: [{ name: 'v', secret: { secretName: 's', items: [{ key: 'a', path: 'x' }] } }] },
+    says: 'a',
+  },
+  {
+    name: 'all of it where one mention wants all',
+    spec: {
+      containers: [{ ...main, env: [{ name: 'A', valueFrom: { secretKeyRef: { name: 's', key: 'a' } } }] }],
+      volumes: [{ name: 'v', secret: { secretName: 's' } }],
+    },
+    says: 'All',
+  },
+  {
+    name: 'all of it for an empty list of items, as Kubernetes reads it',
+    spec: { volumes: [{ name: 'v', secret: { secretName: 's', items: [], optional: true } }] },
+    says: 'All optional',
+  },
+  {
+    name: 'of a pull secret the credentials',
+    spec: { imagePullSecrets: [{ name: 's' }] },
+    says: '.dockerconfigjson .dockercfg',
+  },
+  {
+    name: 'optional only where every mention is',
+    spec: {
+      containers: [{ ...main, envFrom: [{ secretRef: { name: 's', optional: true } }] }],
+      volumes: [{ name: 'v', projected: { sources: [{ secret: { name: 's' } }] } }],
+    },
+    says: 'All',
+  },
+])('what of a Secret travels: $name', ({ spec, says }) => {
+  const [source] = payloadSources({ spec: { containers: [main], ...spec } })
+  const keys = source?.keys === 'All' ? 'All' : [...(source?.keys ?? [])].join(' ')
+  expect(`${keys}${source?.optional ? ' optional' : ''}`).toBe(says)
 })

@@ -243,7 +243,6 @@ describe('what a pod may not do', () => {
       priorityClassName: 'system-node-critical',
       schedulerName: 'mine',
       runtimeClassName: 'nvidia',
-      imagePullSecrets: [{ name: 'mine' }],
       affinity: {},
     }
     const made = pod(wanted)

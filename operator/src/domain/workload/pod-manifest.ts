@@ -55,6 +55,7 @@ export function podSpec(run: GpuRun, context: ProviderContext): PodManifestSpec 
       ? { initContainers: spec.initContainers.map((container) => sideManifest(container, gang)) }
       : {}),
     containers,
+    ...(spec.imagePullSecrets ? { imagePullSecrets: spec.imagePullSecrets } : {}),
     ...(volumes.length > 0 ? { volumes } : {}),
   }
 }

@@ -1,7 +1,7 @@
 // What the agent knows: its own namespace on the hub, and the nodes, pods and Jobs of its own cluster.
 import type { GpuNode } from '../../../api/gpunode.ts'
 import type { GpuRun } from '../../../api/gpurun.ts'
-import { HUB_UID_LABEL, RUN_LABEL } from '../../../api/labels.ts'
+import { HUB_UID_LABEL, RUN_LABEL, SECRETS_ANNOTATION } from '../../../api/labels.ts'
 import { toMillis } from '../../../api/time.ts'
 import type { ProviderNode, ProviderPod } from '../../../domain/inventory/node-claim.ts'
 import { runId } from '../../../domain/lifecycle/gpurun.ts'
@@ -134,11 +134,13 @@ function keptJob(job: Job): JobKept {
 }
 
 /** A Job, cut down to what the life of its run is decided from. */
-export function providerJob({ metadata, status }: Job): ProviderJob {
+export function providerJob({ metadata, spec, status }: Job): ProviderJob {
   const failed = status?.conditions?.find(
     ({ type, status: is }) => (type === 'FailureTarget' || type === 'Failed') && is === 'True',
   )
+  const secrets = metadata.annotations?.[SECRETS_ANNOTATION]
   return {
+    ...(secrets === undefined ? {} : { secrets, suspended: spec.suspend === true }),
     uid: metadata.uid,
     runId: metadata.labels?.[RUN_LABEL],
     createdMs: toMillis(metadata.creationTimestamp),

@@ -33,7 +33,9 @@ export const agentClusterRules: readonly PolicyRule[] = [
 
 /** In the tenants' namespaces. */
 export const tenantNamespaceRules: readonly PolicyRule[] = [
-  { apiGroups: ['batch'], resources: ['jobs'], verbs: ['get', 'create', 'delete'] },
+  { apiGroups: ['batch'], resources: ['jobs'], verbs: ['get', 'create', 'patch', 'delete'] },
+  // It never reads one, neither the tenant's nor one that its owner keeps there.
+  { apiGroups: [''], resources: ['secrets'], verbs: ['create', 'delete'] },
   { apiGroups: [''], resources: ['services'], verbs: ['get', 'create'] },
 ]
 

@@ -4,22 +4,31 @@ import { prettifyError } from 'zod'
 import type { GpuRun, GpuRunStatus } from '../../../api/gpurun.ts'
 import { RUN_LABEL } from '../../../api/labels.ts'
 import { type PodTemplate, podTemplateSchema } from '../../../api/template.ts'
-import type { RunPorts } from '../../../controllers/agent/run.ts'
+import type { NotYet, RunPorts } from '../../../controllers/agent/run.ts'
 import type { Clock, Timers } from '../../../controllers/clock.ts'
 import { runId } from '../../../domain/lifecycle/gpurun.ts'
 import type { Effect } from '../../../domain/lifecycle/gpurun-decision.ts'
 import type { ProviderJob } from '../../../domain/lifecycle/gpurun-seen.ts'
 import type { Refusal } from '../../../domain/lifecycle/gpurun-start.ts'
 import type { NodeSeen, WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
-import { jobManifest, serviceManifest } from '../../../domain/workload/job-manifest.ts'
+import { jobManifest, type OwnedSecrets, serviceManifest } from '../../../domain/workload/job-manifest.ts'
+import type { Payload } from '../../../domain/workload/payload-content.ts'
 import type { ProviderContext } from '../../../domain/workload/pod-manifest.ts'
 import { tenantNamespace } from '../../../domain/workload/tenant-namespace.ts'
 import type { KubeClient } from '../client.ts'
-import { ApiError, isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound } from '../errors.ts'
+import { ApiError, isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound, isTooLarge } from '../errors.ts'
 import { gpuRuns } from '../kinds.ts'
 import { mergePatchBetween } from '../merge-patch.ts'
 import { type Job, jobs, services } from '../resources.ts'
 import { type AgentCaches, providerJob } from './caches.ts'
+import {
+  makeSecrets,
+  type PayloadFetcher,
+  payloadFetcher,
+  removeSecrets,
+  type Supplied,
+  supplied,
+} from './run-secrets.ts'
 import { keptPriorityClass } from './start-up.ts'
 import { tenantNamespaces } from './tenant-namespaces.ts'
 
@@ -34,6 +43,8 @@ export interface RunWorld {
   readonly clock: Clock
   readonly timers: Timers
   readonly signal: AbortSignal
+  /** Something that nobody can guess, of letters that a name may have. */
+  readonly nonce: () => string
 }
 
 export function runPorts(world: RunWorld): RunPorts {
@@ -47,6 +58,9 @@ export function runPorts(world: RunWorld): RunPorts {
   caches.jobs.subscribe(({ object }) => made.delete(object.job.runId ?? ''))
   const namespaces = tenantNamespaces(world)
   const withPriorityClass = keptPriorityClass(world.provider, clock)
+  const fetcher = payloadFetcher({ ...world, sha256Hex })
+  // By the run's id: Jobs that were let go, whether or not the watch has shown it.
+  const released = new Set<string>()
 
   return {
     now: clock.now,
@@ -59,10 +73,12 @@ export function runPorts(world: RunWorld): RunPorts {
       if (run.status?.cleanedAt !== undefined) {
         records.forget(id)
         servicesSeen.delete(id)
+        released.delete(id)
       }
+      const job = caches.jobs.get(`${namespaceOf(run)}/${name}`)?.job ?? made.get(id)
       return {
         run,
-        job: caches.jobs.get(`${namespaceOf(run)}/${name}`)?.job ?? made.get(id),
+        job: job?.suspended && released.has(id) ? { ...job, suspended: false } : job,
         making: unanswered.has(id) ? 'Unanswered' : 'Known',
         service: servicesSeen.has(id) ? 'Ours' : 'Unseen',
         workers: records.of(id),
@@ -71,27 +87,27 @@ export function runPorts(world: RunWorld): RunPorts {
     },
     carryOut: async (run, effect) => {
       const context = { namespace: namespaceOf(run), hubUid, provider: world.providerName }
+      const within = <R>(act: () => Promise<R>) => namespaces.within(context.namespace, act)
       switch (effect.do) {
         case 'createJob':
+        case 'releaseJob':
           return unlessForbidden(async () => {
             await withPriorityClass()
-            return (
-              (await namespaces.ensure(context.namespace, run.spec.job.namespace)) ??
-              (await namespaces.within(context.namespace, () => createJob(world, { run, context, made, unanswered })))
-            )
+            const refusal = await namespaces.ensure(context.namespace, run.spec.job.namespace)
+            if (refusal) return refusal
+            if (effect.do === 'createJob')
+              return within(() => begin(world, { run, context, made, unanswered, fetcher, released }))
+            return within(() => release(world, { run, context, fetcher, released, job: effect.job }))
           })
         case 'findJob':
           return nameTaken(world, { run, context, made, unanswered })
+        case 'removeSecrets':
+          await within(() => removeSecrets(world.provider, context.namespace, effect.job.secrets ?? ''))
+          return undefined
         case 'createService':
-          return unlessForbidden(() =>
-            namespaces.within(context.namespace, () =>
-              createService(world, { run, context, effect, seen: servicesSeen }),
-            ),
-          )
+          return unlessForbidden(() => within(() => createService(world, { run, context, effect, seen: servicesSeen })))
         case 'deleteJob':
-          await namespaces.within(context.namespace, () =>
-            deleteJob(world, { run, context, uid: effect.job.uid, made }),
-          )
+          await within(() => deleteJob(world, { run, context, uid: effect.job.uid, made }))
           return undefined
       }
     },
@@ -127,24 +143,43 @@ interface Placing {
   readonly unanswered: Set<string>
 }
 
-async function createJob(world: RunWorld, placing: Placing): Promise<Refusal | undefined> {
-  const { run, context, unanswered } = placing
-  // What this agent's own schema does not know does not travel: its hub may be newer, or not what it seems.
+interface Beginning extends Placing {
+  readonly fetcher: PayloadFetcher
+  readonly released: Set<string>
+}
+
+async function begin(world: RunWorld, beginning: Beginning): Promise<Refusal | NotYet | undefined> {
+  const { run, fetcher } = beginning
+  const payload = await fetcher.fetch(run)
+  if ('reason' in payload || 'recheckMs' in payload) return payload
+  const supply = suppliedTo(run, payload, `${run.metadata.name}-${world.nonce()}`)
+  return 'reason' in supply ? supply : createJob(world, beginning, supply)
+}
+
+/** What this agent's own schema does not know does not travel: its hub may be newer, or not what it seems. */
+function suppliedTo(run: GpuRun, payload: Payload, name: string): Supplied | Refusal {
   const template = podTemplateSchema.safeParse(run.spec.template)
   if (!template.success) return { reason: 'Invalid', message: `spec.template: ${prettifyError(template.error)}` }
+  return supplied(template.data as PodTemplate, { payload, name, sha256Hex })
+}
 
-  const { metadata, spec } = jobManifest(
-    { ...run, spec: { ...run.spec, template: template.data as PodTemplate } },
-    context,
-  )
+async function createJob(
+  world: RunWorld,
+  beginning: Beginning,
+  { template, with: needs }: Supplied,
+): Promise<Refusal | undefined> {
+  const { run, context, unanswered } = beginning
+  const { metadata, spec } = jobManifest({ ...run, spec: { ...run.spec, template } }, context, needs?.names.secret)
+  let job: Job
   try {
-    isMade(world, placing, await world.provider.create(jobs, { metadata, spec: spec as never }))
-    return undefined
+    job = await world.provider.create(jobs, { metadata, spec: spec as never })
   } catch (error) {
-    if (isAlreadyExists(error)) return nameTaken(world, placing)
+    if (isAlreadyExists(error)) return nameTaken(world, beginning)
     if (!(error instanceof ApiError) || error.status >= 500) unanswered.add(runId(run))
     return invalid(error)
   }
+  isMade(world, beginning, job)
+  return needs && letGo(world, beginning, { ...needs, jobUid: job.metadata.uid })
 }
 
 function isMade({ caches }: RunWorld, { run, context, made, unanswered }: Placing, job: Job): void {
@@ -152,8 +187,42 @@ function isMade({ caches }: RunWorld, { run, context, made, unanswered }: Placin
   if (!caches.jobs.get(`${context.namespace}/${job.metadata.name}`)) made.set(runId(run), providerJob(job))
 }
 
+interface Releasing extends Pick<Beginning, 'run' | 'context' | 'fetcher' | 'released'> {
+  readonly job: ProviderJob
+}
+
+async function letGo(
+  { provider }: RunWorld,
+  { run, context, released }: Pick<Releasing, 'run' | 'context' | 'released'>,
+  owned: OwnedSecrets,
+): Promise<Refusal | undefined> {
+  try {
+    await makeSecrets(provider, { run, context, owned })
+  } catch (error) {
+    return invalid(error)
+  }
+  released.add(runId(run))
+  return undefined
+}
+
+async function release(world: RunWorld, releasing: Releasing): Promise<Refusal | NotYet | undefined> {
+  const { run, context, fetcher, released, job } = releasing
+  // Once its pods may be there, nothing of what they use is made anew.
+  const current = await world.provider.get(jobs, { namespace: context.namespace, name: run.metadata.name })
+  if (current?.metadata.uid !== job.uid) return undefined
+  if (!current.spec.suspend) {
+    released.add(runId(run))
+    return undefined
+  }
+  const payload = await fetcher.fetch(run)
+  if ('reason' in payload || 'recheckMs' in payload) return payload
+  const supply = suppliedTo(run, payload, job.secrets ?? '')
+  if ('reason' in supply) return supply
+  return supply.with && letGo(world, releasing, { ...supply.with, jobUid: job.uid })
+}
+
 /** A quota, a policy, a right that is missing: the owner may mend it, or not. */
-async function unlessForbidden(act: () => Promise<Refusal | undefined>): Promise<Refusal | undefined> {
+async function unlessForbidden<A>(act: () => Promise<A>): Promise<A | Refusal> {
   try {
     return await act()
   } catch (error) {
@@ -164,7 +233,7 @@ async function unlessForbidden(act: () => Promise<Refusal | undefined>): Promise
 
 /** What does not fit its schema now does not fit the next time either. */
 function invalid(error: unknown): Refusal {
-  if (!isInvalid(error)) throw error
+  if (!isInvalid(error) && !isTooLarge(error)) throw error
   return { reason: 'Invalid', message: error.message }
 }
 

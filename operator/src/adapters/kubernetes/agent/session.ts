@@ -1,4 +1,5 @@
 // A time in which the agent obeys its hub: from the lists to the last pass. What it learnt in it is dropped afterwards.
+import { randomUUID } from 'node:crypto'
 import type { HubTrust } from '../../../controllers/agent/hub-trust.ts'
 import { nodeClaimReconciler } from '../../../controllers/agent/node-claims.ts'
 import { orphanReconciler } from '../../../controllers/agent/orphans.ts'
@@ -73,7 +74,7 @@ async function obey(place: Obeying): Promise<void> {
 
   const records = new WorkerRecords()
   const node = nodeWatch(caches.nodes, clock.boot)
-  const world = { ...program, ...place, caches, records, node }
+  const world = { ...program, ...place, caches, records, node, nonce: randomUUID }
   const queues = {
     runs: queue('run', runReconciler(runPorts(world)), 32),
     nodes: queue('node-claim', nodeClaimReconciler(nodeClaimPorts(world)), 4),

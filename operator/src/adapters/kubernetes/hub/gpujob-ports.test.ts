@@ -64,7 +64,7 @@ test('a job that was made again under its name is not deleted for the one before
     caches: {} as never,
     scheduling,
     statuses: statusWriter(api, () => {}),
-    identity: { jobsUid: 'jobs-uid' },
+    identity: { hubUid: 'hub-uid', jobsUid: 'jobs-uid' },
     now: () => 0,
   })
   await ports.carryOut(keptJob(gpuJob()), { do: 'deleteJob' })

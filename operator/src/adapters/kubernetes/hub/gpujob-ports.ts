@@ -16,19 +16,21 @@ import { gpuJobs, gpuRuns } from '../kinds.ts'
 import { type StatusWriter } from '../status-writer.ts'
 import { type HubCaches, survivorOf } from './caches.ts'
 import type { HubIdentity } from './identity.ts'
+import { type Delivery, type Origin, payloadsOf, removePayload, type Snapshot } from './payloads.ts'
 
 export interface GpuJobWorld {
   readonly client: KubeClient
   readonly caches: HubCaches
   readonly scheduling: Pick<Scheduling, 'choiceOf' | 'explain'>
   readonly statuses: StatusWriter
-  readonly identity: Pick<HubIdentity, 'jobsUid'>
+  readonly identity: Pick<HubIdentity, 'hubUid' | 'jobsUid'>
   /** Wall clock, milliseconds. */
   readonly now: () => number
 }
 
 export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
   const { client, caches, scheduling, statuses, identity, now } = world
+  const payloads = payloadsOf({ client, hubUid: identity.hubUid })
   /** By uid, the jobs as this process wrote a placement into them: what it wrote itself it need not read again. */
   const ownRecords = new Map<string, GpuJob>()
 
@@ -38,20 +40,22 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
     const job = own?.metadata.resourceVersion === resourceVersion ? own : await stillRecorded(kept, placement.run)
     ownRecords.delete(uid)
     if (!job) return
-    const namespace = providerNamespace(placement.provider)
-    try {
-      await client.create(gpuRuns, {
-        metadata: {
-          name: runName(job, placement.run),
-          namespace,
-          labels: { ...labelsOf(job, placement), [JOBS_KIND_LABEL]: identity.jobsUid },
-        },
-        spec: runSpec(job, placement, stop && { reason: stop, requestedAt: toTime(now()) }),
-      })
-    } catch (error) {
-      // Made before, by us or by another hub: the watch shows whose it is.
-      if (!isAlreadyExists(error)) throw error
-    }
+    const taken = kept.needs.payload && !stop ? await payloads.take(originOf(job)) : undefined
+    // What may not travel any more since the placement was recorded: see `start` of the steps for a run that only stops.
+    const reason = taken && 'reason' in taken ? 'PayloadGone' : stop
+    const snapshot = taken && 'payload' in taken ? taken : undefined
+    const order = { stop: reason && { reason, requestedAt: toTime(now()) }, snapshot }
+    const run = await orderOnce(client, job, { placement, order, jobsUid: identity.jobsUid })
+    if (run && snapshot) await stopIfLost(run, await payloads.deliver(run, snapshot.payload))
+  }
+
+  async function stopRun(run: Pick<GpuRun, 'metadata'>, reason: StopReason): Promise<void> {
+    const stopped = await orderStop(client, run, { reason, requestedAt: toTime(now()) })
+    if (stopped) caches.learn.run(stopped)
+  }
+
+  async function stopIfLost(run: Pick<GpuRun, 'metadata'>, delivery: Delivery): Promise<void> {
+    if (delivery === 'Lost') await stopRun(run, 'PayloadGone')
   }
 
   /** `undefined` where the job's record is another by now, or is that of its last run, which is over. */
@@ -67,22 +71,30 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
       const job = caches.jobs.get(key)
       if (!job) return undefined
       const { placement } = job.status ?? {}
+      const run =
+        placement && caches.runs.get(`${providerNamespace(placement.provider)}/${runName(job, placement.run)}`)
       return {
         job,
-        run: placement && caches.runs.get(`${providerNamespace(placement.provider)}/${runName(job, placement.run)}`),
+        run,
+        delivered: run !== undefined && payloads.isDelivered(run),
         survivesAt: survivorOf(caches, job),
         choice: scheduling.choiceOf(job.metadata.uid),
         explain: () => scheduling.explain(job.metadata.uid),
         silentSince: placement && silentSince(caches.providers.get(placement.provider)),
       }
     },
+    lookAtPayload: async (kept) => {
+      const job = await client.get(gpuJobs, refOf(kept))
+      // Another job by now, or none: the watch brings it.
+      if (job?.metadata.uid !== kept.metadata.uid) return undefined
+      const taken = await payloads.take(originOf(job))
+      return 'reason' in taken ? taken : 'MayTravel'
+    },
     carryOut: async (job, effect) => {
       if (effect.do === 'createRun') await createRun(job, effect)
-      if (effect.do === 'stopRun') {
-        const order = { reason: effect.reason, requestedAt: toTime(now()) }
-        const stopped = await orderStop(client, effect.run, order)
-        if (stopped) caches.learn.run(stopped)
-      }
+      if (effect.do === 'stopRun') await stopRun(effect.run, effect.reason)
+      if (effect.do === 'deliverPayload') await stopIfLost(effect.run, await payloads.deliverLate(effect.run))
+      if (effect.do === 'removePayload') await removePayload({ client, hubUid: identity.hubUid }, effect.run)
       if (effect.do === 'deleteJob')
         await client.delete(gpuJobs, refOf(job), { uid: job.metadata.uid, propagationPolicy: 'Background' })
     },
@@ -94,6 +106,34 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
       caches.learn.job(written)
     },
   }
+}
+
+interface RunOrder {
+  readonly placement: Recorded
+  readonly order: Circumstances
+  readonly jobsUid: string
+}
+
+/** `undefined` where it was made before, by us or by another hub: the watch shows whose it is. */
+async function orderOnce(
+  client: KubeClient,
+  job: GpuJob,
+  { placement, order, jobsUid }: RunOrder,
+): Promise<GpuRun | undefined> {
+  const labels = { ...labelsOf(job, placement), [JOBS_KIND_LABEL]: jobsUid }
+  try {
+    return await client.create(gpuRuns, {
+      metadata: { name: runName(job, placement.run), namespace: providerNamespace(placement.provider), labels },
+      spec: runSpec(job, placement, order),
+    })
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error
+    return undefined
+  }
+}
+
+function originOf({ metadata: { namespace = '' }, spec: { template } }: GpuJob): Origin {
+  return { namespace, template }
 }
 
 /**
@@ -138,7 +178,12 @@ function labelsOf({ metadata }: GpuJob, { run, provider }: Recorded): Record<str
   }
 }
 
-function runSpec(job: GpuJob, { run, nodes }: Recorded, stop: GpuRunSpec['stop']): GpuRunSpec {
+interface Circumstances {
+  readonly stop: GpuRunSpec['stop'] | undefined
+  readonly snapshot: Snapshot | undefined
+}
+
+function runSpec(job: GpuJob, { run, nodes }: Recorded, { stop, snapshot }: Circumstances): GpuRunSpec {
   const { workers, gpus, failover, bindTimeoutSeconds, maxRuntimeSeconds, ttlSecondsAfterFinished, template } = job.spec
   const { name, uid, namespace = '' } = job.metadata
   return {
@@ -152,6 +197,7 @@ function runSpec(job: GpuJob, { run, nodes }: Recorded, stop: GpuRunSpec['stop']
     ...(maxRuntimeSeconds === undefined ? {} : { maxRuntimeSeconds }),
     ttlSecondsAfterFinished,
     template,
+    ...(snapshot ? { payload: { name: runName(job, run), sha256: snapshot.sha256 } } : {}),
     ...(stop ? { stop } : {}),
   }
 }

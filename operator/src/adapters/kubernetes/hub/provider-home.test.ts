@@ -134,7 +134,10 @@ describe('the rights of an agent on the hub', () => {
     ['create', 'gpuruns', false],
     ['delete', 'gpuruns', false],
     ['patch', 'gpunodes/status', false],
-    ['get', 'secrets', false],
+    ['get', 'secrets', true],
+    ['list', 'secrets', false],
+    ['watch', 'secrets', false],
+    ['create', 'secrets', false],
     ['create', 'leases', false],
     ['get', 'gpujobs', false],
   ])('%s %s: %s', (verb, resource, says) => {

@@ -4,6 +4,8 @@ import type { PolicyRule } from '../resources.ts'
 
 /** ClusterRole of the hub itself. */
 export const HUB_ROLE = 'gpc-hub'
+/** ClusterRole of the hub in the namespaces of tenants. */
+export const HUB_TENANT_ROLE = 'gpc-hub-tenants'
 /** ClusterRole that the hub binds to itself in each provider's namespace. */
 export const PROVIDER_NAMESPACE_ROLE = 'gpc-provider-namespace'
 /** ClusterRole that the hub binds to a provider's agent, in that provider's namespace alone. */
@@ -37,6 +39,14 @@ export const hubRules: readonly PolicyRule[] = [
   },
 ]
 
+/**
+ * In the tenants' namespaces, which by default are all: what their jobs name. Without list and watch it cannot come upon
+ * anything by itself.
+ */
+export const tenantRules: readonly PolicyRule[] = [
+  { apiGroups: [''], resources: ['secrets', 'configmaps'], verbs: ['get'] },
+]
+
 /** In the hub's own namespace. */
 export const hubNamespaceRules: readonly PolicyRule[] = [
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] },
@@ -54,6 +64,8 @@ export const providerNamespaceRules: readonly PolicyRule[] = [
     resourceNames: [AGENT_NAME],
     verbs: ['get', 'list', 'watch', 'patch'],
   },
+  // The payloads of runs.
+  { apiGroups: [''], resources: ['secrets'], verbs: ['get', 'create', 'delete'] },
 ]
 
 /** All that an agent may do on the hub, and only in its own namespace. */
@@ -63,4 +75,6 @@ export const agentRules: readonly PolicyRule[] = [
   { apiGroups: [GROUP], resources: ['gpunodes'], verbs: ['list', 'watch', 'create', 'update', 'delete'] },
   { apiGroups: [GROUP], resources: ['providerreports'], verbs: ['get', 'create', 'update'] },
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], resourceNames: [AGENT_NAME], verbs: ['get', 'patch'] },
+  // The payloads of its runs: no other Secret that it could read lies there, and without list it must know the name.
+  { apiGroups: [''], resources: ['secrets'], verbs: ['get'] },
 ]

@@ -6,9 +6,10 @@ import { gpuJobs, gpuRuns } from '../kinds.ts'
 import type { HubCaches } from './caches.ts'
 import { orderStop } from './gpujob-ports.ts'
 import { type HubIdentity, kindReader } from './identity.ts'
+import { removePayload } from './payloads.ts'
 
 export interface TombstoneWorld {
-  readonly identity: Pick<HubIdentity, 'jobsUid'>
+  readonly identity: Pick<HubIdentity, 'hubUid' | 'jobsUid'>
   readonly client: KubeClient
   readonly caches: HubCaches
   /** How long a run stays at the least, in seconds. */
@@ -19,7 +20,7 @@ export interface TombstoneWorld {
 
 export function tombstonePorts(world: TombstoneWorld): TombstonePorts {
   const { client, caches, identity, tombstoneSeconds, now } = world
-  const { jobsUid } = identity
+  const { hubUid, jobsUid } = identity
   const jobsKind = kindReader(client, 'gpujobs')
   return {
     now,
@@ -41,6 +42,8 @@ export function tombstonePorts(world: TombstoneWorld): TombstonePorts {
         const stopped = await orderStop(client, run, { reason: 'JobDeleted', requestedAt: toTime(now()) })
         if (stopped) caches.learn.run(stopped)
       }
+      // Its agent may be away for long; what has not begun by now never will.
+      if (run.spec.payload) await removePayload({ client, hubUid }, run)
       if (effect.do === 'deleteRun') await client.delete(gpuRuns, { name, namespace }, { uid })
     },
   }
