@@ -147,6 +147,21 @@ describe('an agent that was cut off', () => {
     expect(made?.data).toEqual({ 'secret.key.A': base64('1') })
   })
 
+  test('makes anew what has the name of a Secret that it may have made: only then it knows what is in it', async () => {
+    const world = clusters()
+    const agent = await agentOn(world)
+    const run = await ordered(world)
+    world.provider.fail(/^POST secrets .*nonce$/, { with: new Error('cut'), answerLost: true })
+    await lay(world, payload)
+    for (let ms = 0; ms < 100 && agent.errors.length === 0; ms++) await world.time.advance(1)
+    agent.stop()
+    const ref = { namespace: tenant, name: secretName(run) }
+    await world.provider.mergePatch(secrets, { ref, patch: { data: { 'secret.key.A': base64('another') } } })
+    await agentOn(world)
+    await world.time.advance(1000)
+    expect((await world.provider.get(secrets, ref))?.data).toEqual({ 'secret.key.A': base64('1') })
+  })
+
   test('changes nothing of a Job that was let go: its pods use the Secrets', async () => {
     const world = clusters()
     const agent = await agentOn(world)
