@@ -272,3 +272,39 @@ test('at the start, those that are placed are woken before those that only wait'
   loop.begin()
   expect(await pass()).toBe('last,first,a,b')
 })
+
+describe('a provider of which the same is said again', () => {
+  async function fullWorld() {
+    const { job, loop, pass, time } = world()
+    job('first', { gpus: { count: 8 }, priority: 1 })
+    job('waits', { gpus: { count: 8 } })
+    await pass()
+    await time.advance(2000)
+    await pass()
+    return { loop, time, pass }
+  }
+
+  test('is no news to those who wait, as at each heartbeat', async () => {
+    const { loop, time, pass } = await fullWorld()
+    loop.setProvider(providerFact())
+    await time.advance(2000)
+    expect(await pass()).toBe('')
+  })
+
+  test('in other words is news', async () => {
+    const { loop, time, pass } = await fullWorld()
+    loop.setProvider(providerFact({ state: 'Cordoned' }))
+    await time.advance(2000)
+    expect(await pass()).toBe('waits')
+  })
+
+  test('and that was gone in between is news', async () => {
+    const { loop, time, pass } = await fullWorld()
+    loop.removeProvider('acme')
+    await time.advance(2000)
+    expect(await pass()).toBe('waits')
+    loop.setProvider(providerFact())
+    await time.advance(2000)
+    expect(await pass()).toBe('waits')
+  })
+})

@@ -1,4 +1,5 @@
 // Feeds the engine with facts and hands its decisions to the jobs. All of it happens in memory.
+import { isDeepStrictEqual } from 'node:util'
 import {
   bookingOfPlacement,
   bookingOfRun,
@@ -58,6 +59,8 @@ class SchedulingLoop implements Scheduling {
   readonly #booked = new Map<string, Map<number, Booking>>()
   /** By job uid: those that may be placed only from some time on. */
   readonly #later = new Map<string, TimerHandle>()
+  /** By name: what was said last of a provider. Every heartbeat says it again, and that is no news to those who wait. */
+  readonly #providers = new Map<string, ProviderFact>()
   /** Jobs that have a right to hear how the next pass went for them. */
   readonly #touched = new Set<string>()
   /** Jobs that wait for room. */
@@ -87,11 +90,14 @@ class SchedulingLoop implements Scheduling {
   }
 
   setProvider(fact: ProviderFact): void {
+    if (isDeepStrictEqual(this.#providers.get(fact.name), fact)) return
+    this.#providers.set(fact.name, fact)
     this.#engine.setProvider(fact)
     this.#machinesChanged()
   }
 
   removeProvider(name: string): void {
+    this.#providers.delete(name)
     this.#engine.removeProvider(name)
     this.#machinesChanged()
   }
