@@ -1,6 +1,7 @@
 // What is called as ours would be, and is not ours, is left alone: a condition says so, and the work goes on when it
 // is removed, or elsewhere.
 import { expect } from '@jest/globals'
+import { PROVIDER_AGENT_ROLE } from '../../operator/src/adapters/kubernetes/hub/rights.ts'
 import { HUB_UID_LABEL, PROVIDER_LABEL, PROVIDER_UID_LABEL } from '../../operator/src/api/labels.ts'
 import type { Provider } from '../../operator/src/api/provider.ts'
 import { runName } from '../../operator/src/domain/lifecycle/gpurun.ts'
@@ -21,7 +22,7 @@ const on = (region: string) => ({ placement: { providerSelector: { region } } })
 const lookSeconds = 60
 
 const rbac = '/apis/rbac.authorization.k8s.io/v1'
-const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'agent' }
+const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: PROVIDER_AGENT_ROLE }
 
 testScenarios(
   {
@@ -34,9 +35,8 @@ testScenarios(
   {
     'a namespace on the hub that a Provider would have': foreignHome,
     'a ServiceAccount in it': (stage) => foreignPart(stage, 'orion', { at: '/api/v1', kind: 'serviceaccounts' }),
-    'a Role in it': (stage) => foreignPart(stage, 'pavo', { at: rbac, kind: 'roles' }),
     'a RoleBinding in it': (stage) =>
-      foreignPart(stage, 'lyra', { at: rbac, kind: 'rolebindings', fields: { roleRef } }),
+      foreignPart(stage, 'lyra', { at: rbac, kind: 'rolebindings', name: PROVIDER_AGENT_ROLE, fields: { roleRef } }),
     'a Lease in it': (stage) => foreignPart(stage, 'vela', { at: '/apis/coordination.k8s.io/v1', kind: 'leases' }),
     'a GpuRun by the name of the run of a job': foreignRun,
     "a tenant's namespace on the provider": foreignTenant,
@@ -93,18 +93,22 @@ interface Place {
   readonly fields?: object
 }
 
-/** The namespace is ours, and an object named `agent` in it is not: as if somebody had been faster than the hub. */
-async function foreignPart(stage: Stage, name: string, { at, kind, fields }: Place): Promise<void> {
+/** The namespace is ours, and a part of it by its right name is not: as if somebody had been faster than the hub. */
+async function foreignPart(
+  stage: Stage,
+  name: string,
+  { at, kind, name: part = 'agent', fields }: Place & { readonly name?: string },
+): Promise<void> {
   const { ask, operator } = stage
   const home = `provider-${name}`
   const stranger = await whileFrozen(operator.hub, async () => {
     const { metadata } = await createProvider(stage, name)
     const labels = { [HUB_UID_LABEL]: await hubUid(stage), [PROVIDER_LABEL]: name, [PROVIDER_UID_LABEL]: metadata.uid }
     await placeStranger(ask, '/api/v1/namespaces', { metadata: { name: home, labels } })
-    return placeStranger(ask, `${at}/namespaces/${home}/${kind}`, { metadata: { name: 'agent' }, ...fields })
+    return placeStranger(ask, `${at}/namespaces/${home}/${kind}`, { metadata: { name: part }, ...fields })
   })
   const said = await providerSays(stage, name, 'Ready=False/NameTaken')
-  expect(readyMessage(said)).toContain(`an object named agent in namespace ${home} exists`)
+  expect(readyMessage(said)).toContain(`an object named ${part} in namespace ${home} exists`)
   await stranger.isUntouched()
 
   await stranger.remove()
