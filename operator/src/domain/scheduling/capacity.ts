@@ -14,6 +14,8 @@ export interface Capacity {
   readonly bookings: ReadonlyMap<string, Booking>
   /** Grows when there are new pools, or providers changed: then every job may have other pools to choose from. */
   readonly version: () => number
+  /** Grows with whatever changes: providers, nodes, what is free on them. */
+  readonly changes: () => number
   /** The size of the largest node ever seen. */
   readonly mostGpus: () => number
   readonly setProvider: (fact: ProviderFact) => void
@@ -60,6 +62,7 @@ export function createCapacity(grew: Grew): Capacity {
     stocks: nodes.stocks.all,
     bookings,
     version: () => providerChanges + nodes.stocks.poolsMade(),
+    changes: () => providerChanges + nodes.changes(),
     mostGpus: nodes.stocks.mostGpus,
     setProvider,
     removeProvider,
@@ -73,6 +76,7 @@ export function createCapacity(grew: Grew): Capacity {
 type Grew = (spot: Spot, stock: Stock) => void
 
 interface Nodes {
+  readonly changes: () => number
   readonly spots: ReadonlyMap<string, Spot>
   readonly stocks: Stocks
   readonly set: (fact: NodeFact) => void
@@ -85,6 +89,7 @@ function createNodes(grew: Grew): Nodes {
   const spots = new Map<string, Spot>()
   const stocks = createStocks()
   const nextRank = ranks()
+  let changes = 0
 
   function spotOf(provider: string, name: string): Spot {
     const key = `${provider}/${name}`
@@ -95,6 +100,7 @@ function createNodes(grew: Grew): Nodes {
 
   /** Takes the spot out of its pool, changes it, and puts it where it belongs then. */
   function change(spot: Spot, how: () => void): void {
+    changes += 1
     const { fact, pool: before, freeGpus, freeCpuMilli, freeMemoryMiB } = spot
     if (before) takeOut(before, spot)
     how()
@@ -129,7 +135,7 @@ function createNodes(grew: Grew): Nodes {
     }
   }
 
-  return { spots, stocks, set, remove, use }
+  return { changes: () => changes, spots, stocks, set, remove, use }
 }
 
 export function bookingKey(uid: string, run: number): string {

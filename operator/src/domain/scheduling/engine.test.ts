@@ -251,6 +251,32 @@ describe('explain', () => {
   })
 })
 
+describe('what is said of one job of a shape is said of all, until something changes:', () => {
+  const full = () => engineOf({ bookings: [takes('n1', 8)], jobs: [jobFact({ uid: 'a' }), jobFact({ uid: 'b' })] })
+  const changes: { name: string; change: (engine: ReturnType<typeof full>) => void; says: string }[] = [
+    { name: 'nothing', change: () => {}, says: 'NotEnoughFreeGpus' },
+    { name: 'room', change: (engine) => engine.release('on-n1', 1), says: '' },
+    { name: 'a node', change: (engine) => engine.removeNode('acme', 'n1'), says: 'NoNodes' },
+    {
+      name: 'a provider',
+      change: (engine) => engine.setProvider(providerFact({ state: 'Cordoned' })),
+      says: 'ProviderCordoned',
+    },
+  ]
+  test.each(changes)('$name', ({ change, says }) => {
+    const engine = full()
+    engine.explain('a')
+    change(engine)
+    const said = engine.explain('b')?.reasons.map(({ reason }) => reason)
+    expect(said?.join()).toBe(says)
+  })
+
+  test('the nodes are looked at once', () => {
+    const engine = full()
+    expect(engine.explain('b')).toBe(engine.explain('a'))
+  })
+})
+
 describe('a job is not taken for another that differs in', () => {
   const team = { key: 'team', effect: 'NoSchedule' }
   const sort = { name: 'n1', labels: { disk: 'slow' }, taints: [team] }

@@ -23,7 +23,7 @@ export interface Engine {
   readonly release: (uid: string, run: number) => void
   /** Highest priority first, then oldest; each is booked before the next is tried, and leaves the line. */
   readonly decide: (limit?: number) => readonly Choice[]
-  /** Undefined for a job that does not wait. Costs a pass over the nodes. */
+  /** Undefined for a job that does not wait. Costs a pass over the nodes, once for all jobs of a shape while nothing changes. */
   readonly explain: (uid: string) => Explanation | undefined
   readonly snapshot: () => EngineSnapshot
 }
@@ -78,8 +78,13 @@ export function createEngine(known?: EngineSnapshot): Engine {
   }
 
   function explain(uid: string): Explanation | undefined {
-    const job = line.waiting.get(uid)?.job
-    return job && explainWait(job, capacity)
+    const shape = line.waiting.get(uid)?.shape
+    if (!shape) return undefined
+    const changes = capacity.changes()
+    if (shape.explained?.changes !== changes) {
+      shape.explained = { changes, explanation: explainWait(shape.like, capacity) }
+    }
+    return shape.explained.explanation
   }
 
   known?.providers.forEach(capacity.setProvider)

@@ -1,5 +1,5 @@
 // The jobs that wait. Jobs that need the same stand together in one shape: what one of them cannot have, none can.
-import type { JobFact } from './facts.ts'
+import type { Explanation, JobFact } from './facts.ts'
 import { addTo, type Heap, type Heaped, removeFrom, settle } from './heap.ts'
 import type { Candidate } from './placement.ts'
 import type { Stock } from './spot.ts'
@@ -19,6 +19,8 @@ export interface Shape extends Heaped {
   candidates: readonly Candidate[]
   /** Of the capacity that the candidates were chosen from. */
   version: number
+  /** Why its jobs wait, and after how many changes of the capacity that was so. */
+  explained?: { readonly changes: number; readonly explanation: Explanation }
 }
 
 export interface Line {
