@@ -184,15 +184,14 @@ function isFinished({ status }: GpuJob): string | undefined {
 
 test('of two hubs that lag and stand still, no job ever runs twice, and every job ends once', async () => {
   let overPromised = 0
-  await fc.assert(
-    fc.asyncProperty(fc.nat(), async (seed) => {
-      const simulation = new Simulation(seed)
-      await simulation.run()
-      overPromised += simulation.overPromised
-      expect(simulation.breaches).toEqual([])
-    }),
-    { numRuns: 4, endOnFailure: true },
-  )
-  // Else they were too well-behaved to show anything.
+  async function live(seed: number): Promise<void> {
+    const simulation = new Simulation(seed)
+    await simulation.run()
+    overPromised += simulation.overPromised
+    expect(simulation.breaches).toEqual([])
+  }
+  await fc.assert(fc.asyncProperty(fc.nat(), live), { numRuns: 4, endOnFailure: true })
+  // Hubs that were too well-behaved to promise a GPU twice show nothing: some go on until they do.
+  for (let seed = 0; overPromised === 0 && seed < 12; seed++) await live(seed)
   expect(overPromised).toBeGreaterThan(0)
 }, 120_000)
