@@ -1,22 +1,14 @@
 /** The rights of our programs one by one, and which requests of an audit log each of them allowed. */
+import { TENANT_NAMESPACE_ROLE } from '../../operator/src/adapters/kubernetes/agent/rights.ts'
+import { PROVIDER_AGENT_ROLE, PROVIDER_NAMESPACE_ROLE } from '../../operator/src/adapters/kubernetes/hub/rights.ts'
 import {
-  AGENT_ROLE,
-  agentClusterRules,
-  TENANT_NAMESPACE_ROLE,
-  tenantNamespaceRules,
-} from '../../operator/src/adapters/kubernetes/agent/rights.ts'
-import {
-  agentRules,
-  HUB_ROLE,
-  HUB_TENANT_ROLE,
-  hubNamespaceRules,
-  hubRules,
-  PROVIDER_AGENT_ROLE,
-  PROVIDER_NAMESPACE_ROLE,
-  providerNamespaceRules,
-  tenantRules,
-} from '../../operator/src/adapters/kubernetes/hub/rights.ts'
-import { agentAccount, hubAccount } from '../../operator/src/adapters/kubernetes/installation.ts'
+  type Account,
+  agentAccount,
+  agentInstallation,
+  hubAccount,
+  hubInstallation,
+  type Manifest,
+} from '../../operator/src/adapters/kubernetes/installation.ts'
 import type { PolicyRule } from '../../operator/src/adapters/kubernetes/resources.ts'
 import { type Asked, accountUser } from '../bed/audit.ts'
 
@@ -34,40 +26,53 @@ interface Role {
   readonly isBoundIn: (namespace: string | undefined, user: string) => boolean
 }
 
+type Binding = Pick<Role, 'isHeldBy' | 'isBoundIn'>
+
 const isHub = (user: string) => user === accountUser(hubAccount)
 const isAgentAtHome = (user: string) => user === accountUser(agentAccount)
-const everywhere = () => true
 const agentOnHub = /^system:serviceaccount:(provider-[^:]+):agent$/
 
-const roles: readonly Role[] = [
-  { name: HUB_ROLE, rules: hubRules, isHeldBy: isHub, isBoundIn: everywhere },
-  { name: HUB_TENANT_ROLE, rules: tenantRules, isHeldBy: isHub, isBoundIn: everywhere },
-  {
-    name: `${HUB_ROLE} at home`,
-    rules: hubNamespaceRules,
-    isHeldBy: isHub,
-    isBoundIn: (namespace) => namespace === hubAccount.namespace,
-  },
-  {
-    name: PROVIDER_NAMESPACE_ROLE,
-    rules: providerNamespaceRules,
+/** What our programs bind themselves while they run. */
+const boundLater: Readonly<Record<string, Binding>> = {
+  [PROVIDER_NAMESPACE_ROLE]: {
     isHeldBy: isHub,
     isBoundIn: (namespace) => namespace?.startsWith('provider-') ?? false,
   },
-  {
-    name: PROVIDER_AGENT_ROLE,
-    rules: agentRules,
+  [PROVIDER_AGENT_ROLE]: {
     isHeldBy: (user) => agentOnHub.test(user),
     isBoundIn: (namespace, user) => namespace === agentOnHub.exec(user)?.[1],
   },
-  { name: AGENT_ROLE, rules: agentClusterRules, isHeldBy: isAgentAtHome, isBoundIn: everywhere },
-  {
-    name: TENANT_NAMESPACE_ROLE,
-    rules: tenantNamespaceRules,
+  [TENANT_NAMESPACE_ROLE]: {
     isHeldBy: isAgentAtHome,
     isBoundIn: (namespace) => namespace?.startsWith('gpc-') ?? false,
   },
+}
+
+const roles: readonly Role[] = [
+  ...rolesIn(hubInstallation(), hubAccount),
+  ...rolesIn(agentInstallation(), agentAccount),
 ]
+
+type Named = Manifest & {
+  readonly metadata: { readonly name: string; readonly namespace?: string }
+  readonly rules?: readonly PolicyRule[]
+  readonly roleRef?: { readonly kind: string; readonly name: string }
+}
+
+function rolesIn(manifests: readonly Manifest[], account: Account): Role[] {
+  const named = manifests as readonly Named[]
+  return named.flatMap(({ kind, metadata: { name, namespace }, rules }): Role[] => {
+    if (!rules) return []
+    const isBound = named.some(({ roleRef }) => roleRef?.kind === kind && roleRef.name === name)
+    const installed: Binding = {
+      isHeldBy: (user) => user === accountUser(account),
+      isBoundIn: (asked) => namespace === undefined || asked === namespace,
+    }
+    const binding = isBound ? installed : boundLater[name]
+    if (!binding) throw new Error(`nobody binds ${kind} ${name}`)
+    return [{ name: namespace === undefined ? name : `${name} at home`, rules, ...binding }]
+  })
+}
 
 export function isOurs({ user }: Asked): boolean {
   return roles.some(({ isHeldBy }) => isHeldBy(user))
