@@ -2,7 +2,7 @@
 import { ACCEPT_HUB_ANNOTATION, HUB_UID_LABEL, PROVIDER_UID_LABEL, RUNS_KIND_LABEL } from '../../../api/labels.ts'
 import type { HubTrustPorts, Memory } from '../../../controllers/agent/hub-trust.ts'
 import type { KubeClient } from '../client.ts'
-import { isAlreadyExists, isNotFound } from '../errors.ts'
+import { isNotFound } from '../errors.ts'
 import { leases, namespaces } from '../resources.ts'
 
 const versionKey = 'gpucommons.io/hub-version'
@@ -26,12 +26,15 @@ export function memoryPorts(world: MemoryWorld): Pick<HubTrustPorts, 'load' | 's
   const ref = { name: memoryName(providerName), namespace }
 
   async function create(annotations: Record<string, string>): Promise<void> {
+    const draft = { metadata: { ...ref, annotations }, spec: {} }
     try {
-      await provider.create(namespaces, { metadata: { name: namespace } })
+      await provider.create(leases, draft)
     } catch (error) {
-      if (!isAlreadyExists(error)) throw error
+      // Where the agent runs in a pod, its namespace is there.
+      if (!isNotFound(error)) throw error
+      await provider.create(namespaces, { metadata: { name: namespace } })
+      await provider.create(leases, draft)
     }
-    await provider.create(leases, { metadata: { ...ref, annotations }, spec: {} })
   }
 
   return {

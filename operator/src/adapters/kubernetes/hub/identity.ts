@@ -29,17 +29,22 @@ export async function hubIdentity(
   { timers, signal, onWait }: IdentityOptions,
 ): Promise<HubIdentity> {
   const hubUid = await clusterUid(client, { signal })
-  try {
-    await client.create(namespaces, { metadata: { name: ownNamespace } }, { signal })
-  } catch (error) {
-    if (!isAlreadyExists(error)) throw error
-  }
+  if (!(await client.get(namespaces, { name: ownNamespace }, { signal })))
+    await makeNamespace(client, ownNamespace, signal)
   for (let waits = false; ; waits = true) {
     const { jobsUid, runsUid } = await kindUids(client, { signal })
     if (jobsUid !== undefined && runsUid !== undefined) return { hubUid, jobsUid, runsUid }
     if (!waits) onWait('the CustomResourceDefinitions of the federation: kubectl apply --server-side -f crds/')
     await pause(lookAgainMs, { timers, signal })
     signal.throwIfAborted()
+  }
+}
+
+async function makeNamespace(client: KubeClient, name: string, signal: AbortSignal): Promise<void> {
+  try {
+    await client.create(namespaces, { metadata: { name } }, { signal })
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error // Another hub that begins at the same time was faster.
   }
 }
 
