@@ -139,7 +139,7 @@ beforeAll(async () => {
     proxy('acme→hub').set([{ do: 'freeze' }])
     struck['halfOpen'] = ['hub', 'acme→hub', 'borealis→own'].reduce((sum, link) => sum + proxy(link).freezeOpen(), 0)
   })
-  await episode('slow', 6, () => proxy('cumulus→own').set([{ do: 'delayAnswer', ms: 5000 }]))
+  await episode('slow', 20, () => proxy('cumulus→own').set([{ do: 'delayAnswer', ms: 5000 }]))
   await episode('restarts', 0, async () => {
     await acme.controlPlane.restartApiServer()
     await hub.restartApiServer()

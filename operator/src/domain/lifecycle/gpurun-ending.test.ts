@@ -132,6 +132,12 @@ const cases: readonly Case[] = [
     says: 'Reclaimed/PodRemoved',
   },
   {
+    name: 'somebody deleted its pod, on a node whose clock is a little behind',
+    pods: [failed(143, { containers: at(4, 143), deleting: true, deletingSince: '2026-01-01T00:02:05Z' })],
+    job: jobFailed('PodFailurePolicy', words.exit),
+    says: 'Reclaimed/PodRemoved',
+  },
+  {
     name: 'somebody deleted its pod after it had failed',
     pods: [failed(42, { deleting: true, deletingSince: '2026-01-01T00:02:30Z' })],
     job: jobFailed('PodFailurePolicy', words.exit),

@@ -1,6 +1,7 @@
 // How a run ended, told from its pods and from the Job's own condition.
 import type { GpuRunReason } from '../../api/conditions.ts'
 import type { GpuRun, GpuRunStatus } from '../../api/gpurun.ts'
+import { toMillis } from '../../api/time.ts'
 import type { ProviderJob, Seen } from './gpurun-seen.ts'
 import { endOfTrial } from './start-trouble.ts'
 import { hasEnded, type WorkerPod, type WorkerRecord } from './worker-records.ts'
@@ -96,9 +97,14 @@ function firstFailure(workers: readonly WorkerRecord[], world: World): Ending | 
   return endingOfPod(disrupted && endedAt(disrupted) <= endedAt(first) ? disrupted : first, world)
 }
 
+/** Two clocks are compared, the node's and the API server's, and each tells whole seconds. */
+const clocksDifferMs = 2000
+
 /** Somebody asked for its deletion before it ended. */
 function wasEnded(pod: WorkerPod): boolean {
-  return pod.deleting && (pod.deletingSince === undefined || endedAt(pod) >= pod.deletingSince)
+  if (!pod.deleting || pod.deletingSince === undefined) return pod.deleting
+  const ended = endedAt(pod)
+  return ended !== '' && toMillis(ended) + clocksDifferMs >= toMillis(pod.deletingSince)
 }
 
 /** Whose doing it was: what the provider did to the pod is told before the exit code that it caused. */
