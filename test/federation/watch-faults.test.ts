@@ -54,9 +54,13 @@ const all = () => [...proxies.values()]
 async function keepOrdering(signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const name = `job-${ordered.length}`
+    const { providers } = stage.federation
+    // Each provider in turn, so that the faults of each meet work.
+    const { region = '' } = providers[ordered.length % providers.length] ?? {}
+    const spec = { placement: { providerSelector: { region } } }
     ordered.push(name)
     for (let made = false; !made && !signal.aborted; ) {
-      made = await createJob(stage.ask, { namespace, name, simulate: { seconds: '0.3' } }).then(
+      made = await createJob(stage.ask, { namespace, name, spec, simulate: { seconds: '0.3' } }).then(
         () => true,
         (error: unknown) => String(error).includes('AlreadyExists'),
       )
