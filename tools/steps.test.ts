@@ -1,12 +1,16 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
-import { runSteps, type Step } from './steps.ts'
+import { type Running, runSteps, type Step } from './steps.ts'
 import { countLine, sum } from './tally.ts'
 
 /** What the terminal shows, with the seconds left out. */
-async function shown(steps: readonly Step[], signal = new AbortController().signal): Promise<string[]> {
+async function shown(steps: readonly Step[], running: Partial<Running> = {}): Promise<string[]> {
   const lines: string[] = []
   const print = (line: string) => lines.push(line.replace(/ +[\d.]+ s$/, '').trim())
-  const tallies = await runSteps(steps, { atOnce: 1, output: 'Held', signal, print })
+  const { signal } = new AbortController()
+  const tallies = await runSteps(steps, { atOnce: 1, output: 'Held', signal, print, ...running })
   return [...lines, countLine(sum(tallies))]
 }
 
@@ -48,6 +52,30 @@ test.each(cases)('$name', async ({ steps, says }) => {
 test('ends the running step when told to stop, and lets none after it pass', async () => {
   const stop = new AbortController()
   setTimeout(() => stop.abort(), 100)
-  const seen = await shown([step('for ever', 'setInterval(() => {}, 1000)'), step('next', '')], stop.signal)
+  const seen = await shown([step('for ever', 'setInterval(() => {}, 1000)'), step('next', '')], { signal: stop.signal })
   expect(seen.at(-1)).toBe('0 passed, 2 failed')
+})
+
+const forEver = 'setInterval(() => {}, 1000)'
+
+test('ends a step that takes too long, and says so', async () => {
+  const patience = { stepSeconds: 0.5, leaveSeconds: 30 }
+  expect(await shown([step('for ever', forEver)], { patience })).toEqual([
+    'failed  for ever',
+    'for ever: did not end in 0.5 s, and was killed',
+    '0 passed, 1 failed',
+  ])
+})
+
+test('ends a suite that has written its results and stays, and counts both', async () => {
+  const results = join(mkdtempSync(join(tmpdir(), 'steps-')), 'results.json')
+  const counts = { numPassedTests: 3, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0 }
+  const written = JSON.stringify({ ...counts, numRuntimeErrorTestSuites: 0 })
+  const script = `fs.writeFileSync(${JSON.stringify(results)}, ${JSON.stringify(written)}); ${forEver}`
+  const patience = { stepSeconds: 30, leaveSeconds: 0.5 }
+  expect(await shown([{ ...step('leaky', script), results }], { patience })).toEqual([
+    'failed  leaky',
+    'leaky: was done and did not end in 0.5 s: a test left something open; it was killed',
+    '3 passed, 1 failed',
+  ])
 })

@@ -8,15 +8,26 @@ export const resultsFolder = '.results'
 export interface Step {
   readonly name: string
   readonly command: readonly [string, ...string[]]
-  /** Where the command writes jest's results; a step without them counts as one test. */
+  /** Where the command writes jest's results, when all is over; a step without them counts as one test. */
   readonly results?: string
 }
+
+/** A step that does not end is ended: CI would otherwise wait for it until its own time is over, and count nothing. */
+export interface Patience {
+  /** For a whole step. */
+  readonly stepSeconds: number
+  /** For a step that has written its results; what still keeps it alive is something that a test left open. */
+  readonly leaveSeconds: number
+}
+
+const patience: Patience = { stepSeconds: 1200, leaveSeconds: 30 }
 
 export interface Running {
   /** How many steps may run side by side. */
   readonly atOnce: number
   /** Held output is shown only where the step failed; live output is for long steps that say what they wait for. */
   readonly output: 'Held' | 'Live'
+  readonly patience?: Patience
   readonly signal: AbortSignal
   readonly print: (line: string) => void
 }
@@ -52,19 +63,21 @@ export async function runSteps(steps: readonly Step[], running: Running): Promis
   return tallies
 }
 
-async function runStep(step: Step, { output, signal, print }: Running): Promise<Tally> {
+async function runStep(step: Step, running: Running): Promise<Tally> {
+  const { output, print } = running
   if (step.results) {
     mkdirSync(resultsFolder, { recursive: true })
     rmSync(step.results, { force: true })
   }
   if (output === 'Live') print(`\n── ${step.name}`)
   const started = performance.now()
-  const { exitCode, said } = await execute(step.command, { output, signal })
+  const { exitCode, said, endedBecause } = await execute(step, running)
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
 
   const tally = step.results ? tallyOfJest(readResults(step.results), exitCode) : exitCode === 0 ? onePassed : oneFailed
   const ended = tally.failed > 0 ? 'failed' : 'ok'
-  print(`${ended.padEnd(7)} ${step.name.padEnd(14)} ${seconds.padStart(6)} s`)
+  print(`${ended.padEnd(7)} ${step.name.padEnd(24)} ${seconds.padStart(6)} s`)
+  if (endedBecause !== undefined) print(`${step.name}: ${endedBecause}`)
   if (tally.failed > 0 && said) print(`${said.trimEnd()}\n`)
   return tally
 }
@@ -73,21 +86,40 @@ interface Ended {
   readonly exitCode: number
   /** Both streams in the order in which they came; empty where they went to the terminal. */
   readonly said: string
+  /** Why patience was lost with it. */
+  readonly endedBecause?: string
 }
 
-function execute(
-  [program, ...args]: Step['command'],
-  { output, signal }: Pick<Running, 'output' | 'signal'>,
+async function execute(
+  { command: [program, ...args], results }: Step,
+  { output, signal, patience: { stepSeconds, leaveSeconds } = patience }: Running,
 ): Promise<Ended> {
-  return new Promise((resolve) => {
-    const stream = output === 'Held' ? 'pipe' : 'inherit'
-    const child = spawn(program, args, { stdio: ['ignore', stream, stream], signal })
-    const chunks: Buffer[] = []
-    child.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk))
-    child.stderr?.on('data', (chunk: Buffer) => chunks.push(chunk))
-    child.on('error', (error) => chunks.push(Buffer.from(`${program}: ${error.message}\n`)))
-    child.on('close', (code) => resolve({ exitCode: code ?? 1, said: Buffer.concat(chunks).toString() }))
+  const stream = output === 'Held' ? 'pipe' : 'inherit'
+  const child = spawn(program, args, { stdio: ['ignore', stream, stream], signal })
+  const chunks: Buffer[] = []
+  child.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk))
+  child.stderr?.on('data', (chunk: Buffer) => chunks.push(chunk))
+  child.on('error', (error) => chunks.push(Buffer.from(`${program}: ${error.message}\n`)))
+  let endedBecause: string | undefined
+  const end = (why: string) => {
+    endedBecause ??= why
+    child.kill('SIGKILL') // Whatever it had started goes with it, see test/bed/child.ts.
+  }
+  const tooLong = setTimeout(() => end(`did not end in ${stepSeconds} s, and was killed`), stepSeconds * 1000)
+  let writtenAt: number | undefined
+  const looking = setInterval(() => {
+    if (results === undefined || !existsSync(results)) return
+    writtenAt ??= performance.now()
+    const isLate = performance.now() - writtenAt > leaveSeconds * 1000
+    if (isLate) end(`was done and did not end in ${leaveSeconds} s: a test left something open; it was killed`)
+  }, 1000)
+  const code = await new Promise<number | null>((resolve) => {
+    child.on('close', resolve)
   })
+  clearTimeout(tooLong)
+  clearInterval(looking)
+  const said = Buffer.concat(chunks).toString()
+  return { exitCode: code ?? 1, said, ...(endedBecause === undefined ? {} : { endedBecause }) }
 }
 
 /** `undefined` where the command ended before it wrote any. */

@@ -1,4 +1,5 @@
-// `make test`: verify, then each other folder of test/ as a suite of its own, because a control plane wants the machine for itself.
+// `make test`: verify, then each other test file as a step of its own, one after the other: a control plane wants the machine
+// for itself, and what one file leaves open or breaks is no other's trouble.
 import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { jestStep, resultsFolder, runSteps, type Step, untilSignalled } from './steps.ts'
 import { countLine, sum } from './tally.ts'
@@ -7,8 +8,7 @@ import { unitTests, verifySteps } from './verify.ts'
 function suites(): Step[] {
   const verified = new Set(unitTests())
   const files = globSync('test/**/*.test.ts').filter((file) => !verified.has(file))
-  const byFolder = Object.groupBy(files.toSorted(), (file) => file.split('/')[1] ?? file)
-  return Object.entries(byFolder).map(([folder, inFolder = []]) => jestStep(folder, inFolder, 1))
+  return files.toSorted().map((file) => jestStep(file.slice('test/'.length, -'.test.ts'.length), [file], 1))
 }
 
 /** Where `.ci/run` finds the closing line, should make have said something after it. */
@@ -16,7 +16,9 @@ const summary = `${resultsFolder}/summary`
 mkdirSync(resultsFolder, { recursive: true })
 rmSync(summary, { force: true })
 
-const signal = untilSignalled()
+/** Below the 90 minutes of CI, so that what was counted until then is said. */
+const mostMinutes = 80
+const signal = AbortSignal.any([untilSignalled(), AbortSignal.timeout(mostMinutes * 60_000)])
 const verified = await runSteps(verifySteps(), { atOnce: 2, output: 'Held', signal, print: console.log })
 const tested = await runSteps(suites(), { atOnce: 1, output: 'Live', signal, print: console.log })
 

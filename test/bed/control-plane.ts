@@ -73,10 +73,17 @@ export interface ControlPlane extends AsyncDisposable {
   /** At the same address with the same certificates; resolves when it is ready. */
   readonly startApiServer: () => Promise<void>
   readonly restartApiServer: () => Promise<void>
+  /** When its API server was away: from being stopped until it was ready again. Wall clock, milliseconds. */
+  readonly absences: readonly Absence[]
   /** Keeps a copy of all that it has stored; it is away meanwhile. */
   readonly keepState: () => Promise<void>
   /** Has again what it had when the copy was made, as after the restore of a backup. Its controllers go on undisturbed. */
   readonly setBack: () => Promise<void>
+}
+
+export interface Absence {
+  readonly from: number
+  readonly to: number
 }
 
 /** Starts one and waits until it can be used: the API answers, and pods can be made if there is a controller manager. */
@@ -109,6 +116,7 @@ export async function startControlPlane(options: ControlPlaneOptions, signal?: A
     binaries,
     kubectl: kubectlAs({ binary: binaries.kubectl, kubeconfig, cacheDir: join(dir, 'kubectl-cache') }),
     ask: apiServer.requests.ask,
+    absences: apiServer.absences,
     stopApiServer: apiServer.stop,
     startApiServer: apiServer.start,
     restartApiServer: async () => {
@@ -230,6 +238,7 @@ interface ApiServer extends AsyncDisposable {
   readonly port: number
   readonly url: string
   readonly requests: ApiRequests
+  readonly absences: readonly Absence[]
   readonly stop: () => Promise<void>
   readonly start: () => Promise<void>
 }
@@ -249,16 +258,23 @@ async function startApiServer(site: Site, etcdPort: number): Promise<ApiServer> 
   })
   const { port, requests } = first
   let { child } = first
+  const absences: Absence[] = []
+  let stoppedAt = 0
   return {
     port,
     url: urlOf(port),
     requests,
-    // Told politely, it waits a minute for its watchers to leave; with a load balancer before it nobody would notice.
-    stop: () => child.stop(2),
+    absences,
+    stop: () => {
+      stoppedAt = Date.now()
+      // Told politely, it waits a minute for its watchers to leave; with a load balancer before it nobody would notice.
+      return child.stop(2)
+    },
     start: async () => {
       if (child.ended() === undefined) return
       child = await launch(site, 'kube-apiserver', flags(port))
       await untilReady(site, { child, requests })
+      absences.push({ from: stoppedAt, to: Date.now() })
     },
     [Symbol.asyncDispose]: async () => {
       await child.kill()

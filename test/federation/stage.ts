@@ -59,8 +59,8 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   await using parts = new AsyncDisposableStack()
   for await (const log of logsIn(dir)) await rm(log)
   parts.defer(() => removeData(dir))
-  if (!options.takesRights) parts.defer(() => nothingRefused(dir))
   const federation = parts.use(await startFederation({ ...options, dir }, report))
+  if (!options.takesRights) parts.defer(() => nothingRefused(federation))
   const operate = options.operate ?? startOperator
   const operator = parts.use(await operate(federation, { ...options, report }))
   const { hub } = federation
@@ -142,17 +142,24 @@ function isTrue(object: Provider | undefined, type: string): boolean {
   return object?.status?.conditions.some((one) => one.type === type && one.status === 'True') ?? false
 }
 
-/** Whatever a suite is about: none of our programs may have wanted a right that it does not have. */
-async function nothingRefused(dir: string): Promise<void> {
+/**
+ * Whatever a suite is about: none of our programs may have wanted a right that it does not have. An API server that starts
+ * refuses what it has not read the roles and bindings for yet; when it is ready, it has.
+ */
+async function nothingRefused({ dir, hub, providers }: Federation): Promise<void> {
+  const absences = [hub, ...providers.map(({ controlPlane }) => controlPlane)].flatMap((plane) => plane.absences)
   for await (const log of logsIn(dir)) {
-    const all = (await readFile(log, 'utf8')).matchAll(/User .{1,200} cannot \w+ resource .*/g)
-    // An API server that has just started refuses what it has not read the roles for yet, and says so.
-    const refused = all.find(
-      ([words]) => !/RBAC: \[?(cluster)?role\.rbac\.authorization\.k8s\.io .{1,80} not found/.test(words),
-    )
-    if (refused) throw new Error(`${log}: ${refused[0].slice(0, 400)}`)
+    for (const line of (await readFile(log, 'utf8')).split('\n')) {
+      const refused = /User .{1,200} cannot \w+ resource .{1,200}/.exec(line)?.[0]
+      if (refused === undefined) continue
+      const at = Date.parse(/"time":"([^"]+)"/.exec(line)?.[1] ?? '')
+      if (!absences.some(({ from, to }) => from <= at && at <= to + logDelayMs)) throw new Error(`${log}: ${refused}`)
+    }
   }
 }
+
+/** From an answer to the line in which a busy program says what it was. */
+const logDelayMs = 1000
 
 /** Those of our own programs; control planes have folders of their own. */
 async function* logsIn(dir: string): AsyncGenerator<string, void, undefined> {

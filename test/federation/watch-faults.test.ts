@@ -113,7 +113,7 @@ async function repeatedly(times: number, act: () => number): Promise<void> {
 }
 
 beforeAll(async () => {
-  stage = await openStage({ name: 'watch-faults', providers: 3, nodes: 4, namespaces: [namespace], operate })
+  stage = parts.use(await openStage({ name: 'watch-faults', providers: 3, nodes: 4, namespaces: [namespace], operate }))
   for (const [name, side] of stage.sides) ledgers.set(name, keepLedger(side))
   const over = new Set<string>()
   stage.jobs.onChange(({ object: { metadata, status } }) => {
@@ -160,7 +160,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   enough.abort()
-  await stage?.[Symbol.asyncDispose]()
   await parts[Symbol.asyncDispose]()
   const ends = operator?.hubUnderSupervision.endings.length ?? 0
   printFigures('watch-faults', { jobs: ordered.length, hubEndedByItself: ends, ...struck })
