@@ -30,15 +30,20 @@ const report = (line: string) => console.error(line)
 export async function dispatchBench(): Promise<Figures> {
   await using bed = await dispatchBed(size.nodes, report)
   const before = await bareJobsPerSecond(bed, 'before')
+  const bare = await bareLatencies(bed)
   await removeBare(bed)
   const ours = await measureOurs(bed)
   const after = await bareJobsPerSecond(bed, 'after')
 
   const ceilingJobsPerSecond = (before + after) / 2
   const shareOfCeiling = ours.jobsPerSecond / ceilingJobsPerSecond
+  const bareP50Ms = quantile(bare, 0.5)
   const figures = {
     shareOfCeiling,
     ...ours,
+    bareP50Ms,
+    bareP99Ms: quantile(bare, 0.99),
+    p50OverBare: ours.p50Ms / bareP50Ms,
     ceilingJobsPerSecond,
     ceilingBeforeJobsPerSecond: before,
     ceilingAfterJobsPerSecond: after,
@@ -72,8 +77,8 @@ const spec: GpuJobSpec = gpuJob({
 }).spec
 
 /** The minimal writes of a dispatch, by a generator that decides nothing and watches nothing: create job, record, create run, create Job. */
-async function bareJobsPerSecond({ hub, providers }: DispatchBed, round: string): Promise<number> {
-  const dispatch = async (i: number) => {
+function bareDispatch({ hub, providers }: DispatchBed, round: string): (i: number) => Promise<void> {
+  return async (i) => {
     const { name, client } = providers[i % providers.length] as DispatchBed['providers'][number]
     const job = await hub.create(gpuJobs, { metadata: { name: `bare-${round}-${i}`, namespace: tenant }, spec })
     const choice = {
@@ -98,9 +103,22 @@ async function bareJobsPerSecond({ hub, providers }: DispatchBed, round: string)
     const { metadata, spec: jobSpec } = jobManifest(run, { namespace: tenant, hubUid: 'bench', provider: name })
     await client.create(jobs, { metadata, spec: jobSpec as never })
   }
+}
+
+async function bareJobsPerSecond(bed: DispatchBed, round: string): Promise<number> {
   report(`the bare generator, ${round}`)
-  const seconds = await timed(() => pooled(size.bare, dispatch))
+  const seconds = await timed(() => pooled(size.bare, bareDispatch(bed, round)))
   return size.bare / seconds
+}
+
+/** Milliseconds that its four writes take one after the other, for jobs that come one by one: what no dispatch falls below on this machine. */
+async function bareLatencies(bed: DispatchBed): Promise<number[]> {
+  const dispatch = bareDispatch(bed, 'one')
+  return oneByOne(async (i) => {
+    const start = performance.now()
+    await dispatch(i)
+    return performance.now() - start
+  })
 }
 
 /** So that what is measured next begins with an empty hub, as the first round did. */
@@ -187,15 +205,20 @@ async function untilOffered({ federation }: DispatchBed): Promise<void> {
 
 /** Milliseconds from sending the POST to seeing the Job, for jobs that come one by one. */
 async function unloaded({ hub }: DispatchBed, { at }: Arrivals): Promise<number[]> {
-  const sent: Promise<number>[] = []
+  const posts = await oneByOne((i) => post(hub, `one-${i}`))
+  await untilArrived(at, size.unloaded)
+  return posts.map((start, i) => (at.get(`one-${i}`) ?? Infinity) - start)
+}
+
+/** Begins each in its turn, whether or not those before have ended. */
+async function oneByOne<T>(act: (i: number) => Promise<T>): Promise<T[]> {
+  const begun: Promise<T>[] = []
   const began = performance.now()
   for (let i = 0; i < size.unloaded; i += 1) {
     await until(began + (i * 1000) / size.unloadedPerSecond)
-    sent.push(post(hub, `one-${i}`))
+    begun.push(act(i))
   }
-  const posts = await Promise.all(sent)
-  await untilArrived(at, size.unloaded)
-  return posts.map((start, i) => (at.get(`one-${i}`) ?? Infinity) - start)
+  return Promise.all(begun)
 }
 
 async function burstOf(

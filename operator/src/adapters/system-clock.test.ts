@@ -1,18 +1,31 @@
 import { expect, test } from '@jest/globals'
 import { systemClock, systemTimers } from './system-clock.ts'
 
-/** The two clocks of a machine, in ms: one stands still while it sleeps, the other moves in steps of a second. */
+/** The clocks of a machine, in ms: one stands still while it sleeps, one moves in steps of a second, one can be set. */
 function machine() {
-  const at = { performance: 1_000_400, uptime: 5_000_700 }
-  const clock = systemClock({ performance: () => at.performance, uptime: () => Math.floor(at.uptime / 1000) })
+  const at = { performance: 1_000_400, uptime: 5_000_700, wall: 1_800_000_000_000 }
+  let reads = 0
+  const clock = systemClock({
+    performance: () => at.performance,
+    uptime: () => {
+      reads++
+      return Math.floor(at.uptime / 1000)
+    },
+    wall: () => Math.floor(at.wall),
+  })
   const run = (ms: number) => {
     at.performance += ms
     at.uptime += ms
+    at.wall += ms
   }
   const sleep = (ms: number) => {
     at.uptime += ms
+    at.wall += ms
   }
-  return { clock, run, sleep }
+  const setWall = (ms: number) => {
+    at.wall += ms
+  }
+  return { clock, run, sleep, setWall, reads: () => reads }
 }
 
 test('boot time runs with the machine, never back, and is off by one step of the coarse clock at most', () => {
@@ -39,6 +52,46 @@ test('boot time counts the time that the machine slept', () => {
   const passed = clock.boot() - start
   expect(passed).toBeGreaterThanOrEqual(69_000)
   expect(passed).toBeLessThanOrEqual(71_000)
+})
+
+test('the first look after a sleep knows of it', () => {
+  const { clock, run, sleep } = machine()
+  run(1500)
+  const before = clock.boot()
+  sleep(60_000)
+  expect(clock.boot() - before).toBeGreaterThanOrEqual(59_000)
+})
+
+test('a sleep that a wall clock set back hides is known of within a second', () => {
+  const { clock, run, sleep, setWall } = machine()
+  run(1500)
+  const before = clock.boot()
+  sleep(60_000)
+  setWall(-60_000)
+  run(1001)
+  expect(clock.boot() - before).toBeGreaterThanOrEqual(60_000)
+})
+
+test('a wall clock that is set moves nothing', () => {
+  const { clock, run, setWall } = machine()
+  run(2000)
+  const before = clock.boot()
+  setWall(3_600_000)
+  run(100)
+  const after = clock.boot()
+  setWall(-7_200_000)
+  expect(clock.boot()).toBe(after)
+  expect(after - before).toBeLessThanOrEqual(1100)
+})
+
+test('many looks cost few questions to the machine', () => {
+  const { clock, run, reads } = machine()
+  const before = reads()
+  for (let look = 0; look < 5000; look++) {
+    run(1)
+    clock.boot()
+  }
+  expect(reads() - before).toBeLessThanOrEqual(5)
 })
 
 test('the real boot time moves with the real machine', () => {

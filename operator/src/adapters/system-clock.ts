@@ -4,26 +4,47 @@ import type { Clock, Timers } from '../controllers/clock.ts'
 /** Node fires a longer timer at once. */
 const longestTimerMs = 2 ** 31 - 1
 
+/** What a machine has. Milliseconds, but for `uptime`, which is in seconds. */
+export interface MachineClocks {
+  /** Fine-grained; stands still while the machine sleeps. */
+  readonly performance: () => number
+  /** Counts the sleep, moves in steps of up to a second, and costs 10 µs: Node reads a file for it. */
+  readonly uptime: () => number
+  /** Jumps over the sleep as well, and whenever somebody sets it. */
+  readonly wall: () => number
+}
+
+/** A wall clock that has moved against the fine one by more than this has jumped. */
+const jumpMs = 5
+
+/** Where the wall clock says nothing, the machine is asked again after this time. */
+const believedMs = 1000
+
 /**
  * The machine's own clock.
  *
- * `performance.now()` is fine-grained but stands still while the machine sleeps; `os.uptime()` counts the sleep but
- * moves in steps of up to a second. So boot time is the first, plus all that the second has been seen to be ahead:
- * it is off by one step of `os.uptime()` at most, and never goes back.
+ * Boot time is `performance`, plus all that `uptime` has been seen to be ahead: it is off by one step of `uptime` at most,
+ * and never goes back. A machine that has slept is found out by the first look after it: sleep moves the wall clock against
+ * `performance`. So `uptime` is read only then, and once a second in case the wall clock was set back by just as much.
  */
-export function systemClock(source: { performance: () => number; uptime: () => number } = machine): Clock {
+export function systemClock(source: MachineClocks = machine): Clock {
   const started = { performance: source.performance(), uptime: source.uptime() }
   let asleepMs = 0
+  let read = { at: started.performance, wallAhead: source.wall() - started.performance }
 
   function boot(): number {
-    const awake = source.performance() - started.performance
-    asleepMs = Math.max(asleepMs, (source.uptime() - started.uptime) * 1000 - awake)
-    return started.performance + awake + asleepMs
+    const at = source.performance()
+    const wallAhead = source.wall() - at
+    if (Math.abs(wallAhead - read.wallAhead) > jumpMs || at - read.at > believedMs) {
+      asleepMs = Math.max(asleepMs, (source.uptime() - started.uptime) * 1000 - (at - started.performance))
+      read = { at, wallAhead }
+    }
+    return at + asleepMs
   }
   return { now: () => Date.now(), boot }
 }
 
-const machine = { performance: () => performance.now(), uptime }
+const machine: MachineClocks = { performance: () => performance.now(), uptime, wall: () => Date.now() }
 
 /**
  * A time too long for one timer fires early, after 24 days; who set it looks again at its own clock.

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import {
   dnsLabel,
+  fixedField,
   gpuModel,
   instant,
   labelMap,
@@ -78,8 +79,13 @@ const retry = z
 
 const FIXED = 'is fixed once the job is created: delete the job and make a new one'
 
-/** A CEL rule that holds a field of the spec as it was at creation. */
-function fixed(field: string): Rule {
+/** A field of the spec that is always there, held as it was at creation. */
+function fixed<S extends z.ZodType>(schema: S): S {
+  return fixedField(schema, FIXED)
+}
+
+/** The same for a field that may be absent, as a rule of the spec. */
+function fixedOptional(field: string): Rule {
   return { rule: unchanged(field), message: FIXED, fieldPath: `.${field}` }
 }
 
@@ -94,8 +100,8 @@ export const gpuJobSpecSchema = z
       .max(1000)
       .default(0)
       .describe('Higher is placed first. It takes nothing away from a job that runs.'),
-    workers: z.int().min(1).max(1024).default(1).describe('A gang: all of them or none, on one provider.'),
-    gpus,
+    workers: fixed(z.int().min(1).max(1024).default(1).describe('A gang: all of them or none, on one provider.')),
+    gpus: fixed(gpus),
     topology: z
       .object({ within: z.enum(['Node', 'Rack', 'Zone']), rule: z.enum(['Required', 'Preferred']) })
       .optional()
@@ -107,10 +113,10 @@ export const gpuJobSpecSchema = z
         maxPricePerGpuHour: price().optional().describe('Kept for later: this version does not look at prices.'),
       })
       .optional(),
-    template: podTemplateSchema,
-    retry,
-    failover: failoverSchema,
-    bindTimeoutSeconds: bindTimeoutSeconds(),
+    template: fixed(podTemplateSchema),
+    retry: fixed(retry),
+    failover: fixed(failoverSchema),
+    bindTimeoutSeconds: fixed(bindTimeoutSeconds()),
     maxRuntimeSeconds: maxRuntimeSeconds(),
     ttlSecondsAfterFinished: ttlSecondsAfterFinished(),
     suspend: z.boolean().default(false).describe('true: the job gives its GPUs back and waits.'),
@@ -122,7 +128,7 @@ export const gpuJobSpecSchema = z
         message: `must have the same limit of ${GPU_RESOURCE} as spec.gpus.count says, or none`,
         fieldPath: '.template.spec.containers',
       },
-      ...['workers', 'gpus', 'template', 'retry', 'failover', 'bindTimeoutSeconds', 'topology', 'placement'].map(fixed),
+      ...['topology', 'placement'].map(fixedOptional),
     ),
   )
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { rulesHeldBefore } from './crd.ts'
-import { dnsLabel, instant, listMap, objectName, reason, rules, sha256, uid, unchanged } from './fields.ts'
+import { dnsLabel, fixedField, instant, listMap, objectName, reason, rules, sha256, uid, unchanged } from './fields.ts'
 import {
   bindTimeoutSeconds,
   failoverSchema,
@@ -12,38 +12,34 @@ import { AGE, type Kind } from './kind.ts'
 import type { DeepReadonly, KubeObject } from './meta.ts'
 import { podTemplateSchema } from './template.ts'
 
+const ORDERED = 'is an order: nothing of it changes but stop and fenced'
+
 /** What the hub orders, once. */
-const ORDER = [
-  'job',
-  'run',
-  'workers',
-  'gpus',
-  'nodes',
-  'failover',
-  'bindTimeoutSeconds',
-  'maxRuntimeSeconds',
-  'ttlSecondsAfterFinished',
-  'template',
-  'payload',
-]
+function ordered<S extends z.ZodType>(schema: S): S {
+  return fixedField(schema, ORDERED)
+}
 
 export const gpuRunSpecSchema = z
   .object({
-    job: z
-      .object({ namespace: dnsLabel(), name: dnsLabel(), uid: uid() })
-      .describe('The GpuJob on the hub. Its uid counts, for a job made again under the same name is another job.'),
-    run: z
-      .int()
-      .min(1)
-      .max(2_147_483_647)
-      .describe('1, 2, 3 …: the fencing number. What carries an older one is refused.'),
-    workers: z.int().min(1).max(1024),
-    gpus: z.object({ count: z.int().min(1).max(64) }),
-    nodes: z.array(nodeShareSchema).min(1).max(1024).meta(listMap('name')),
-    failover: failoverSchema,
-    bindTimeoutSeconds: bindTimeoutSeconds(),
+    job: ordered(
+      z
+        .object({ namespace: dnsLabel(), name: dnsLabel(), uid: uid() })
+        .describe('The GpuJob on the hub. Its uid counts, for a job made again under the same name is another job.'),
+    ),
+    run: ordered(
+      z
+        .int()
+        .min(1)
+        .max(2_147_483_647)
+        .describe('1, 2, 3 …: the fencing number. What carries an older one is refused.'),
+    ),
+    workers: ordered(z.int().min(1).max(1024)),
+    gpus: ordered(z.object({ count: z.int().min(1).max(64) })),
+    nodes: ordered(z.array(nodeShareSchema).min(1).max(1024).meta(listMap('name'))),
+    failover: ordered(failoverSchema),
+    bindTimeoutSeconds: ordered(bindTimeoutSeconds()),
     maxRuntimeSeconds: maxRuntimeSeconds(),
-    ttlSecondsAfterFinished: ttlSecondsAfterFinished(),
+    ttlSecondsAfterFinished: ordered(ttlSecondsAfterFinished()),
     template: rulesHeldBefore(podTemplateSchema), // On the GpuJob, by this same API server: 0.5 to 1 ms of each create.
     payload: z
       .object({ name: objectName(), sha256: sha256() })
@@ -64,8 +60,8 @@ export const gpuRunSpecSchema = z
   .meta(
     rules(
       {
-        rule: ORDER.map(unchanged).join(' && '),
-        message: 'is an order: nothing of it changes but stop and fenced',
+        rule: ['maxRuntimeSeconds', 'template', 'payload'].map(unchanged).join(' && '),
+        message: ORDERED,
       },
       {
         rule: '!has(oldSelf.stop) || (has(self.stop) && self.stop == oldSelf.stop)',
