@@ -8,8 +8,11 @@ import { createStore, type Indexes, keyOf, type Projected, type Store, type Writ
 export interface ReflectOptions<T extends KubeObject, P extends Projected> extends Selection {
   readonly client: Pick<KubeClient, 'list' | 'watch'>
   readonly resource: Resource<T>
-  /** What is kept of an object; the rest is dropped on arrival. An object on which it throws is reported and left as it was. */
-  readonly project: (object: T) => P
+  /**
+   * What is kept of an object; the rest is dropped on arrival. `held` is what is kept of that name so far, whatever its uid.
+   * An object on which it throws is reported and left as it was.
+   */
+  readonly project: (object: T, held: P | undefined) => P
   readonly indexes?: Indexes<P>
   readonly clock: Pick<Clock, 'boot'>
   readonly timers: Timers
@@ -258,7 +261,7 @@ class Reflector<T extends KubeObject, P extends Projected> {
 
   #projectionOf(object: T): P | undefined {
     try {
-      return this.#options.project(object)
+      return this.#options.project(object, this.store.get(keyOf(object.metadata)))
     } catch (error) {
       const what = `reading ${this.#options.resource.plural} ${keyOf(object.metadata)}`
       this.#options.onError(new Error(what, { cause: error }))

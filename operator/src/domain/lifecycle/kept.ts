@@ -30,18 +30,37 @@ export interface KeptRun {
   readonly perWorker: Room
 }
 
-export function keptJob({ metadata, spec: { template, ...spec }, status }: GpuJob): KeptJob {
+/** @param held of that name so far: what follows from the same spec is not found again, which is most of the work. */
+export function keptJob({ metadata, spec, status }: GpuJob, held?: KeptJob): KeptJob {
+  const ofSpec = isOfSameSpec(metadata, held) ? { spec: held.spec, needs: held.needs } : keptJobSpec(spec)
+  return { metadata, ...ofSpec, ...(status === undefined ? {} : { status }) }
+}
+
+function keptJobSpec({ template, ...spec }: GpuJobSpec): Pick<KeptJob, 'spec' | 'needs'> {
   const needs = {
     perWorker: workerRoom(spec.gpus.count, template),
     tolerations: travellingTolerations(template),
     payload: payloadSources(template).length > 0,
   }
-  return { metadata, spec, needs, ...(status === undefined ? {} : { status }) }
+  return { spec, needs }
 }
 
-export function keptRun({ metadata, spec: { template, ...spec }, status }: GpuRun): KeptRun {
-  const perWorker = workerRoom(spec.gpus.count, template)
-  return { metadata, spec, perWorker, ...(status === undefined ? {} : { status }) }
+/** @param held as in `keptJob`. */
+export function keptRun({ metadata, spec, status }: GpuRun, held?: KeptRun): KeptRun {
+  const ofSpec = isOfSameSpec(metadata, held) ? { spec: held.spec, perWorker: held.perWorker } : keptRunSpec(spec)
+  return { metadata, ...ofSpec, ...(status === undefined ? {} : { status }) }
+}
+
+function keptRunSpec({ template, ...spec }: GpuRunSpec): Pick<KeptRun, 'spec' | 'perWorker'> {
+  return { spec, perWorker: workerRoom(spec.gpus.count, template) }
+}
+
+/** The API server counts each change of a spec. */
+function isOfSameSpec<K extends { readonly metadata: ObjectMeta }>(
+  { uid, generation }: ObjectMeta,
+  held: K | undefined,
+): held is K {
+  return generation !== undefined && held?.metadata.uid === uid && held.metadata.generation === generation
 }
 
 /** What one worker takes of a node; its GPUs are the job's, whatever the template repeats of them. */

@@ -37,13 +37,13 @@ export function hubCaches(context: ReflectorContext, { jobsUid }: Pick<HubIdenti
   const jobs = reflect({
     ...context,
     resource: gpuJobs,
-    project: (job) => sharedJob(keptJob(withoutBallast(job)), share),
+    project: (job, held) => sharedJob(keptJob(withoutBallast(job), held), { share, held }),
     indexes: { uid: (job: KeptJob) => [job.metadata.uid] },
   })
   const runs = reflect({
     ...context,
     resource: gpuRuns,
-    project: (run) => sharedRun(keptRun(withoutBallast(run)), share),
+    project: (run, held) => sharedRun(keptRun(withoutBallast(run), held), { share, held }),
     indexes: {
       job: (run: KeptRun) => [run.spec.job.uid],
       orphaned: (run: KeptRun) => (isFromBefore(run, jobsUid) ? [run.metadata.namespace ?? ''] : []),
@@ -74,27 +74,26 @@ export function hubCaches(context: ReflectorContext, { jobsUid }: Pick<HubIdenti
   }
 }
 
-type Share = ReturnType<typeof sharedValues>
+interface Sharing<K> {
+  readonly share: ReturnType<typeof sharedValues>
+  /** What of it is in here is shared already. */
+  readonly held: K | undefined
+}
 
-function sharedJob({ metadata, spec, needs, status }: KeptJob, share: Share): KeptJob {
+function sharedJob({ metadata, spec, needs, status }: KeptJob, { share, held }: Sharing<KeptJob>): KeptJob {
   const conditions = status?.conditions.map(share)
   return {
     metadata,
-    spec: share(spec),
-    needs: share(needs),
+    ...(spec === held?.spec ? { spec, needs } : { spec: share(spec), needs: share(needs) }),
     ...(status && conditions ? { status: { ...status, conditions } } : {}),
   }
 }
 
 /** Of a run's spec most is its own. */
-function sharedRun({ metadata, spec, status, perWorker }: KeptRun, share: Share): KeptRun {
-  const { nodes, failover, ...own } = spec
-  return {
-    metadata,
-    spec: { ...own, nodes: share(nodes), failover: share(failover) },
-    perWorker: share(perWorker),
-    ...(status === undefined ? {} : { status }),
-  }
+function sharedRun(run: KeptRun, { share, held }: Sharing<KeptRun>): KeptRun {
+  if (run.spec === held?.spec) return run
+  const { nodes, failover, ...own } = run.spec
+  return { ...run, spec: { ...own, nodes: share(nodes), failover: share(failover) }, perWorker: share(run.perWorker) }
 }
 
 /** The uids of the GpuJobs of which runs compute there without an order. */
