@@ -66,6 +66,29 @@ describe('a main', () => {
     expect(said).toContain(missing)
   })
 
+  test('what cannot go on ends, whatever still beats in it', async () => {
+    const script = join(home, 'main.mjs')
+    await writeFile(
+      script,
+      `import { runMain } from ${JSON.stringify(join(import.meta.dirname, 'run-main.ts'))}
+      const beat = async (signal) => {
+        const timer = setInterval(() => {}, 1000)
+        signal.addEventListener('abort', () => clearInterval(timer))
+      }
+      const readConfig = () => ({ logLevel: 'info', http: { host: '127.0.0.1', port: 0 } })
+      const metrics = { registry: { contentType: 'text/plain', metrics: async () => '' } }
+      const run = async (_, { signal }) => { void beat(signal); throw new Error('broken') }
+      await runMain({ name: 'test', readConfig, metrics, run })`,
+    )
+    const child = spawn(process.execPath, [script], { stdio: ['ignore', 'ignore', 'pipe'] })
+    let said = ''
+    child.stderr.on('data', (text: Buffer) => {
+      said += text.toString()
+    })
+    const [code] = (await once(child, 'close')) as [number | null]
+    expect([code, said.includes('Error: broken')]).toEqual([1, true])
+  })
+
   test.each([
     { main: 'hub', flags: [] },
     { main: 'agent', flags: ['--provider', 'acme', '--hub-kubeconfig'] },

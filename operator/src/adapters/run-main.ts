@@ -50,6 +50,7 @@ export async function runMain<Config extends CommonConfig>(main: Main<Config>): 
     if (ending.signal.aborted) return
     process.exitCode = error instanceof WrongFlags ? 2 : 1
     console.error(error instanceof WrongFlags ? error.message : error)
+    ending.abort(error) // What still beats would keep a process alive that does nothing any more.
   }
 }
 

@@ -9,6 +9,7 @@ export const gpuJobReasons = {
       'A Secret or ConfigMap that the template names is not there, or lacks a key; it is looked for again.',
     MayNotTravel: 'What the template names lacks the label gpucommons.io/may-travel: "true"; it is looked at again.',
     PayloadTooLarge: 'What the template names is too much to travel; the message says what is largest.',
+    TemplateTooLarge: 'spec.template is larger than what may travel; the job holds no GPU and is to be made anew.',
     PullSecretBroken: 'A Secret in imagePullSecrets has nothing by which images could be pulled.',
     NotReadable: 'The hub may not read Secrets and ConfigMaps of this namespace.',
   },

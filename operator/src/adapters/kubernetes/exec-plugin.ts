@@ -78,7 +78,9 @@ export function execCredential(plugin: ExecPlugin, how: AskPlugin): () => Promis
   return async () => {
     if (held && now() < held.renewAt) return held.credential
     asking ??= ask()
-    return asking
+    if (!held || now() >= held.endsAt) return asking
+    asking.catch(() => undefined) // Who needs it then asks again, and hears why.
+    return held.credential // A program that hangs holds up nobody while this one is good.
   }
 }
 

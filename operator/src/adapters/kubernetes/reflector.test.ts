@@ -295,6 +295,27 @@ describe('a reflector notices', () => {
     expect([log, errors]).toEqual([['added ns/a'], []])
   })
 
+  test('a server that was set back and says nothing of it: it takes a watch up from its own future', async () => {
+    const { api, time, start, names } = await bench({ had: ['a', 'b'] })
+    const setBack: string[] = []
+    async function* mute(signal: AbortSignal | undefined) {
+      await new Promise((resolve) => signal?.addEventListener('abort', resolve, { once: true }))
+      yield* []
+    }
+    const client = {
+      list: async () => ({ items: [], resourceVersion: '1' }),
+      watch: ((resource, options) =>
+        options.initialEvents || options.resourceVersion === '1'
+          ? api.watch(resource, options)
+          : mute(options.signal)) as KubeClient['watch'],
+    } as Pick<KubeClient, 'list' | 'watch'>
+    const reflection = start({ client, onSetBack: (why) => setBack.push(why.message) })
+    await reflection.synced
+    expect(names(reflection)).toEqual(['a', 'b'])
+    await time.advance(270_000)
+    expect(setBack).toEqual([expect.stringContaining('the API server was set back')])
+  })
+
   test.each(['a bookmark', 'an event'])('%s of an earlier time: reads all anew', async (what) => {
     const { api, time, errors, start, names } = await bench({ had: ['a', 'b'] })
     let hurt = true

@@ -160,8 +160,21 @@ class Reflector<T extends KubeObject, P extends Projected> {
     } finally {
       guard.end()
     }
+    if (guard.silent() && !heard) await this.#lookForSetBack()
     const fault = this.#faultOf({ sudden: !heard && clock.boot() - began < shortStreamMs })
     if (fault) throw new Error(`WATCH ${resource.plural}: ${fault}`)
+  }
+
+  /**
+   * An API server that was set back to a backup takes up a watch from its own future, and says nothing until it is there:
+   * cacheWatcher drops what is not newer than what was asked for. Only a list tells.
+   */
+  async #lookForSetBack(): Promise<void> {
+    const { client, resource, signal } = this.#options
+    const { resourceVersion } = await client.list(resource, { ...this.#selection, limit: 1, signal })
+    if (this.#version === undefined || !isOlder(resourceVersion, this.#version)) return
+    this.#version = undefined
+    this.#listNext = true
   }
 
   /** What is wrong with a stream that ended without an error; ending in time, or by us for its silence, is right. */

@@ -25,6 +25,7 @@ const worthAnEvent: ReadonlySet<string> = new Set<GpuJobReason | ProviderReason>
   'SourceMissing',
   'MayNotTravel',
   'PayloadTooLarge',
+  'TemplateTooLarge',
   'PullSecretBroken',
   'NotReadable',
   'NeverFits',

@@ -21,7 +21,7 @@ const nothing: Wish = { wish: 'Nothing' }
 export function wishOf(job: KeptJob, now: number): Wish {
   const status = job.status ?? initialStatus
   if (job.metadata.deletionTimestamp !== undefined || job.spec.suspend || status.placement) return nothing
-  if (isTrue(status.conditions, 'Finished')) return nothing
+  if (isTrue(status.conditions, 'Finished') || job.needs.isTooLarge) return nothing
   // GPUs are not held for a job whose Secrets may not travel.
   if (job.needs.payload && !isTrue(status.conditions, 'Admitted')) return nothing
 

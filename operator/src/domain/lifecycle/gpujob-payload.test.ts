@@ -34,7 +34,16 @@ function run(status?: Partial<GpuRunStatus>, spec: Partial<GpuRunSpec> = {}): Ke
 
 const placed = withSecret({ ...admitted('True'), placement, lastRun: 1 })
 
+const huge = keptJob({
+  spec: { template: { spec: { containers: [{ name: 'main', image: 'i', args: ['x'.repeat(600_000)] }] } } },
+})
+
+test('a template that is too large to travel holds no GPUs', () => {
+  expect(wishOf(huge, now)).toEqual({ wish: 'Nothing' })
+})
+
 test.each<{ name: string; seen: Partial<Seen>; says: string }>([
+  { name: 'and says so', seen: { job: huge }, says: 'Admitted=False/TemplateTooLarge' },
   {
     name: 'what may not travel is said, and not placed although there is a choice',
     seen: { job: withSecret(), choice, payload: unlabelled },

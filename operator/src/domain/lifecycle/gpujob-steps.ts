@@ -4,6 +4,7 @@ import type { StopReason } from '../../api/gpurun.ts'
 import { toMillis, toTime } from '../../api/time.ts'
 import type { Choice, Explanation } from '../scheduling/facts.ts'
 import type { PayloadProblem } from '../workload/payload-content.ts'
+import { mostTemplateBytes } from '../workload/payload-pod.ts'
 import { type Claim, condition, isTrue } from './claims.ts'
 import { because, initialStatus, type JobClaim, withJobClaims } from './gpujob-status.ts'
 import { isRunOf, outcomeOf } from './gpurun.ts'
@@ -63,6 +64,7 @@ export const steps: readonly Step[] = [
   overrun, // Far longer than it may run, by the hub's own clock.
   deliver, // A hub that ended between the run and its payload is followed by one that knows of the run alone.
   follow,
+  refuseSize, // What could not be stored with its status, or as a run, is said at once and holds nothing.
   refuse, // What may not travel is said before it waits for GPUs, and before it is placed.
   pause,
   backOff,
@@ -249,6 +251,12 @@ export function asksForPayload({ job, choice }: Pick<Seen, 'job' | 'choice'>): b
   const { metadata, spec, status, needs } = job
   if (!needs.payload || metadata.deletionTimestamp !== undefined || spec.suspend || status?.placement) return false
   return !isTrue(status?.conditions, 'Finished') && (choice !== undefined || !isTrue(status?.conditions, 'Admitted'))
+}
+
+function refuseSize(seen: Seen): Decision | undefined {
+  if (!seen.job.needs.isTooLarge) return undefined
+  const message = `spec.template is larger than ${mostTemplateBytes / 1024} KiB; make the job anew with less in it, such as in its probes and arguments`
+  return claim(seen, { type: 'Admitted', status: 'False', reason: 'TemplateTooLarge', message })
 }
 
 function refuse(seen: Seen): Decision | undefined {

@@ -35,6 +35,48 @@ interface Case {
 const cases: readonly Case[] = [
   { name: 'all succeeded', pods: [succeeded()], says: 'Succeeded/Completed 0' },
   { name: 'not all of a gang are known', pods: [succeeded()], spec: { workers: 2 }, says: 'not yet' },
+  { name: 'nor has the Job said that it failed', pods: [failed(42)], spec: { workers: 2 }, says: 'not yet' },
+  {
+    name: 'and the Job has failed, so that no more of them come',
+    pods: [failed(42)],
+    spec: { workers: 2 },
+    job: jobFailed('PodFailurePolicy', words.exit),
+    says: 'Failed/NonZeroExit 42',
+  },
+  {
+    name: 'preempted, saved what it had, and left with 0',
+    pods: [succeeded(preempted)],
+    says: 'Reclaimed/Reclaimed',
+  },
+  {
+    name: 'the same, and its Job counts it as success',
+    pods: [succeeded(preempted)],
+    job: providerJob({ complete: true }),
+    says: 'Reclaimed/Reclaimed',
+  },
+  {
+    name: 'a worker that was preempted left with 0, and the others failed for it',
+    pods: [succeeded({ ...preempted, containers: at(1, 0) }), failed(1, { index: 1, containers: at(5, 1) })],
+    spec: { workers: 2 },
+    job: jobFailed('PodFailurePolicy', words.disrupted),
+    says: 'Reclaimed/Reclaimed',
+  },
+  {
+    name: 'its pod was deleted, and left with 0: the Job says why, or counts it as success',
+    pods: [succeeded({ deleting: true, deletingSince: '2026-01-01T00:01:30Z' })],
+    says: 'not yet',
+  },
+  {
+    name: 'its pod was deleted, left with 0, and its Job counts it as success',
+    pods: [succeeded({ deleting: true, deletingSince: '2026-01-01T00:01:30Z' })],
+    job: providerJob({ complete: true }),
+    says: 'Reclaimed/PodRemoved',
+  },
+  {
+    name: 'its pod was deleted long after it had ended',
+    pods: [succeeded({ deleting: true, deletingSince: '2026-01-01T00:03:00Z' })],
+    says: 'Succeeded/Completed 0',
+  },
   { name: 'an exit code', pods: [failed(42)], says: 'Failed/NonZeroExit 42' },
   {
     name: 'the exit code of the main container, which comes first',
@@ -248,6 +290,18 @@ describe('how a run ended', () => {
   ])('$name', ({ job, says }) => {
     const world = runSeen({ run: runOnProvider({ state: 'Running' }, { stop }), workers: [record(failed(143), boot)] })
     expect(rendered(ending(world, job))).toBe(says)
+  })
+
+  test('a run that was stopped, saved what it had and left with 0 is no success', () => {
+    const left = succeeded({ deleting: true, deletingSince: '2026-01-01T00:01:30Z' })
+    const world = runSeen({ run: runOnProvider({ state: 'Running' }, { stop }), workers: [record(left, boot)] })
+    expect(rendered(ending(world, undefined))).toBe('Stopped/Stopped')
+  })
+
+  test('nor is one that took too long', () => {
+    const left = succeeded({ deleting: true, deletingSince: '2026-01-01T00:01:30Z' })
+    const run = runOnProvider({ state: 'Running', reason: 'DeadlineExceeded', message: 'm' })
+    expect(rendered(ending(runSeen({ run, workers: [record(left, boot)] }), undefined))).toBe('Failed/DeadlineExceeded')
   })
 
   test('a node that refuses a worker before all of them ran has rejected the run', () => {

@@ -31,9 +31,10 @@ export function intentOf({ status }: GpuRun): Ending | undefined {
  */
 export function ending({ run, workers }: Seen, job: ProviderJob | undefined): Ending | undefined {
   const byIndex = new Map(workers.map((record) => [record.pod.index, record]))
-  const succeeded =
-    byIndex.size === run.spec.workers && [...byIndex.values()].every(({ pod }) => pod.phase === 'Succeeded')
-  if (succeeded || job?.complete)
+  const areAllKnown = byIndex.size === run.spec.workers
+  const succeeded = areAllKnown && [...byIndex.values()].every(({ pod }) => pod.phase === 'Succeeded')
+  // Who saves what it has and leaves with 0 when it is told to, has not done its work: a Job counts that as success too.
+  if ((succeeded || job?.complete) && !workers.some(({ pod }) => wasCutShort(pod)))
     return { state: 'Succeeded', reason: 'Completed', message: 'all workers ended with exit code 0', exitCode: 0 }
 
   const jobGone = job === undefined || job.deleting
@@ -46,6 +47,9 @@ export function ending({ run, workers }: Seen, job: ProviderJob | undefined): En
   }
   const failed = firstFailure(workers, { hasRun: run.status?.state === 'Running', jobGone })
   if (job?.failed) return failed ?? endingOfJob(job.failed.message, workers)
+  if (job?.complete && !jobGone) return failed
+  // A Job makes its pods one after the other: until it says that it has failed, those that are missing may still come.
+  if (!jobGone && !areAllKnown) return undefined
   const removed = jobGone ? jobRemoved : undefined
   // Pods are taken down before the Job says why: its deadline, its removal.
   return workers.every(wasTakenDown) ? removed : (failed ?? removed)
@@ -87,7 +91,7 @@ interface World {
 function firstFailure(workers: readonly WorkerRecord[], world: World): Ending | undefined {
   const failures = workers
     .map(({ pod }) => pod)
-    .filter((pod) => pod.phase === 'Failed' && hasEnded(pod))
+    .filter((pod) => (pod.phase === 'Failed' || wasCutShort(pod)) && hasEnded(pod))
     .toSorted(
       (a, b) => Number(wasEnded(a)) - Number(wasEnded(b)) || endedAt(a).localeCompare(endedAt(b)), // Times are whole seconds.
     )
@@ -105,6 +109,11 @@ function wasEnded(pod: WorkerPod): boolean {
   if (!pod.deleting || pod.deletingSince === undefined) return pod.deleting
   const ended = endedAt(pod)
   return ended !== '' && toMillis(ended) + clocksDifferMs >= toMillis(pod.deletingSince)
+}
+
+/** It ended with exit code 0, but because somebody wanted it to. */
+function wasCutShort(pod: WorkerPod): boolean {
+  return pod.phase === 'Succeeded' && (pod.disruption !== undefined || wasEnded(pod))
 }
 
 /** Whose doing it was: what the provider did to the pod is told before the exit code that it caused. */

@@ -6,6 +6,7 @@ import type { PodTemplate } from '../../api/template.ts'
 import { podRequests } from '../inventory/pod-requests.ts'
 import type { JobFact, Room } from '../scheduling/facts.ts'
 import { payloadSources } from '../workload/payload.ts'
+import { mostTemplateBytes } from '../workload/payload-pod.ts'
 import { travellingTolerations } from '../workload/pod-manifest.ts'
 
 export interface KeptJob {
@@ -21,6 +22,8 @@ export interface Needs {
   readonly tolerations: JobFact['tolerations']
   /** Whether it names Secrets or ConfigMaps. */
   readonly payload: boolean
+  /** As JSON it is larger than what may travel: with a status, or as a run, it might not be stored any more. */
+  readonly isTooLarge: boolean
 }
 
 export interface KeptRun {
@@ -41,6 +44,7 @@ function keptJobSpec({ template, ...spec }: GpuJobSpec): Pick<KeptJob, 'spec' | 
     perWorker: workerRoom(spec.gpus.count, template),
     tolerations: travellingTolerations(template),
     payload: payloadSources(template).length > 0,
+    isTooLarge: JSON.stringify(template).length > mostTemplateBytes,
   }
   return { spec, needs }
 }

@@ -14,12 +14,15 @@ interface Case {
   readonly ended: Partial<GpuRunStatus> & { readonly state: RunOutcome }
   readonly spec?: Partial<GpuJobSpec>
   readonly status?: Partial<GpuJobStatus>
+  /** The hub told the run to stop. */
+  readonly ordered?: true
   readonly says: string
 }
 
-function statusAfter({ ended, spec = {}, status = {} }: Omit<Case, 'name' | 'says'>): GpuJobStatus {
+function statusAfter({ ended, spec = {}, status = {}, ordered }: Omit<Case, 'name' | 'says'>): GpuJobStatus {
   const job = keptJob({ spec, status: { placement, lastRun: 3, ...status } })
-  const run = keptRun({ job, run: 3, status: ended })
+  const stop = { reason: 'Suspended', requestedAt: toTime(now) } as const
+  const run = keptRun({ job, run: 3, status: ended, ...(ordered ? { spec: { stop } } : {}) })
   return afterRun(job, { run, outcome: ended.state, now })
 }
 
@@ -125,7 +128,19 @@ const cases: readonly Case[] = [
     says: 'again Waiting',
   },
   { name: 'lapsed: no blame, no wait', ended: { state: 'Lapsed' }, spec: noRetry, says: 'again Waiting' },
-  { name: 'stopped: no blame, no wait', ended: { state: 'Stopped' }, spec: noRetry, says: 'again Waiting' },
+  {
+    name: 'stopped: no blame, no wait',
+    ended: { state: 'Stopped' },
+    spec: noRetry,
+    ordered: true,
+    says: 'again Waiting',
+  },
+  {
+    name: 'stopped, and nobody had ordered it: this provider does not want it',
+    ended: { state: 'Stopped', reason: 'Stopped' },
+    spec: noRetry,
+    says: 'again BackingOff, rejections 1, in 5.6 s, not on acme',
+  },
   {
     name: 'a full node may have room later; until then another is tried',
     ended: { state: 'Rejected', reason: 'NoRoom' },

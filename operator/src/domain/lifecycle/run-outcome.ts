@@ -17,7 +17,9 @@ export interface EndedRun {
 }
 
 /** The job's status once the run's outcome is written down. Its placement goes, unless it was the last: then it tells where the job ran. */
-export function afterRun(job: KeptJob, ended: EndedRun): GpuJobStatus {
+export function afterRun(job: KeptJob, told: EndedRun): GpuJobStatus {
+  // A provider that stops what nobody told it to stop will not have it: else the hub would try again at once, for ever.
+  const ended = told.outcome === 'Stopped' && !told.run.spec.stop ? { ...told, outcome: 'Rejected' as const } : told
   const verdict = verdictOn(job, ended)
   const { placement, rejections, ...kept } = job.status ?? initialStatus
   const startedAt = kept.startedAt ?? ended.run.status?.startedAt

@@ -7,7 +7,7 @@ import type { WorkerRecord } from './worker-records.ts'
 const trialSeconds = 600
 
 /** As long as a large image may take on a slow line. */
-const silentStartSeconds = 3600
+export const silentStartSeconds = 3600
 
 interface Trial {
   readonly ends: 'Failed' | 'Rejected'

@@ -44,7 +44,7 @@ describe('the Job of a run', () => {
           { action: 'FailJob', onExitCodes: { operator: 'NotIn', values: [0] } },
         ],
       },
-      activeDeadlineSeconds: 630,
+      activeDeadlineSeconds: 600 + 30 + 3600,
       ttlSecondsAfterFinished: 86_400,
     })
     expect(template.spec).toMatchObject({ restartPolicy: 'Never' })

@@ -3,6 +3,7 @@
 import type { GpuRun } from '../../api/gpurun.ts'
 import { RUN_LABEL, SECRETS_ANNOTATION, TENANT_LABEL_PREFIX } from '../../api/labels.ts'
 import { runId } from '../lifecycle/gpurun.ts'
+import { silentStartSeconds } from '../lifecycle/start-trouble.ts'
 import { PULL_KEYS } from './payload.ts'
 import type { Provided, SecretNames } from './payload-pod.ts'
 import { type PodManifestSpec, type ProviderContext, podSpec } from './pod-manifest.ts'
@@ -70,8 +71,11 @@ export function jobManifest(run: GpuRun, context: ProviderContext, secrets?: str
           { action: 'FailJob', onExitCodes: { operator: 'NotIn', values: [0] } },
         ],
       },
-      // Kept by the provider's own controllers, so that it holds while the hub is away.
-      ...(maxRuntimeSeconds === undefined ? {} : { activeDeadlineSeconds: maxRuntimeSeconds + bindTimeoutSeconds }),
+      // Kept by the provider's own controllers, so that it holds while hub and agent are away. It counts from the making of
+      // the Job: the time that its pods may take to be bound and to start is not of the run's own time.
+      ...(maxRuntimeSeconds === undefined
+        ? {}
+        : { activeDeadlineSeconds: maxRuntimeSeconds + bindTimeoutSeconds + silentStartSeconds }),
       ttlSecondsAfterFinished: Math.max(ttlSecondsAfterFinished, keptSeconds),
       template: {
         metadata: { labels: { ...tenantLabels(template.metadata?.labels), ...labels } },

@@ -30,7 +30,7 @@ export interface Providing {
 }
 
 /** A pod is kept in one piece with its Job, and etcd takes no more than 1.5 MiB. */
-const mostTemplateBytes = 512 * 1024
+export const mostTemplateBytes = 512 * 1024
 
 export function provided(template: PodTemplate, providing: Providing): Provided | PayloadProblem {
   const { spec } = template

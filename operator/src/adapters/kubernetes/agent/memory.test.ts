@@ -41,4 +41,13 @@ describe('what an agent remembers of its hub', () => {
     await provider.mergePatch(leases, { ref, patch: { metadata: { annotations: { 'gpucommons.io/hub-uid': null } } } })
     await expect(load()).rejects.toThrow('lacks the annotation gpucommons.io/hub-uid')
   })
+
+  test('nor when nothing of it is left but its Lease', async () => {
+    const { provider, save, load } = world()
+    await save(remembered)
+    const { annotations = {} } = (await provider.get(leases, ref))?.metadata ?? {}
+    const none = Object.fromEntries(Object.keys(annotations).map((key) => [key, null]))
+    await provider.mergePatch(leases, { ref, patch: { metadata: { annotations: none } } })
+    await expect(load()).rejects.toThrow('lacks the annotation')
+  })
 })

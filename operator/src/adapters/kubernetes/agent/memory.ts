@@ -38,7 +38,10 @@ export function memoryPorts(world: MemoryWorld): Pick<HubTrustPorts, 'load' | 's
   }
 
   return {
-    load: async () => memoryOf((await provider.get(leases, ref, { signal }))?.metadata.annotations),
+    load: async () => {
+      const lease = await provider.get(leases, ref, { signal })
+      return lease && memoryOf(lease.metadata.annotations ?? {})
+    },
     save: async ({ hubUid, runsUid, providerUid, version, setBack }) => {
       const annotations = {
         [HUB_UID_LABEL]: hubUid,
@@ -58,8 +61,7 @@ export function memoryPorts(world: MemoryWorld): Pick<HubTrustPorts, 'load' | 's
 }
 
 /** Throws for what is there and cannot be read: to take that for nothing would be to believe any hub. */
-function memoryOf(annotations: Readonly<Record<string, string>> | undefined): Memory | undefined {
-  if (!annotations) return undefined
+function memoryOf(annotations: Readonly<Record<string, string>>): Memory {
   const read = (key: string) => {
     const value = annotations[key]
     if (value === undefined) throw new Error(`what is remembered of the hub lacks the annotation ${key}`)

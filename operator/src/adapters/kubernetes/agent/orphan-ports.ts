@@ -23,6 +23,12 @@ export function orphanPorts(world: OrphanWorld): OrphanPorts {
   /** By uid of the Job. */
   const since = new Map<string, number>()
 
+  /** A list, for where the whole kind is missing a GET of one object answers as if only that were gone. */
+  async function isListed(key: string): Promise<boolean> {
+    const { items } = await hub.list(gpuRuns, { namespace, fieldSelector: `metadata.name=${refOf(key).name}` })
+    return items.length > 0
+  }
+
   return {
     boot: clock.boot,
     orphanAfterMs: world.orphanAfterSeconds * 1000,
@@ -40,13 +46,11 @@ export function orphanPorts(world: OrphanWorld): OrphanPorts {
       return { job, sinceBoot }
     },
     isOrdered: async (key) => {
-      const { name } = refOf(key)
-      // A list, for where the whole kind is missing a GET of one object answers as if only that were gone.
-      const { items } = await hub.list(gpuRuns, { namespace, fieldSelector: `metadata.name=${name}` })
-      if (items.length > 0) return true
+      if (await isListed(key)) return true
       // Asked for after that: had the kind been made anew by then, its absence would be that of all orders.
       await world.vouched(world.signal)
-      return false
+      // Its word may be long in coming, and whoever gives it may have ordered the run again before.
+      return isListed(key)
     },
     remove: async (key, { uid }) => {
       await provider.delete(jobs, refOf(key), { uid, propagationPolicy: 'Background' })

@@ -59,6 +59,8 @@ export function runPorts(world: RunWorld): RunPorts {
   const namespaces = tenantNamespaces(world)
   const withPriorityClass = keptPriorityClass(world.provider, clock)
   const fetcher = payloadFetcher({ ...world, sha256Hex })
+  const removeSecretsOf = ({ secrets: name = '' }: ProviderJob, { namespace }: ProviderContext) =>
+    namespaces.within(namespace, () => removeSecrets(world.provider, namespace, name))
   // By the run's id: Jobs that were let go, whether or not the watch has shown it.
   const released = new Set<string>()
 
@@ -102,11 +104,13 @@ export function runPorts(world: RunWorld): RunPorts {
         case 'findJob':
           return nameTaken(world, { run, context, made, unanswered })
         case 'removeSecrets':
-          await within(() => removeSecrets(world.provider, context.namespace, effect.job.secrets ?? ''))
+          await removeSecretsOf(effect.job, context)
           return undefined
         case 'createService':
           return unlessForbidden(() => within(() => createService(world, { run, context, effect, seen: servicesSeen })))
         case 'deleteJob':
+          // The garbage collector would do it too, some time after the run is said to be cleaned.
+          if (effect.job.secrets !== undefined) await removeSecretsOf(effect.job, context)
           await within(() => deleteJob(world, { run, context, uid: effect.job.uid, made }))
           return undefined
       }

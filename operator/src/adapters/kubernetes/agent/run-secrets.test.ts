@@ -113,6 +113,21 @@ describe('the Secrets of a run', () => {
     expect([await stateOf(world, run), await seenOf(world, run)]).toEqual(['Succeeded/Completed', 'let go'])
   })
 
+  test('go before the Job of a run that is told to stop: its pods may be long in going, or never have been', async () => {
+    const world = clusters()
+    await makeNode(world)
+    await agentOn(world)
+    const run = await ordered(world)
+    await deliver(world)
+    world.provider.requests.splice(0)
+    await stopRun(world, run)
+    expect(world.provider.requests.filter((one) => one.startsWith('DELETE'))).toEqual([
+      `DELETE secrets ${tenant}/${secretName(run)}`,
+      `DELETE secrets ${tenant}/${secretName(run)}-pull`,
+      `DELETE jobs ${tenant}/${run.metadata.name}`,
+    ])
+  })
+
   test('are not made for a run that was stopped before it began', async () => {
     const world = clusters()
     await agentOn(world)

@@ -4,6 +4,7 @@ import type { HubTrust } from '../../../controllers/agent/hub-trust.ts'
 import { nodeClaimReconciler } from '../../../controllers/agent/node-claims.ts'
 import { orphanReconciler } from '../../../controllers/agent/orphans.ts'
 import { runReconciler } from '../../../controllers/agent/run.ts'
+import { pause } from '../../../controllers/clock.ts'
 import type { WorkQueue } from '../../../controllers/work-queue.ts'
 import { WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
 import type { Program } from '../../run-main.ts'
@@ -55,13 +56,33 @@ export async function obeyWhileTrusted({ trust, signal, onOver, ...place }: Trus
   }
 }
 
+interface Trying extends Pick<Program, 'timers'> {
+  readonly signal: AbortSignal
+  readonly onError: (error: unknown) => void
+}
+
+const againMs = 1000
+
+/** API servers that start refuse and break off: an agent that ended for that would leave its provider without one. */
+async function untilDone({ timers, signal, onError }: Trying, act: () => Promise<void>): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted()
+    try {
+      return await act()
+    } catch (error) {
+      if (!signal.aborted) onError(error)
+    }
+    await pause(againMs, { timers, signal })
+  }
+}
+
 /** Resolves when the last pass has ended. */
 async function obey(place: Obeying): Promise<void> {
   const { program, hub, provider, hubUid, namespace, signal, onSetBack, onFilled } = place
   const { clock, queue, onError } = program
-  await report(hub, namespace, {
-    agentVersion: place.agentVersion,
-    kubernetesVersion: await kubernetesVersion(provider),
+  await untilDone({ ...program, signal, onError: onError('report to the hub') }, async () => {
+    const { agentVersion } = place
+    await report(hub, namespace, { agentVersion, kubernetesVersion: await kubernetesVersion(provider) })
   })
   const context = { ...program, signal }
   const caches = agentCaches({

@@ -250,6 +250,34 @@ describe('an agent that is started again', () => {
     expect(agent.errors).toEqual([])
   })
 
+  test('does not take a run for over whose GpuRun was made again while a lost node may run it', async () => {
+    const world = clusters()
+    const patient = { spec: { bindTimeoutSeconds: 3600 } }
+    await makeNode(world)
+    await agentOn(world)
+    const run = await order(world, patient)
+    const pod = await makePod(world, run)
+    await kubeletSays(world, pod, 'Running')
+    await nodeIs(world, 'node-1', 'Unknown')
+    await vanish(world, pod)
+    const failed = { type: 'Failed', status: 'True', reason: 'PodFailurePolicy', message: 'm' } as const
+    const ref = { namespace: pod.metadata.namespace, name: run.metadata.name }
+    await world.provider.mergePatch(
+      jobs,
+      { ref, patch: { status: { failed: 1, conditions: [failed] } } },
+      { subresource: 'status' },
+    )
+    await world.time.advance(0)
+    await world.hub.delete(gpuRuns, run.metadata)
+    await world.time.advance(0)
+    const again = await order(world, patient)
+    await world.time.advance(300_000)
+    expect(await stateOf(world, again)).toBe('not begun')
+    await nodeIs(world, 'node-1', 'True')
+    await world.time.advance(60_000)
+    expect(await stateOf(world, again)).toBe('Reclaimed/NodeLost')
+  })
+
   test('makes a Job that it was told to make while it was away', async () => {
     const world = clusters()
     const run = await order(world)

@@ -33,16 +33,19 @@ export function wireAgent(
 
   runs.subscribe(({ key, type, object }) => {
     const id = runId(object)
-    if (type === 'deleted') {
-      records.forget(id)
-      for (const { metadata } of jobs.by('run', id)) queues.orphans.add(keyOf(metadata))
-    }
+    if (type === 'deleted') records.forget(id)
+    // Its time without an order begins, or ends.
+    if (type !== 'modified') for (const { metadata } of jobs.by('run', id)) queues.orphans.add(keyOf(metadata))
     if (type !== 'modified') {
       for (const { ours, node } of pods.by('run', id)) {
         // A run that was made again: what runs for it is told anew.
         if (type === 'added' && ours) records.seen(ours)
         if (node !== undefined) queues.nodes.add(node)
       }
+    }
+    if (type === 'added') {
+      const podsCounted = jobs.by('run', id)[0]?.job.podsCounted ?? 0
+      records.missed(object, { bootMs: boot(), podsCounted })
     }
     queues.runs.add(key)
   })

@@ -158,7 +158,9 @@ export async function orderStop(
   }
 }
 
+/** A Provider that is gone has been silent for ever. */
 function silentSince(provider: Provider | undefined): number | undefined {
+  if (!provider) return 0
   const connected = condition(provider?.status?.conditions, 'Connected')
   return connected && connected.status !== 'True' ? toMillis(connected.lastTransitionTime) : undefined
 }

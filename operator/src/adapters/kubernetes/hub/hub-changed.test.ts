@@ -128,7 +128,8 @@ describe('a provider on the hub', () => {
     expect(await said(cluster)).toContain('Connected=True/Heartbeat')
   })
 
-  test('that still runs a job which this hub has forgotten: it is placed when that is over', async () => {
+  /** A job that waits because acme says that it still runs it; and acme says something else. */
+  async function forgottenJob() {
     const { cluster, api, time } = await federation()
     const cordoned = { ref: { name: 'acme' }, patch: { spec: { intake: 'Cordoned' } } } as const
     await api.mergePatch(providers, cordoned)
@@ -142,6 +143,11 @@ describe('a provider on the hub', () => {
       await time.advance(0)
     }
     await tell([`${job.metadata.uid}.1`])
+    return { cluster, api, time, job, tell }
+  }
+
+  test('that still runs a job which this hub has forgotten: it is placed when that is over', async () => {
+    const { cluster, api, time, job, tell } = await forgottenJob()
     await api.mergePatch(providers, { ref: { name: 'acme' }, patch: { spec: { intake: 'Open' } } })
     await time.advance(0)
     const found = await api.get(gpuJobs, job.metadata)
@@ -151,5 +157,14 @@ describe('a provider on the hub', () => {
     ]).toEqual(['Waiting', 'HubChanged'])
     await tell([])
     expect(await stateOf(cluster, job)).toBe('Placed run 1@acme')
+  })
+
+  test('that is deleted says nothing of jobs any more: those that waited for it go on', async () => {
+    const { cluster, api, time, job } = await forgottenJob()
+    await addProvider(cluster, { name: 'borealis' })
+    expect(await stateOf(cluster, job)).toBe('Waiting')
+    await api.delete(providers, { name: 'acme' })
+    await time.advance(1000)
+    expect(await stateOf(cluster, job)).toBe('Placed run 1@borealis')
   })
 })

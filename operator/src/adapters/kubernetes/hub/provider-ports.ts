@@ -45,6 +45,8 @@ interface Watched {
   readonly home: Home
   readonly sinceBoot: number
   readonly stop: AbortController
+  /** The Lease is gone, and perhaps all of the home: it is to be made again. */
+  isLost?: true
   renewedBoot?: number
   hubChanged?: HubChanged | undefined
   /** The fingerprint that the Lease shows as accepted. */
@@ -68,7 +70,7 @@ export function providerPorts(world: ProviderWorld): ProviderPorts {
   async function homeOf(provider: Provider): Promise<Home> {
     const { name, uid } = provider.metadata
     const known = watched.get(name)
-    if (known?.providerUid === uid && known.home.state === 'Made') {
+    if (known?.providerUid === uid && known.home.state === 'Made' && !known.isLost) {
       await passOn({ ...world, runsKind }, provider, known)
       return known.home
     }
@@ -151,6 +153,11 @@ function watchLease(world: ProviderWorld, provider: string, watched: Watched): v
     }),
   })
   store.subscribe(({ type, object, previous }) => {
+    if (type === 'deleted') {
+      watched.isLost = true
+      world.wake(provider)
+      return
+    }
     const { hubChanged, accepted, asked, vouched, renewTime } = object
     const isNews = !isDeepStrictEqual(hubChanged, watched.hubChanged) || asked !== vouched
     Object.assign(watched, { hubChanged, accepted, asked, vouched })

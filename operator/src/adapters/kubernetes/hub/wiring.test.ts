@@ -17,6 +17,7 @@ import { condition } from '../../../domain/lifecycle/claims.ts'
 import type { MergePatch } from '../client.ts'
 import { ApiError } from '../errors.ts'
 import { customResourceDefinitions, gpuJobs, gpuNodes, gpuRuns, providers } from '../kinds.ts'
+import { leases } from '../resources.ts'
 
 const hubs: { readonly stop: () => void }[] = []
 afterEach(() => {
@@ -334,6 +335,23 @@ describe('a provider on the hub', () => {
     expect(await runningOf(cluster, job)).toBe('Unknown/ProviderSilent')
     await heartbeat(cluster)
     expect(await runningOf(cluster, job)).toBe('True/Running')
+  })
+
+  test('whose Lease is deleted gets it again', async () => {
+    const { api, time } = await federation()
+    const lease = { name: 'agent', namespace: 'provider-acme' }
+    await api.delete(leases, lease)
+    await time.advance(1000)
+    expect(await api.get(leases, lease)).toBeDefined()
+  })
+
+  test('that is deleted leaves its jobs without news, and they say so', async () => {
+    const { cluster, api, time } = await federation()
+    const job = await submit(cluster)
+    await agentSays(cluster, job, { state: 'Running' })
+    await api.delete(providers, { name: 'acme' })
+    await time.advance(1000)
+    expect(await runningOf(cluster, job)).toBe('Unknown/ProviderSilent')
   })
 
   test('that is cordoned gets no new work', async () => {

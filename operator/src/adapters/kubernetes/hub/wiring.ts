@@ -55,9 +55,16 @@ export function wireHub(
     const provider = providerOf(metadata.namespace)
     if (provider !== undefined) queues.providers.add(provider)
   })
-  providers.subscribe(({ key, object, previous }) => {
+  providers.subscribe(({ type, key, object, previous }) => {
     queues.providers.add(key)
-    if (isConnected(object) === isConnected(previous)) return
+    if (type !== 'deleted' && isConnected(object) === isConnected(previous)) return
+    if (type === 'deleted') {
+      // What it said of others' jobs counts no more.
+      const uids = new Set(
+        [...reports.values()].flatMap((one) => (providerOf(one.metadata.namespace ?? '') === key ? jobsOf(one) : [])),
+      )
+      for (const uid of uids) for (const job of jobs.by('uid', uid)) queues.jobs.add(keyOf(job.metadata))
+    }
     // What runs there says whether its provider is heard of.
     for (const { metadata, status } of jobs.values()) {
       if (status?.placement?.provider === key && status.finishedAt === undefined) queues.jobs.add(keyOf(metadata))
