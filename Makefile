@@ -15,7 +15,7 @@ verify: setup ## generated files, format, types, lint, direction, dead code, uni
 	@node tools/verify.ts
 
 .PHONY: test
-test: setup ## verify, and every suite on real control planes: about ten minutes
+test: setup ## verify, and every suite on real control planes: about half an hour
 	@node tools/test-all.ts
 
 .PHONY: demo
