@@ -1,11 +1,8 @@
 // From the tenant's POST to the Job's existence on the provider, beside a bare generator that makes only the minimal writes.
 import type { KubeClient } from '../../operator/src/adapters/kubernetes/client.ts'
 import { gpuJobs, gpuRuns } from '../../operator/src/adapters/kubernetes/kinds.ts'
-import { reflect } from '../../operator/src/adapters/kubernetes/reflector.ts'
-import { type Job, jobs } from '../../operator/src/adapters/kubernetes/resources.ts'
-import { systemClock, systemTimers } from '../../operator/src/adapters/system-clock.ts'
+import { jobs } from '../../operator/src/adapters/kubernetes/resources.ts'
 import type { GpuJobSpec } from '../../operator/src/api/gpujob.ts'
-import { JOB_LABEL } from '../../operator/src/api/labels.ts'
 import { decide } from '../../operator/src/domain/lifecycle/gpujob-steps.ts'
 import { runName } from '../../operator/src/domain/lifecycle/gpurun.ts'
 import { keptJob } from '../../operator/src/domain/lifecycle/kept.ts'
@@ -16,14 +13,13 @@ import { type Operator, startOperator } from '../bed/operator.ts'
 import { gpuJob } from '../builders/gpujob.ts'
 import { gpuRun } from '../builders/gpurun.ts'
 import { spentBy } from '../federation/program-cost.ts'
+import { type Arrivals, until, untilOffered, watchArrivals } from './arrivals.ts'
 import { type DispatchBed, dispatchBed, tenant } from './dispatch-bed.ts'
-import { type Figures, quantile } from './figures.ts'
+import { type Figures, quantile, rounded } from './figures.ts'
+import { pooled } from './pooled.ts'
 
 const size = { nodes: 130, bare: 1000, burst: 2000, unloaded: 300, unloadedPerSecond: 15, stored: 10_000 }
 const bars = { shareOfCeiling: 0.75, p50Ms: 24, p99Ms: 60, hubCpuMsPerJob: 2, hubRssMiB: 150 }
-
-/** Requests under way at once: those of the generator, and those of the tenants in a burst. */
-const atOnce = 32
 
 const report = (line: string) => console.error(line)
 
@@ -151,8 +147,8 @@ async function removeAll(
 async function measureOurs(bed: DispatchBed) {
   await buildMains()
   await using operator = await startOperator(bed.federation, { report, built: true })
-  await using arrivals = await watchArrivals(bed)
-  await untilOffered(bed)
+  await using arrivals = await watchArrivals(bed, report)
+  await untilOffered(bed, size.nodes)
 
   report('unloaded')
   const latencies = await unloaded(bed, arrivals)
@@ -161,50 +157,6 @@ async function measureOurs(bed: DispatchBed) {
   report('many stored')
   const hubRssMiB = await storedRss(bed, operator)
   return { ...burst, p50Ms: quantile(latencies, 0.5), p99Ms: quantile(latencies, 0.99), hubRssMiB }
-}
-
-interface Arrivals extends AsyncDisposable {
-  /** By name of the GpuJob: when its Job was seen on a provider. */
-  readonly at: ReadonlyMap<string, number>
-}
-
-async function watchArrivals({ providers }: DispatchBed): Promise<Arrivals> {
-  const at = new Map<string, number>()
-  const end = new AbortController()
-  const context = {
-    clock: systemClock(),
-    timers: systemTimers,
-    random: Math.random,
-    signal: end.signal,
-    onError: (error: Error) => report(String(error)),
-  }
-  const watches = providers.map(({ client }) =>
-    reflect({ ...context, client, resource: jobs, project: ({ metadata }: Job) => ({ metadata }) }),
-  )
-  for (const { store } of watches) {
-    store.subscribe(({ type, object }) => {
-      const job = object.metadata.labels?.[JOB_LABEL]
-      if (type === 'added' && job !== undefined) at.set(job, performance.now())
-    })
-  }
-  await Promise.all(watches.map(({ synced }) => synced))
-  return {
-    at,
-    [Symbol.asyncDispose]: async () => {
-      end.abort()
-      await Promise.all(watches.map(({ done }) => done))
-    },
-  }
-}
-
-async function untilOffered({ federation }: DispatchBed): Promise<void> {
-  const expected = size.nodes * federation.providers.length
-  const areOffered = async () => {
-    const { body } = await federation.hub.ask('/apis/gpucommons.io/v1alpha1/providers')
-    const items = (body as { items: { status?: { inventory?: { nodes: number } } }[] }).items
-    return items.reduce((sum, { status }) => sum + (status?.inventory?.nodes ?? 0), 0) === expected || undefined
-  }
-  await waitUntil(areOffered, { what: `${expected} nodes on the hub`, seconds: 120 })
 }
 
 /** Milliseconds from sending the POST to seeing the Job, for jobs that come one by one. */
@@ -274,25 +226,8 @@ async function untilArrived(at: ReadonlyMap<string, number>, count: number): Pro
   await waitUntil(async () => at.size >= count || undefined, { what: `${count} Jobs on the providers`, seconds: 120 })
 }
 
-function until(moment: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, Math.max(0, moment - performance.now())))
-}
-
 async function timed(act: () => Promise<unknown>): Promise<number> {
   const start = performance.now()
   await act()
   return (performance.now() - start) / 1000
-}
-
-/** So many calls, a fixed number of them at once. */
-async function pooled(count: number, act: (i: number) => Promise<unknown>): Promise<void> {
-  let next = 0
-  const worker = async () => {
-    while (next < count) await act(next++)
-  }
-  await Promise.all(Array.from({ length: atOnce }, worker))
-}
-
-function rounded(figures: Readonly<Record<string, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, Math.round(value * 1000) / 1000]))
 }

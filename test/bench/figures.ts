@@ -37,3 +37,9 @@ export function seeded(seed: number): () => number {
 export function quantile(values: readonly number[], share: number): number {
   return values.toSorted((a, b) => a - b)[Math.ceil(values.length * share) - 1] ?? 0
 }
+
+/** To thousandths. */
+export function rounded<Figure extends string>(figures: Readonly<Record<Figure, number>>): Record<Figure, number> {
+  const entries = Object.entries<number>(figures).map(([name, value]) => [name, Math.round(value * 1000) / 1000])
+  return Object.fromEntries(entries) as Record<Figure, number>
+}

@@ -1,7 +1,7 @@
 // A hub that starts cold on 50,000 stored jobs and 100 providers, and what a job costs it with 3 providers and with 100.
 import { waitUntil } from '../bed/child.ts'
 import { spentBy } from '../federation/program-cost.ts'
-import type { Figures } from './figures.ts'
+import { type Figures, rounded } from './figures.ts'
 import { type Fleet, startFleet } from './scale-fleet.ts'
 
 const bars = { coldStartSeconds: 15, cpuGrowthPercent: 10 }
@@ -146,9 +146,4 @@ async function costOfLoad({ carry, hub }: Fleet): Promise<number> {
   const before = await spentBy(hub().pid)
   await carry(load.jobs, load.perSecond)
   return ((await spentBy(hub().pid)).cpuMs - before.cpuMs) / load.jobs
-}
-
-function rounded<Figure extends string>(figures: Readonly<Record<Figure, number>>): Record<Figure, number> {
-  const entries = Object.entries<number>(figures).map(([name, value]) => [name, Math.round(value * 1000) / 1000])
-  return Object.fromEntries(entries) as Record<Figure, number>
 }

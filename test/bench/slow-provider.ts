@@ -2,16 +2,13 @@
 // in alternating rounds of one run, so that what else the machine does falls upon both.
 import { join } from 'node:path'
 import { gpuJobs } from '../../operator/src/adapters/kubernetes/kinds.ts'
-import { reflect } from '../../operator/src/adapters/kubernetes/reflector.ts'
-import { type Job, jobs } from '../../operator/src/adapters/kubernetes/resources.ts'
-import { systemClock, systemTimers } from '../../operator/src/adapters/system-clock.ts'
-import { JOB_LABEL } from '../../operator/src/api/labels.ts'
 import { waitUntil } from '../bed/child.ts'
 import { type FaultProxy, startFaultProxy } from '../bed/fault-proxy.ts'
 import { startOperator } from '../bed/operator.ts'
 import { gpuJob } from '../builders/gpujob.ts'
+import { until, untilOffered, watchArrivals } from './arrivals.ts'
 import { type DispatchBed, dispatchBed, tenant } from './dispatch-bed.ts'
-import { type Figures, quantile } from './figures.ts'
+import { type Figures, quantile, rounded } from './figures.ts'
 
 const size = { nodes: 60, rounds: 6, jobsPerRound: 150, perSecond: 12 }
 const bars = { p99Ratio: 1.2 }
@@ -35,8 +32,8 @@ export async function slowProviderBench(): Promise<Figures> {
       },
     }),
   )
-  const arrivals = await watchArrivals(bed, parts)
-  await untilOffered(bed)
+  const { at: arrivals } = parts.use(await watchArrivals(bed, report))
+  await untilOffered(bed, size.nodes)
 
   await round(bed, { arrivals, name: 'warm-up' })
   const well: number[][] = []
@@ -94,53 +91,4 @@ async function round({ hub, federation }: DispatchBed, { arrivals, name }: Round
   return posts
     .filter(({ region }) => region !== slow)
     .map(({ job, start }) => (arrivals.get(job) ?? Number.POSITIVE_INFINITY) - start)
-}
-
-/** By name of the GpuJob: when its Job was seen on a provider, past the proxy. */
-async function watchArrivals(
-  { providers }: DispatchBed,
-  parts: AsyncDisposableStack,
-): Promise<ReadonlyMap<string, number>> {
-  const at = new Map<string, number>()
-  const end = new AbortController()
-  const context = {
-    clock: systemClock(),
-    timers: systemTimers,
-    random: Math.random,
-    signal: end.signal,
-    onError: (error: Error) => report(String(error)),
-  }
-  const watches = providers.map(({ client }) =>
-    reflect({ ...context, client, resource: jobs, project: ({ metadata }: Job) => ({ metadata }) }),
-  )
-  parts.defer(async () => {
-    end.abort()
-    await Promise.all(watches.map(({ done }) => done))
-  })
-  for (const { store } of watches) {
-    store.subscribe(({ type, object }) => {
-      const job = object.metadata.labels?.[JOB_LABEL]
-      if (type === 'added' && job !== undefined) at.set(job, performance.now())
-    })
-  }
-  await Promise.all(watches.map(({ synced }) => synced))
-  return at
-}
-
-async function untilOffered({ federation }: DispatchBed): Promise<void> {
-  const expected = size.nodes * federation.providers.length
-  const areOffered = async () => {
-    const { body } = await federation.hub.ask('/apis/gpucommons.io/v1alpha1/providers')
-    const items = (body as { items: { status?: { inventory?: { nodes: number } } }[] }).items
-    return items.reduce((sum, { status }) => sum + (status?.inventory?.nodes ?? 0), 0) === expected || undefined
-  }
-  await waitUntil(areOffered, { what: `${expected} nodes on the hub`, seconds: 120 })
-}
-
-function until(moment: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, Math.max(0, moment - performance.now())))
-}
-
-function rounded(figures: Readonly<Record<string, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, Math.round(value * 1000) / 1000]))
 }

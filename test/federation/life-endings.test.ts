@@ -10,7 +10,7 @@ import { startAgentAgain } from './agent-again.ts'
 import { container, disrupted, kubeletSays, podOf, terminated } from './kubelet.ts'
 import type { Order } from './order.ts'
 import { type OrderedJob, orderJob } from './ordered-job.ts'
-import { outcomesOf } from './outcomes.ts'
+import { expectOutcomes } from './outcomes.ts'
 import { providerSays } from './provider-story.ts'
 import { testScenarios } from './scenarios.ts'
 import { agentOf, group, type ProviderSide, type Stage, sideOf } from './stage.ts'
@@ -115,7 +115,7 @@ async function failed(stage: Stage, { name, said, run }: Ended): Promise<void> {
   await job.is('Running')
   await kubeletSays(side, await podOf(side, job), { phase: 'Failed', ...said() })
   expect(past(await job.says('Finished=True/RetriesExhausted'))).toBe(run)
-  expect(outcomesOf(stage, job)).toEqual(['1 Failed', 'Failed'])
+  await expectOutcomes(stage, job, ['1 Failed', 'Failed'])
 }
 
 async function repeatedWithoutBlame(stage: Stage, { name, said, run }: Ended): Promise<void> {
@@ -130,7 +130,7 @@ async function repeatedWithoutBlame(stage: Stage, { name, said, run }: Ended): P
 async function runsAgain(stage: Stage, job: OrderedJob, run: string): Promise<void> {
   const again = await job.until('to run anew', ({ status }) => status?.state === 'Running' && status.lastRun === 2, 60)
   expect([past(again), again.status?.failures]).toEqual([run, 0])
-  expect(outcomesOf(stage, job)).toEqual(['1 Reclaimed'])
+  await expectOutcomes(stage, job, ['1 Reclaimed'])
 }
 
 async function podDeleted(stage: Stage): Promise<void> {
@@ -193,7 +193,7 @@ async function startError(stage: Stage): Promise<void> {
   const ended = await job.says('Finished=True/RetriesExhausted')
   expect([past(ended), ended.status?.failures]).toEqual(['1 Rejected/StartError, 2 Rejected/StartError', 1])
   expect(ended.status?.runs?.at(-1)?.message).toContain('executable file not found')
-  expect(outcomesOf(stage, job)).toEqual(['1 Rejected', '2 Rejected', 'Failed'])
+  await expectOutcomes(stage, job, ['1 Rejected', '2 Rejected', 'Failed'])
 }
 
 /** A job for the RTX4090s, of which there are some on two providers. */
@@ -225,7 +225,7 @@ async function pulledElsewhere(stage: Stage): Promise<void> {
   const done = await job.is('Succeeded')
   expect([past(done), done.status?.failures]).toEqual(['1 Rejected/ImagePullBackOff, 2 Succeeded/Completed 0', 0])
   expect(new Set(done.status?.runs?.map(({ provider }) => provider)).size).toBe(2)
-  expect(outcomesOf(stage, job)).toEqual(['1 Rejected', '2 Succeeded', 'Succeeded'])
+  await expectOutcomes(stage, job, ['1 Rejected', '2 Succeeded', 'Succeeded'])
 }
 
 async function pulledNowhere(stage: Stage): Promise<void> {
@@ -285,7 +285,7 @@ async function endedUnseen(stage: Stage): Promise<void> {
   await providerSays(stage, 'cumulus', 'Connected=True/Heartbeat')
   await keeps.says('Running=True/Running')
   await job.isGone(40)
-  expect(outcomesOf(stage, job)).toEqual(['1 Succeeded', 'Succeeded'])
+  await expectOutcomes(stage, job, ['1 Succeeded', 'Succeeded'])
   await job.leavesNothing()
   expect((await keeps.is('Running')).status?.lastRun).toBe(1)
 }

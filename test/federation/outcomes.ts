@@ -1,4 +1,5 @@
 /** Every outcome that jobs and runs ever had, by the watches: what is over stays over, so each has one. */
+import { expect } from '@jest/globals'
 import type { GpuJob } from '../../operator/src/api/gpujob.ts'
 import { outcomeOf } from '../../operator/src/domain/lifecycle/gpurun.ts'
 import type { OrderedJob } from './ordered-job.ts'
@@ -23,12 +24,22 @@ export function countOutcomes(stage: Stage): void {
   told.set(stage, byJob)
 }
 
-/** `['1 Rejected', '2 Succeeded', 'Succeeded']`: of its runs in the order in which they came, then of itself. */
-export function outcomesOf(stage: Stage, { uid }: OrderedJob): readonly string[] {
+/**
+ * That there were these and no others, such as `['1 Rejected', '2 Succeeded', 'Succeeded']`: of its runs in the order in which
+ * they came, then of itself. Jobs and runs come by different watches: what one of them has told, the other may tell later.
+ */
+export async function expectOutcomes(stage: Stage, { uid }: OrderedJob, expected: readonly string[]): Promise<void> {
   const outcomes = told.get(stage)
   if (!outcomes) throw new Error('nobody counts the outcomes of this stage')
+  const known = () => outcomes.get(uid) ?? []
+  await stage.runs.until({
+    what: `the outcomes ${expected.join(', ')}`,
+    seconds: 20,
+    find: () => known().length >= expected.length || undefined,
+    state: () => known().join(', '),
+  })
   const isOfRun = (outcome: string) => /^\d/.test(outcome)
-  return (outcomes.get(uid) ?? []).toSorted((a, b) => Number(isOfRun(b)) - Number(isOfRun(a)))
+  expect(known().toSorted((a, b) => Number(isOfRun(b)) - Number(isOfRun(a)))).toEqual(expected)
 }
 
 function isFinished({ status }: GpuJob): boolean {
