@@ -6,8 +6,8 @@ import { onFreePorts } from './ports.ts'
 
 /**
  * How our programs run in production. Most of what they allocate is an answer that is dropped at once: with Node's
- * defaults a burst leaves a hub with 10,000 jobs at 240 MiB resident, with these at 130, for no more CPU time. What glibc
- * has freed it keeps, unless its limits are fixed: 10 MiB.
+ * defaults a burst leaves a hub with 10,000 jobs at 240 MiB resident, with these at 140 to 150, for no more CPU time. What
+ * glibc has freed it keeps, unless its limits are fixed: 9 MiB in the one pair of runs that compared it.
  */
 const production = {
   nodeArgs: ['--max-semi-space-size=4', '--heap-growing-percent=30'],

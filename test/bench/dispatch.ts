@@ -102,7 +102,7 @@ function bareDispatch({ hub, providers }: DispatchBed, round: string): (i: numbe
   }
 }
 
-/** Its CPU, of our own client for four writes, says how fast this machine is: 0.8 to 1.4 ms where the bars were found. */
+/** Its CPU, of our own client and what it makes of four writes, lets runs on machines of different speed be compared. */
 async function bareRound(bed: DispatchBed, round: string): Promise<{ jobsPerSecond: number; cpuMsPerJob: number }> {
   report(`the bare generator, ${round}`)
   const before = process.cpuUsage()
