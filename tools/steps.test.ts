@@ -1,6 +1,3 @@
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { type Running, runSteps, type Step } from './steps.ts'
 import { countLine, sum } from './tally.ts'
@@ -49,14 +46,14 @@ test.each(cases)('$name', async ({ steps, says }) => {
   expect(await shown(steps)).toEqual(says)
 })
 
+const forEver = 'setInterval(() => {}, 1000)'
+
 test('ends the running step when told to stop, and lets none after it pass', async () => {
   const stop = new AbortController()
   setTimeout(() => stop.abort(), 100)
-  const seen = await shown([step('for ever', 'setInterval(() => {}, 1000)'), step('next', '')], { signal: stop.signal })
+  const seen = await shown([step('for ever', forEver), step('next', '')], { signal: stop.signal })
   expect(seen.at(-1)).toBe('0 passed, 2 failed')
 })
-
-const forEver = 'setInterval(() => {}, 1000)'
 
 test('ends a step that takes too long, and says so', async () => {
   const patience = { stepSeconds: 0.5, leaveSeconds: 30 }
@@ -68,7 +65,7 @@ test('ends a step that takes too long, and says so', async () => {
 })
 
 test('ends a suite that has written its results and stays, and counts both', async () => {
-  const results = join(mkdtempSync(join(tmpdir(), 'steps-')), 'results.json')
+  const results = '.results/leaky.json'
   const counts = { numPassedTests: 3, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0 }
   const written = JSON.stringify({ ...counts, numRuntimeErrorTestSuites: 0 })
   const script = `fs.writeFileSync(${JSON.stringify(results)}, ${JSON.stringify(written)}); ${forEver}`

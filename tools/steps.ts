@@ -103,7 +103,7 @@ async function execute(
   let endedBecause: string | undefined
   const end = (why: string) => {
     endedBecause ??= why
-    child.kill('SIGKILL') // Whatever it had started goes with it, see test/bed/child.ts.
+    child.kill('SIGKILL') // What a suite had started goes with it, see test/bed/child.ts.
   }
   const tooLong = setTimeout(() => end(`did not end in ${stepSeconds} s, and was killed`), stepSeconds * 1000)
   let writtenAt: number | undefined

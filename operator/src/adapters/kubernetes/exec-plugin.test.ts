@@ -48,6 +48,7 @@ describe('an exec plugin', () => {
     pass(over - good)
     await credential()
     while (calls() < 2) await new Promise((resolve) => setImmediate(resolve)) // Beside the one that is good still.
+    expect(calls()).toBe(2)
   })
 
   test('that hangs holds up nobody while its last answer is good', async () => {

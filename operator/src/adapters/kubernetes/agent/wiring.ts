@@ -1,5 +1,6 @@
 // Which change wakes which controller of the agent.
 
+import type { GpuRun } from '../../../api/gpurun.ts'
 import type { WorkQueue } from '../../../controllers/work-queue.ts'
 import { runId } from '../../../domain/lifecycle/gpurun.ts'
 import type { WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
@@ -30,23 +31,24 @@ export function wireAgent(
     const run = id === undefined ? undefined : runs.by('id', id)[0]
     if (run) queues.runs.add(keyOf(run.metadata))
   }
+  const findMissed = (run: GpuRun) => {
+    const podsCounted = jobs.by('run', runId(run))[0]?.job.podsCounted ?? 0
+    records.missed(run, { bootMs: boot(), podsCounted })
+  }
 
   runs.subscribe(({ key, type, object }) => {
     const id = runId(object)
     if (type === 'deleted') records.forget(id)
-    // Its time without an order begins, or ends.
-    if (type !== 'modified') for (const { metadata } of jobs.by('run', id)) queues.orphans.add(keyOf(metadata))
     if (type !== 'modified') {
+      // The time of its Job without an order begins, or ends.
+      for (const { metadata } of jobs.by('run', id)) queues.orphans.add(keyOf(metadata))
       for (const { ours, node } of pods.by('run', id)) {
         // A run that was made again: what runs for it is told anew.
         if (type === 'added' && ours) records.seen(ours)
         if (node !== undefined) queues.nodes.add(node)
       }
     }
-    if (type === 'added') {
-      const podsCounted = jobs.by('run', id)[0]?.job.podsCounted ?? 0
-      records.missed(object, { bootMs: boot(), podsCounted })
-    }
+    if (type === 'added') findMissed(object)
     queues.runs.add(key)
   })
   jobs.subscribe(({ key, type, object }) => {
@@ -75,8 +77,7 @@ export function wireAgent(
   claims.subscribe(({ object }) => queues.nodes.add(object.metadata.name))
 
   for (const { ours } of pods.values()) if (ours) records.seen(ours)
-  const counted = new Map([...jobs.values()].map(({ job }) => [job.runId, job.podsCounted]))
-  for (const run of runs.values()) records.missed(run, { bootMs: boot(), podsCounted: counted.get(runId(run)) ?? 0 })
+  for (const run of runs.values()) findMissed(run)
   for (const key of runs.keys()) queues.runs.add(key)
   for (const key of jobs.keys()) queues.orphans.add(key)
   for (const key of nodes.keys()) queues.nodes.add(key)

@@ -354,6 +354,17 @@ describe('a provider on the hub', () => {
     expect(await runningOf(cluster, job)).toBe('Unknown/ProviderSilent')
   })
 
+  test('that had just fallen silent and is deleted leaves them without news at once', async () => {
+    const { cluster, api, time } = await federation()
+    const job = await submit(cluster)
+    await agentSays(cluster, job, { state: 'Running' })
+    await time.advance(15_000)
+    expect(await runningOf(cluster, job)).toBe('True/Running')
+    await api.delete(providers, { name: 'acme' })
+    await time.advance(1000)
+    expect(await runningOf(cluster, job)).toBe('Unknown/ProviderSilent')
+  })
+
   test('that is cordoned gets no new work', async () => {
     const { cluster, api, time } = await federation()
     await api.mergePatch(providers, { ref: { name: 'acme' }, patch: { spec: { intake: 'Cordoned' } } })

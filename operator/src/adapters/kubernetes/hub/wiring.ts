@@ -1,11 +1,12 @@
 // Which change wakes which controller of the hub.
 
 import type { Provider } from '../../../api/provider.ts'
+import { type ProviderReport, REPORT_NAME } from '../../../api/providerreport.ts'
 import type { Scheduling } from '../../../controllers/hub/scheduling.ts'
 import type { WorkQueue } from '../../../controllers/work-queue.ts'
 import { nodeFact } from '../../../domain/inventory/node-fact.ts'
 import { isTrue } from '../../../domain/lifecycle/claims.ts'
-import { providerOf } from '../../../domain/lifecycle/gpurun.ts'
+import { providerNamespace, providerOf } from '../../../domain/lifecycle/gpurun.ts'
 import { isFromBefore } from '../../../domain/lifecycle/tombstone-steps.ts'
 import { keyOf } from '../store.ts'
 import { type HubCaches, jobsOf } from './caches.ts'
@@ -47,24 +48,25 @@ export function wireHub(
     else scheduling.setNode(nodeFact(provider, spec))
     queues.providers.add(provider)
   })
-  reports.subscribe(({ object, previous }) => {
-    const { metadata } = object
-    for (const uid of new Set([...jobsOf(object), ...(previous ? jobsOf(previous) : [])])) {
+  /** The jobs that its agent says to compute without an order. */
+  const wakeThoseIn = (report: ProviderReport | undefined) => {
+    for (const uid of report ? jobsOf(report) : []) {
       for (const job of jobs.by('uid', uid)) queues.jobs.add(keyOf(job.metadata))
     }
+  }
+
+  reports.subscribe(({ object, previous }) => {
+    const { metadata } = object
+    wakeThoseIn(object)
+    wakeThoseIn(previous)
     const provider = providerOf(metadata.namespace)
     if (provider !== undefined) queues.providers.add(provider)
   })
   providers.subscribe(({ type, key, object, previous }) => {
     queues.providers.add(key)
-    if (type !== 'deleted' && isConnected(object) === isConnected(previous)) return
-    if (type === 'deleted') {
-      // What it said of others' jobs counts no more.
-      const uids = new Set(
-        [...reports.values()].flatMap((one) => (providerOf(one.metadata.namespace ?? '') === key ? jobsOf(one) : [])),
-      )
-      for (const uid of uids) for (const job of jobs.by('uid', uid)) queues.jobs.add(keyOf(job.metadata))
-    }
+    // What it said of others' jobs counts no more.
+    if (type === 'deleted') wakeThoseIn(reports.get(`${providerNamespace(key)}/${REPORT_NAME}`))
+    else if (isConnected(object) === isConnected(previous)) return
     // What runs there says whether its provider is heard of.
     for (const { metadata, status } of jobs.values()) {
       if (status?.placement?.provider === key && status.finishedAt === undefined) queues.jobs.add(keyOf(metadata))
