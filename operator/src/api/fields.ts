@@ -41,6 +41,13 @@ export const listSet = { 'x-kubernetes-list-type': 'set' }
 /** `x-kubernetes-list-type: atomic`: changed as one value. */
 export const listAtomic = { 'x-kubernetes-list-type': 'atomic' }
 
+/**
+ * `x-kubernetes-map-type: atomic`, of an object or a map: changed as one value, by one writer. The API server then names it once
+ * in `metadata.managedFields`, not field by field; that was half of each stored job (operator/decisions/0006). No rule within
+ * it can look at `oldSelf`; one at the object itself can.
+ */
+export const atomic = { 'x-kubernetes-map-type': 'atomic' }
+
 /** A point in time, RFC 3339. */
 export function instant() {
   return z.string().max(64).meta({ format: 'date-time' })

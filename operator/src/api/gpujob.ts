@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import {
+  atomic,
   dnsLabel,
   fixedField,
   gpuModel,
@@ -33,6 +34,7 @@ export const failoverSchema = z
       .describe('Fenced: the run stops by itself when its provider is cut off. Manual: it runs on through any outage.'),
     leaseSeconds: z.int().min(30).max(86_400).default(600).describe('How long a Fenced run may go on without its hub.'),
   })
+  .meta(atomic)
   .prefault({})
 
 export const bindTimeoutSeconds = () =>
@@ -58,6 +60,7 @@ const gpus = z
       .optional()
       .describe('What a GPU must have at least, by its nominal size: an H100 is an 80Gi card.'),
   })
+  .meta(atomic)
   .describe('The GPUs of each worker.')
 
 const exitCodeRule = z.object({
@@ -75,6 +78,7 @@ const retry = z
       .optional()
       .describe('The first rule that names the exit code decides; else Retry.'),
   })
+  .meta(atomic)
   .prefault({})
 
 const FIXED = 'is fixed once the job is created: delete the job and make a new one'
@@ -104,6 +108,7 @@ export const gpuJobSpecSchema = z
     gpus: fixed(gpus),
     topology: z
       .object({ within: z.enum(['Node', 'Rack', 'Zone']), rule: z.enum(['Required', 'Preferred']) })
+      .meta(atomic)
       .optional()
       .describe('Kept for later: this version does not look at it.'),
     placement: z
@@ -112,6 +117,7 @@ export const gpuJobSpecSchema = z
         nodeSelector: labelMap(16).optional().describe('Labels that the nodes must have.'),
         maxPricePerGpuHour: price().optional().describe('Kept for later: this version does not look at prices.'),
       })
+      .meta(atomic)
       .optional(),
     template: fixed(podTemplateSchema),
     retry: fixed(retry),
@@ -193,8 +199,9 @@ export const gpuJobStatusSchema = z
     finishedAt: instant().optional(),
     conditions: conditionsSchema,
   })
-  .meta(
-    rules(
+  .meta({
+    ...atomic,
+    ...rules(
       {
         rule: `!has(oldSelf.finishedAt) || (${OUTCOME.map(unchanged).join(' && ')})`,
         message: 'is final: the job is finished',
@@ -205,7 +212,7 @@ export const gpuJobStatusSchema = z
         fieldPath: '.conditions',
       },
     ),
-  )
+  })
 
 export const gpuJobSchema = z
   .object({ spec: gpuJobSpecSchema, status: gpuJobStatusSchema.optional() })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type WithheldReason, withheldReasons } from './conditions.ts'
-import { gpuModel, labelMap, listAtomic, objectName, rules, writtenQuantity } from './fields.ts'
+import { atomic, gpuModel, labelMap, listAtomic, objectName, rules, writtenQuantity } from './fields.ts'
 import { AGE, type Kind } from './kind.ts'
 import { conditionsSchema, type DeepReadonly, type KubeObject } from './meta.ts'
 
@@ -29,13 +29,16 @@ const taint = z.object({
 export const gpuNodeSpecSchema = z
   .object({
     node: objectName().describe("The node's name in the provider's cluster."),
-    allocatable: z.object({
-      cpu: writtenQuantity(MOST_CPU),
-      memory: writtenQuantity(),
-      ephemeralStorage: writtenQuantity(),
-    }),
+    allocatable: z
+      .object({
+        cpu: writtenQuantity(MOST_CPU),
+        memory: writtenQuantity(),
+        ephemeralStorage: writtenQuantity(),
+      })
+      .meta(atomic),
     usedByOthers: z
       .object({ cpu: writtenQuantity(MOST_CPU), memory: writtenQuantity(), gpus: z.int().min(0).max(1024) })
+      .meta(atomic)
       .describe("Asked for by pods that are not ours. Our own use is the hub's arithmetic."),
     devices: z.array(device).max(64).meta(listAtomic),
     labels: labelMap(64).optional(),
@@ -48,6 +51,7 @@ export const gpuNodeSpecSchema = z
 
 export const gpuNodeStatusSchema = z
   .object({ observedGeneration: z.int().min(0), conditions: conditionsSchema })
+  .meta(atomic)
   .describe("The hub's verdict.")
 
 export const gpuNodeSchema = z

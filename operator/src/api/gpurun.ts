@@ -1,6 +1,18 @@
 import { z } from 'zod'
 import { rulesHeldBefore } from './crd.ts'
-import { dnsLabel, fixedField, instant, listMap, objectName, reason, rules, sha256, uid, unchanged } from './fields.ts'
+import {
+  atomic,
+  dnsLabel,
+  fixedField,
+  instant,
+  listMap,
+  objectName,
+  reason,
+  rules,
+  sha256,
+  uid,
+  unchanged,
+} from './fields.ts'
 import {
   bindTimeoutSeconds,
   failoverSchema,
@@ -24,6 +36,7 @@ export const gpuRunSpecSchema = z
     job: ordered(
       z
         .object({ namespace: dnsLabel(), name: dnsLabel(), uid: uid() })
+        .meta(atomic)
         .describe('The GpuJob on the hub. Its uid counts, for a job made again under the same name is another job.'),
     ),
     run: ordered(
@@ -34,7 +47,7 @@ export const gpuRunSpecSchema = z
         .describe('1, 2, 3 …: the fencing number. What carries an older one is refused.'),
     ),
     workers: ordered(z.int().min(1).max(1024)),
-    gpus: ordered(z.object({ count: z.int().min(1).max(64) })),
+    gpus: ordered(z.object({ count: z.int().min(1).max(64) }).meta(atomic)),
     nodes: ordered(z.array(nodeShareSchema).min(1).max(1024).meta(listMap('name'))),
     failover: ordered(failoverSchema),
     bindTimeoutSeconds: ordered(bindTimeoutSeconds()),
@@ -43,6 +56,7 @@ export const gpuRunSpecSchema = z
     template: rulesHeldBefore(podTemplateSchema), // On the GpuJob, by this same API server: 0.5 to 1 ms of each create.
     payload: z
       .object({ name: objectName(), sha256: sha256() })
+      .meta(atomic)
       .optional()
       .describe('The Secret beside this object with all that the template names, and the hash of its content.'),
     stop: z
@@ -50,10 +64,12 @@ export const gpuRunSpecSchema = z
         reason: z.enum(['JobDeleted', 'Suspended', 'DeadlineExceeded', 'Superseded', 'PayloadGone']),
         requestedAt: instant(),
       })
+      .meta(atomic)
       .optional()
       .describe('The order to stop and clean up. Once given it stays.'),
     fenced: z
       .object({ recordedAt: instant() })
+      .meta(atomic)
       .optional()
       .describe('The hub has moved the job away: no status of this run is taken any more. Once marked it stays.'),
   })
@@ -123,15 +139,16 @@ export const gpuRunStatusSchema = z
     finishedAt: instant().optional(),
     cleanedAt: instant().optional().describe('Nothing of this run is left on the provider.'),
   })
-  .meta(
-    rules(
+  .meta({
+    ...atomic,
+    ...rules(
       {
         rule: `!has(oldSelf.state) || oldSelf.state == 'Running' || (${OUTCOME.map(unchanged).join(' && ')})`,
         message: 'is final: of a run that is over only cleanedAt may still come',
       },
       { rule: '!has(oldSelf.state) || has(self.state)', message: 'must not go back to not begun' },
     ),
-  )
+  })
 
 export const gpuRunSchema = z
   .object({ spec: gpuRunSpecSchema, status: gpuRunStatusSchema.optional() })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { gpuModel, listMap, nameRule, price, uid } from './fields.ts'
+import { atomic, gpuModel, listMap, nameRule, price, uid } from './fields.ts'
 import { AGE, type Kind } from './kind.ts'
 import { conditionsSchema, type DeepReadonly, type KubeObject } from './meta.ts'
 
@@ -23,26 +23,28 @@ export const providerSpecSchema = z.object({
     .describe('Kept for later: the Ed25519 key, in base64, that pins who may join.'),
 })
 
-export const providerStatusSchema = z.object({
-  observedGeneration: z.int().min(0),
-  conditions: conditionsSchema,
-  inventory: z
-    .object({
-      nodes: z.int().min(0).max(1_000_000),
-      gpus: z.int().min(0).max(100_000_000),
-      models: z
-        .array(z.object({ model: gpuModel(), gpus: z.int().min(0).max(100_000_000) }))
-        .max(64)
-        .meta(listMap('model')),
-    })
-    .optional()
-    .describe('What the provider offers, summed up.'),
-  agent: z
-    .object({ version: z.string().max(64), kubernetesVersion: z.string().max(64).optional() })
-    .optional()
-    .describe('What the agent says of itself.'),
-  namespaceUid: uid().optional().describe('The uid of the namespace made for it.'),
-})
+export const providerStatusSchema = z
+  .object({
+    observedGeneration: z.int().min(0),
+    conditions: conditionsSchema,
+    inventory: z
+      .object({
+        nodes: z.int().min(0).max(1_000_000),
+        gpus: z.int().min(0).max(100_000_000),
+        models: z
+          .array(z.object({ model: gpuModel(), gpus: z.int().min(0).max(100_000_000) }))
+          .max(64)
+          .meta(listMap('model')),
+      })
+      .optional()
+      .describe('What the provider offers, summed up.'),
+    agent: z
+      .object({ version: z.string().max(64), kubernetesVersion: z.string().max(64).optional() })
+      .optional()
+      .describe('What the agent says of itself.'),
+    namespaceUid: uid().optional().describe('The uid of the namespace made for it.'),
+  })
+  .meta(atomic)
 
 export const providerSchema = z
   .object({ spec: providerSpecSchema.prefault({}), status: providerStatusSchema.optional() })

@@ -1,6 +1,6 @@
 // What of a pod template may travel to somebody else's cluster: only fields that cannot hurt its owner.
 import { z } from 'zod'
-import { LABEL_KEY, labelMap, labelValue, listAtomic, listMap, objectName, rules } from './fields.ts'
+import { atomic, LABEL_KEY, labelMap, labelValue, listAtomic, listMap, objectName, rules } from './fields.ts'
 import type { DeepReadonly } from './meta.ts'
 import { containerSchema, GPU_RESOURCE, initContainerSchema, podSecurityContextSchema } from './template-containers.ts'
 import { volumesSchema } from './template-volumes.ts'
@@ -99,13 +99,15 @@ const podSpec = z
   })
   .meta(podRules)
 
-export const podTemplateSchema = z.object({
-  metadata: z
-    .object({ labels: labelMap(32).optional() })
-    .optional()
-    .describe('Labels without a slash travel as tenant.gpucommons.io/<key>. Annotations do not travel.'),
-  spec: podSpec,
-})
+export const podTemplateSchema = z
+  .object({
+    metadata: z
+      .object({ labels: labelMap(32).optional() })
+      .optional()
+      .describe('Labels without a slash travel as tenant.gpucommons.io/<key>. Annotations do not travel.'),
+    spec: podSpec,
+  })
+  .meta(atomic)
 
 /** The container with an `nvidia.com/gpu` limit, else the first, gets the GPUs; its exit code decides. */
 export type PodTemplate = DeepReadonly<z.output<typeof podTemplateSchema>>
