@@ -7,7 +7,7 @@ import { guardIdentity, hubIdentity } from './adapters/kubernetes/hub/identity.t
 import { providerPorts } from './adapters/kubernetes/hub/provider-ports.ts'
 import { HUB_LEASE } from './adapters/kubernetes/hub/rights.ts'
 import { tombstonePorts } from './adapters/kubernetes/hub/tombstone-ports.ts'
-import { wireHub } from './adapters/kubernetes/hub/wiring.ts'
+import { wireAbsence, wireHub } from './adapters/kubernetes/hub/wiring.ts'
 import { elect } from './adapters/kubernetes/leader-election.ts'
 import { statusWriter, telling } from './adapters/kubernetes/status-writer.ts'
 import { hubGauges, hubMetrics } from './adapters/prometheus/metrics.ts'
@@ -46,7 +46,7 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
   const caches = hubCaches(context, identity)
   void guardIdentity({ ...program, client: electing, identity, onChanged: program.stop, onError: onError('identity') })
   program.waitsFor('the lists of jobs, runs, providers and nodes')
-  await caches.synced
+  await caches.begun
   // A hub that stands by is ready: it takes over at once.
   program.waitsFor(undefined)
   await leadership.acquired
@@ -82,16 +82,24 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
     tombstones: queue('tombstone', tombstoneReconciler(tombstonePorts(world)), 8),
     providers: queue('provider', providerReconciler(ofProviders), 4),
   }
-  hubGauges(metrics, {
-    queues: Object.values(queues),
-    jobs: () => caches.jobs.values(),
-    providers: () => caches.providers.values(),
-  })
-
   wireHub(caches, { queues, scheduling, identity })
   believeWhatWasSaid(ofProviders, caches.providers.keys())
   scheduling.begin()
-  await Promise.all(Object.values(queues).map((one) => one.run(signal)))
+  const onceAllIsRead = async () => {
+    await caches.synced
+    log.info({ jobs: caches.jobs.size, runs: caches.runs.size }, 'has read all that is stored')
+    hubGauges(metrics, {
+      queues: Object.values(queues),
+      jobs: () => caches.jobs.values(),
+      providers: () => caches.providers.values(),
+    })
+    wireAbsence(caches, { queues })
+    await queues.tombstones.run(signal)
+  }
+  const absences = onceAllIsRead().catch((error: unknown) => {
+    if (!signal.aborted) throw error
+  })
+  await Promise.all([absences, queues.jobs.run(signal), queues.providers.run(signal)])
   await recorder.flushed()
   giveUp()
   await leadership.done

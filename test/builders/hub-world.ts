@@ -5,7 +5,7 @@ import { gpuJobPorts } from '../../operator/src/adapters/kubernetes/hub/gpujob-p
 import { hubIdentity } from '../../operator/src/adapters/kubernetes/hub/identity.ts'
 import { providerPorts } from '../../operator/src/adapters/kubernetes/hub/provider-ports.ts'
 import { tombstonePorts } from '../../operator/src/adapters/kubernetes/hub/tombstone-ports.ts'
-import { type HubQueues, wireHub } from '../../operator/src/adapters/kubernetes/hub/wiring.ts'
+import { type HubQueues, wireAbsence, wireHub } from '../../operator/src/adapters/kubernetes/hub/wiring.ts'
 import {
   customResourceDefinitions,
   gpuJobs,
@@ -53,7 +53,7 @@ export async function startHub({ time, api }: StartHub, { tombstoneSeconds = 600
   const identity = await hubIdentity(api, 'gpu-commons', wait)
   const caches = hubCaches(context, identity)
   await time.turn()
-  await caches.synced
+  await caches.begun
   const queue = (name: string, reconcile: Reconcile) => workQueue({ ...context, name, reconcile, concurrency: 4 })
   const scheduling = schedulingLoop(createEngine(), {
     jobOf: (uid) => caches.jobs.by('uid', uid)[0],
@@ -82,6 +82,7 @@ export async function startHub({ time, api }: StartHub, { tombstoneSeconds = 600
   wireHub(caches, { queues, scheduling, identity })
   believeWhatWasSaid(ofProviders, caches.providers.keys())
   scheduling.begin()
+  void caches.synced.then(() => wireAbsence(caches, { queues }))
   for (const one of Object.values(queues)) void one.run(stop.signal)
   await time.advance(0)
   return { stop: () => stop.abort(), errors, scheduling }

@@ -54,6 +54,7 @@ export const widgetCrd = {
         served: true,
         storage: true,
         subresources: { status: {} },
+        selectableFields: [{ jsonPath: '.status.phase' }],
         schema: {
           openAPIV3Schema: {
             type: 'object',

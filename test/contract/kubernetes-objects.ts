@@ -264,7 +264,15 @@ function lists(bench: () => Promise<Bench>): void {
     ]) {
       selected[labelSelector] = namesOf((await client.list(widgets, { namespace, labelSelector })).items).join('')
     }
-    for (const fieldSelector of ['metadata.name=b', 'metadata.name!=b', `metadata.namespace=${namespace}`]) {
+    const over = { ref: { namespace, name: 'c' }, patch: { status: { phase: 'Over' } } }
+    await client.mergePatch(widgets, over, { subresource: 'status' })
+    for (const fieldSelector of [
+      'metadata.name=b',
+      'metadata.name!=b',
+      `metadata.namespace=${namespace}`,
+      'status.phase=Over',
+      'status.phase!=Over,status.phase!=Lost',
+    ]) {
       selected[fieldSelector] = namesOf((await client.list(widgets, { namespace, fieldSelector })).items).join('')
     }
     expect(selected).toEqual({
@@ -278,6 +286,8 @@ function lists(bench: () => Promise<Bench>): void {
       'metadata.name=b': 'b',
       'metadata.name!=b': 'ac',
       [`metadata.namespace=${namespace}`]: 'abc',
+      'status.phase=Over': 'c',
+      'status.phase!=Over,status.phase!=Lost': 'ab',
     })
   })
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { reflect } from '../../operator/src/adapters/kubernetes/reflector.ts'
+import { type Later, reflect } from '../../operator/src/adapters/kubernetes/reflector.ts'
 import { type Bench, eventually, type Widget, widgets } from './kubernetes-bench.ts'
 
 interface Small {
@@ -11,13 +11,13 @@ function small({ metadata: { namespace, name, uid, resourceVersion }, spec: { si
   return { metadata: { ...(namespace ? { namespace } : {}), name, uid, resourceVersion }, size }
 }
 
-function reflected({ server, client, namespace }: Bench) {
+function reflected({ server, client, namespace }: Bench, later?: Later) {
   const stop = new AbortController()
   const errors: Error[] = []
   const log: string[] = []
   const { clock, timers } = server
   const onError = (error: Error) => errors.push(error)
-  const { store, synced, done } = reflect({
+  const { store, begun, synced, done } = reflect({
     client,
     clock,
     timers,
@@ -27,6 +27,7 @@ function reflected({ server, client, namespace }: Bench) {
     resource: widgets,
     namespace,
     project: small,
+    later,
     indexes: { size: ({ size }: Small) => [String(size)] },
   })
   store.subscribe(({ type, object }) => log.push(`${type} ${object.metadata.name}`))
@@ -34,7 +35,7 @@ function reflected({ server, client, namespace }: Bench) {
     stop.abort()
     await done
   }
-  return { store, synced, errors, log, end }
+  return { store, begun, synced, errors, log, end }
 }
 
 export function reflectorRows(bench: () => Promise<Bench>): void {
@@ -53,6 +54,31 @@ export function reflectorRows(bench: () => Promise<Bench>): void {
       expect(log).toEqual(['added a', 'added b', 'modified a', 'deleted b'])
       expect(errors).toEqual([])
       await end()
+    })
+
+    test('begins with what is not over, and has the rest when it is synced', async () => {
+      const on = await bench()
+      const { client, namespace } = on
+      for (const name of ['a', 'b', 'c']) await client.create(widgets, { metadata: { namespace, name }, spec: {} })
+      const end = (name: string) =>
+        client.mergePatch(
+          widgets,
+          { ref: { namespace, name }, patch: { status: { phase: 'Over' } } },
+          { subresource: 'status' },
+        )
+      await end('a')
+      const goOn = Promise.withResolvers<void>()
+      const reflection = reflected(on, { field: 'status.phase', values: ['Over', 'Lost'], after: goOn.promise })
+      await reflection.begun
+      expect([...reflection.store.keys()]).toEqual(['b', 'c'].map((name) => `${namespace}/${name}`))
+      await end('b')
+      await client.delete(widgets, { namespace, name: 'c' })
+      await eventually(on.server, () => reflection.log.length === 4)
+      expect(reflection.log).toEqual(['added b', 'added c', 'modified b', 'deleted c'])
+      goOn.resolve()
+      await reflection.synced
+      expect([reflection.log.slice(4), reflection.errors]).toEqual([['added a'], []])
+      await reflection.end()
     })
 
     test('finds everything again after the server was away and has forgotten', async () => {

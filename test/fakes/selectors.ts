@@ -45,7 +45,12 @@ function labelRequirement(text: string): Requirement | undefined {
 }
 
 /** Which fields a kind can be selected by is the API server's choice. */
-const selectableFields: Readonly<Record<string, readonly string[]>> = { pods: ['spec.nodeName', 'status.phase'] }
+const selectableFields: Readonly<Record<string, readonly string[]>> = {
+  pods: ['spec.nodeName', 'status.phase'],
+  gpujobs: ['status.state'],
+  gpuruns: ['status.state'],
+  widgets: ['status.phase'],
+}
 
 function fieldRequirement(text: string, plural: string): Requirement | undefined {
   const [, field = '', operator, value] = /^\s*([\w.]+)\s*(==?|!=)\s*(\S*)\s*$/.exec(text) ?? []

@@ -6,7 +6,7 @@ type Schema = Record<string, unknown>
 
 /** The CustomResourceDefinition of a kind, as `kubectl apply` takes it. */
 export function customResourceDefinition(kind: Kind): Schema {
-  const { plural, singular, shortNames, scope, schema, columns } = kind
+  const { plural, singular, shortNames, scope, schema, columns, selectable } = kind
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -22,6 +22,7 @@ export function customResourceDefinition(kind: Kind): Schema {
           storage: true,
           ...('status' in schema.shape ? { subresources: { status: {} } } : {}),
           additionalPrinterColumns: columns,
+          ...(selectable ? { selectableFields: selectable.map((jsonPath) => ({ jsonPath })) } : {}),
           schema: { openAPIV3Schema: structural(schema) },
         },
       ],

@@ -237,6 +237,7 @@ export const gpuJobKind: Kind = {
   shortNames: ['gj'],
   scope: 'Namespaced',
   schema: gpuJobSchema,
+  selectable: ['.status.state'],
   columns: [
     { name: 'State', type: 'string', jsonPath: '.status.state' },
     { name: 'Why', type: 'string', jsonPath: '.status.why' },

@@ -176,6 +176,7 @@ export const gpuRunKind: Kind = {
   shortNames: ['grun'],
   scope: 'Namespaced',
   schema: gpuRunSchema,
+  selectable: ['.status.state'],
   columns: [
     { name: 'State', type: 'string', jsonPath: '.status.state' },
     { name: 'Reason', type: 'string', jsonPath: '.status.reason' },

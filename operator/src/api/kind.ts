@@ -10,6 +10,8 @@ export interface Kind {
   /** `spec` and, where somebody else writes it, `status`. What Kubernetes itself says of every object is added by the generator. */
   readonly schema: z.ZodObject
   readonly columns: readonly Column[]
+  /** Fields by which `--field-selector` selects; only strings, numbers and booleans. Kubernetes 1.30 and older know no such thing. */
+  readonly selectable?: readonly string[]
 }
 
 /** A column of `kubectl get`. */

@@ -9,7 +9,8 @@ import { watchEvents } from './watch.ts'
 
 interface Change {
   readonly name: string
-  readonly how: 'put' | 'remove'
+  /** `end`: it becomes one of those that are read later. */
+  readonly how: 'put' | 'end' | 'remove'
 }
 
 /** How one stream ends. What is left of it is cut at `keep` thousandths of its bytes; then comes `tail`. */
@@ -49,7 +50,7 @@ const tails = [
 
 const changeOf = fc.record({
   name: fc.constantFrom('a', 'b', 'c', 'größe-😀'),
-  how: fc.constantFrom('put' as const, 'put' as const, 'remove' as const),
+  how: fc.constantFrom('put' as const, 'put' as const, 'end' as const, 'remove' as const),
 })
 const spoilt: fc.Arbitrary<Spoilt> = fc.record({
   keep: fc.oneof(fc.constant(1000), fc.integer({ min: 0, max: 1000 })),
@@ -73,18 +74,21 @@ function server(faults: readonly Spoilt[]) {
     if (how === 'remove' && !known) return
     version++
     const metadata = { namespace: 'ns', name, uid: known?.metadata.uid ?? `u${version}`, resourceVersion: `${version}` }
-    const object = { metadata: { ...metadata, creationTimestamp: '' } } as Secret
-    if (how === 'put') objects.set(name, object)
-    else objects.delete(name)
+    const type = how === 'end' ? 'over' : known?.type // What is over stays so.
+    const object = { metadata: { ...metadata, creationTimestamp: '' }, ...(type ? { type } : {}) } as Secret
+    if (how === 'remove') objects.delete(name)
+    else objects.set(name, object)
     history.push({ version, line: line(how === 'remove' ? 'DELETED' : known ? 'MODIFIED' : 'ADDED', object) })
   }
   function line(type: string, object: object): string {
     return `${JSON.stringify({ type, object })}\n`
   }
-  function wholeStream({ initialEvents, resourceVersion }: WatchOptions): Buffer {
+  function wholeStream({ initialEvents, resourceVersion, fieldSelector }: WatchOptions): Buffer {
     if (initialEvents) {
       const metadata = { resourceVersion: `${version}`, annotations: { 'k8s.io/initial-events-end': 'true' } }
-      const lines = [...objects.values()].map((object) => line('ADDED', object))
+      const [, not, wanted] = /^type(!?)=(.*)$/.exec(fieldSelector ?? '') ?? []
+      const selected = [...objects.values()].filter(({ type }) => !wanted || (type === wanted) === (not === ''))
+      const lines = selected.map((object) => line('ADDED', object))
       return Buffer.from([...lines, line('BOOKMARK', { metadata })].join(''))
     }
     const from = resourceVersion ? Number(resourceVersion) : version // Without a version it begins anywhere.
@@ -123,32 +127,47 @@ function server(faults: readonly Spoilt[]) {
 const versions = (objects: Iterable<Secret>) =>
   [...objects].map(({ metadata }) => `${metadata.name} ${metadata.uid} ${metadata.resourceVersion}`).toSorted()
 
-test('after any spoilt streams, the store equals the server', async () => {
-  const begin = fc.array(changeOf, { maxLength: 6 })
-  await fc.assert(
-    fc.asyncProperty(begin, fc.array(spoilt, { maxLength: 8 }), async (before, faults) => {
-      const time = fakeTime()
-      const api = server(faults)
-      for (const one of before) api.change(one)
-      const stop = new AbortController()
-      const { store, done } = reflect<Secret, Secret>({
-        client: api.client,
-        resource: secrets,
-        project: (secret) => secret,
-        ...time,
-        random: () => 0.5,
-        signal: stop.signal,
-        onError: () => undefined,
-      })
-      // It goes on by itself, whatever came: at most so many streams, each silent at most so long.
-      for (let round = 0; round < 4 * (faults.length + 2) && !api.spent(); round++) await time.advance(90_000)
-      await time.advance(90_000)
-      expect(api.spent()).toBe(true)
-      expect(versions(store.values())).toEqual(versions(api.objects.values()))
-      stop.abort()
-      await done
-      expect(time.pending()).toBe(0)
-    }),
-    { numRuns: 300 },
-  )
-}, 60_000)
+const ways = [
+  { what: 'read in one go', later: undefined },
+  { what: 'of which a part is read later', later: { field: 'type', values: ['over'], after: Promise.resolve() } },
+]
+
+test.each(ways)(
+  'after any spoilt streams, the store equals the server: $what',
+  async ({ later }) => {
+    const begin = fc.array(changeOf, { maxLength: 6 })
+    await fc.assert(
+      fc.asyncProperty(begin, fc.array(spoilt, { maxLength: 8 }), async (before, faults) => {
+        const time = fakeTime()
+        const api = server(faults)
+        for (const one of before) api.change(one)
+        const stop = new AbortController()
+        const { store, synced, done } = reflect<Secret, Secret>({
+          client: api.client,
+          resource: secrets,
+          project: (secret) => secret,
+          later,
+          ...time,
+          random: () => 0.5,
+          signal: stop.signal,
+          onError: () => undefined,
+        })
+        let isSynced = false
+        void synced.then(() => {
+          isSynced = true
+        })
+        // It goes on by itself, whatever came: at most so many streams, each silent at most so long.
+        const isDone = () => isSynced && api.spent()
+        for (let round = 0; round < 4 * (faults.length + 2) && !isDone(); round++) await time.advance(90_000)
+        await time.advance(90_000)
+        expect([isSynced, api.spent()]).toEqual([true, true])
+        expect(versions(store.values())).toEqual(versions(api.objects.values()))
+        stop.abort()
+        await done
+        expect(time.pending()).toBe(0)
+      }),
+      { numRuns: 300 },
+    )
+  },
+  60_000,
+)

@@ -14,6 +14,8 @@ export interface ReflectOptions<T extends KubeObject, P extends Projected> exten
    */
   readonly project: (object: T, held: P | undefined) => P
   readonly indexes?: Indexes<P>
+  /** What is read after all the rest, such as the many objects that are over; absent: all is read in one go. */
+  readonly later?: Later | undefined
   readonly clock: Pick<Clock, 'boot'>
   readonly timers: Timers
   readonly random: Random
@@ -24,15 +26,30 @@ export interface ReflectOptions<T extends KubeObject, P extends Projected> exten
   readonly onError: (error: Error) => void
 }
 
+/**
+ * Objects that have one of these values in a field by which the server selects (`selectableFields` of a CRD, Kubernetes 1.31
+ * and newer). A server that cannot select by it has all objects read in one go.
+ */
+export interface Later {
+  readonly field: string
+  readonly values: readonly string[]
+  /** They are read after that. */
+  readonly after: Promise<unknown>
+}
+
 export interface Reflection<T, P> {
   readonly store: Store<P>
   /** Takes the answer to a write of our own, so that the next look does not wait for the watch; see WritableStore. */
   readonly learn: (object: T) => void
+  /** The store holds all objects but those that are read later. Rejects only when the signal aborts before. */
+  readonly begun: Promise<void>
   /** The store holds all objects. Rejects only when the signal aborts before. */
   readonly synced: Promise<void>
   /** Resolves after the signal has aborted and nothing is under way any more. */
   readonly done: Promise<void>
 }
+
+type Change<T> = Exclude<WatchEvent<T>, { readonly type: 'BOOKMARK' }>
 
 const pageSize = 500
 const firstRetryMs = 200
@@ -56,11 +73,12 @@ export function reflect<T extends KubeObject, P extends Projected>(options: Refl
   const reflector = new Reflector(options)
   const done = reflector.run()
   const learn = (object: T) => reflector.learn(object)
-  return { store: reflector.store, learn, synced: reflector.synced.promise, done }
+  return { store: reflector.store, learn, begun: reflector.begun.promise, synced: reflector.synced.promise, done }
 }
 
 class Reflector<T extends KubeObject, P extends Projected> {
   readonly store: WritableStore<P>
+  readonly begun = Promise.withResolvers<void>()
   readonly synced = Promise.withResolvers<void>()
   readonly #options: ReflectOptions<T, P>
   readonly #selection: Selection
@@ -70,6 +88,11 @@ class Reflector<T extends KubeObject, P extends Projected> {
   #reached: string | undefined
   #listNext = false
   #neverStream = false
+  /** Absent once the store has begun, and where the server cannot select. */
+  #later: Later | undefined
+  /** While what comes later is read; who has been deleted meanwhile must not come back with it. */
+  #completing: { readonly stop: AbortController; readonly gone: Set<string> } | undefined
+  #completed = Promise.resolve()
   /** Failed tries in a row. */
   #failures = 0
   #goneAt = Number.NEGATIVE_INFINITY
@@ -77,22 +100,25 @@ class Reflector<T extends KubeObject, P extends Projected> {
   constructor(options: ReflectOptions<T, P>) {
     const { namespace, labelSelector, fieldSelector } = options
     this.#options = options
+    this.#later = options.later
     this.#selection = { namespace, labelSelector, fieldSelector }
     this.store = createStore<P>({ indexes: options.indexes, onError: options.onError })
-    this.synced.promise.catch(() => {}) // Whoever waits for it hears of it; nobody has to.
+    for (const { promise } of [this.begun, this.synced]) promise.catch(() => {}) // Whoever waits for it hears of it; nobody has to.
   }
 
   async run(): Promise<void> {
     const { signal } = this.#options
     while (!signal.aborted) {
       try {
+        if (this.#later) await this.#begin(this.#later)
         if (this.#version === undefined && (this.#neverStream || this.#listNext)) await this.#fillFromPages()
         await this.#followStream()
       } catch (error) {
         if (!signal.aborted) await this.#recover(error instanceof Error ? error : new Error(String(error)))
       }
     }
-    this.synced.reject(signal.reason)
+    await this.#completed
+    for (const { reject } of [this.begun, this.synced]) reject(signal.reason)
   }
 
   learn(object: T): void {
@@ -101,7 +127,7 @@ class Reflector<T extends KubeObject, P extends Projected> {
   }
 
   async #recover(error: Error): Promise<void> {
-    const { clock, timers, random, signal, onError } = this.#options
+    const { clock, signal, onError } = this.#options
     this.#failures++
     if (isGone(error)) {
       this.#version = undefined
@@ -114,9 +140,93 @@ class Reflector<T extends KubeObject, P extends Projected> {
       return
     }
     onError(error)
+    await this.#pauseAfter(error, { failures: this.#failures, signal })
+  }
+
+  /** Longer after each failure in a row, and no shorter than the server asks. */
+  async #pauseAfter(error: unknown, { failures, signal }: { failures: number; signal: AbortSignal }): Promise<void> {
+    const { timers, random } = this.#options
     const asked = error instanceof ApiError ? (error.retryAfterSeconds ?? 0) * 1000 : 0
-    const doubled = Math.min(lastRetryMs, firstRetryMs * 2 ** (this.#failures - 1))
+    const doubled = Math.min(lastRetryMs, firstRetryMs * 2 ** (failures - 1))
     await pause(Math.max(asked, doubled * (0.5 + random() / 2)), { timers, signal })
+  }
+
+  /** All but what comes later, and from there on every change. */
+  async #begin(later: Later): Promise<void> {
+    const { signal } = this.#options
+    const fieldSelector = later.values.map((value) => `${later.field}!=${value}`).join(',')
+    const fresh = new Map<string, P>()
+    let heard = false
+    try {
+      const version = await this.#readStream({ fieldSelector, signal }, (event) => {
+        heard = true
+        this.#collect(fresh, event)
+      })
+      this.#begunAt(version, fresh)
+    } catch (error) {
+      // A server that cannot select by that field, or a stream that broke and may break there again: as without.
+      if (isInvalid(error) || heard) this.#later = undefined
+      if (!isInvalid(error)) throw error
+      return
+    }
+    this.#later = undefined
+    const stop = new AbortController()
+    this.#completing = { stop, gone: new Set() }
+    this.#completed = this.#complete(later, AbortSignal.any([signal, stop.signal]))
+  }
+
+  /** Reads what comes later, while the watch goes on: what the store has, or what is gone since it began, the watch knows better. */
+  async #complete({ field, values, after }: Later, signal: AbortSignal): Promise<void> {
+    await Promise.race([after.catch(() => undefined), aborted(signal)]) // It rejects when all are stopped.
+    for (const value of values) await this.#untilRead({ fieldSelector: `${field}=${value}`, signal })
+    if (signal.aborted) return
+    this.#completing = undefined
+    this.synced.resolve()
+  }
+
+  async #untilRead(what: { readonly fieldSelector: string; readonly signal: AbortSignal }): Promise<void> {
+    for (let failures = 0; !what.signal.aborted; failures++) {
+      try {
+        await this.#readStream(what, ({ type, object }) => {
+          if (type !== 'DELETED' && !what.signal.aborted) this.#takeLater(object)
+        })
+        return
+      } catch (error) {
+        if (what.signal.aborted) return
+        this.#options.onError(error instanceof Error ? error : new Error(String(error)))
+        await this.#pauseAfter(error, { failures: failures + 1, signal: what.signal })
+      }
+    }
+  }
+
+  #takeLater(object: T): void {
+    const key = keyOf(object.metadata)
+    if (this.store.get(key) || this.#completing?.gone.has(object.metadata.uid ?? '')) return
+    const projected = this.#projectionOf(object)
+    if (projected) this.store.put(projected)
+  }
+
+  /** A selection as it is now, by a stream that is left when all of it is there; gives the version of which it is. */
+  async #readStream(
+    { fieldSelector, signal }: { readonly fieldSelector: string; readonly signal: AbortSignal },
+    take: (event: Change<T>) => void,
+  ): Promise<string> {
+    const { client, resource, random } = this.#options
+    const guard = this.#guard(shortestSilenceMs + random() * silenceSpreadMs, signal)
+    const asked = { ...this.#selection, fieldSelector, initialEvents: true, timeoutSeconds: shortestWatchSeconds }
+    try {
+      for await (const batch of client.watch(resource, { ...asked, signal: guard.signal })) {
+        if (guard.signal.aborted) break
+        guard.heard()
+        for (const event of batch) {
+          if (event.type !== 'BOOKMARK') take(event)
+          else if (event.initialEventsEnd) return event.resourceVersion
+        }
+      }
+    } finally {
+      guard.end()
+    }
+    throw new Error(`WATCH ${resource.plural}: the stream ended before all objects were sent`)
   }
 
   /** A quorum read; its pages are one consistent whole, of the version of the first. */
@@ -128,7 +238,7 @@ class Reflector<T extends KubeObject, P extends Projected> {
     do {
       const page = await client.list(resource, { ...this.#selection, limit: pageSize, continue: next, signal })
       version ??= page.resourceVersion
-      for (const object of page.items) this.#collect(fresh, object)
+      for (const object of page.items) this.#collect(fresh, { type: 'ADDED', object })
       next = page.continue
     } while (next !== undefined)
     this.#listNext = false
@@ -187,8 +297,8 @@ class Reflector<T extends KubeObject, P extends Projected> {
   }
 
   /** Aborts when we are told to stop, or when nothing has been heard for so long. */
-  #guard(ms: number) {
-    const { signal, timers, clock } = this.#options
+  #guard(ms: number, signal = this.#options.signal) {
+    const { timers, clock } = this.#options
     const controller = new AbortController()
     let silent = false
     let heardAt = clock.boot()
@@ -232,11 +342,20 @@ class Reflector<T extends KubeObject, P extends Projected> {
   }
 
   #takeInitial(event: WatchEvent<T>, fill: Map<string, P>): void {
-    if (event.type !== 'BOOKMARK') this.#collect(fill, event.object)
+    if (event.type !== 'BOOKMARK') this.#collect(fill, event)
     else if (event.initialEventsEnd) this.#filled(fill, event.resourceVersion)
   }
 
+  /** With all objects. */
   #filled(fresh: ReadonlyMap<string, P>, version: string): void {
+    this.#completing?.stop.abort()
+    this.#completing = undefined
+    this.#begunAt(version, fresh)
+    this.synced.resolve()
+  }
+
+  /** With all that is read at first. */
+  #begunAt(version: string, fresh: ReadonlyMap<string, P>): void {
     const { resource, onSetBack } = this.#options
     if (this.#reached !== undefined && isOlder(version, this.#reached)) {
       onSetBack?.(
@@ -247,8 +366,8 @@ class Reflector<T extends KubeObject, P extends Projected> {
     }
     this.#reached = version
     this.#version = version
-    this.synced.resolve()
     this.store.replaceAll(fresh)
+    this.begun.resolve()
   }
 
   #followed(version: string | undefined): void {
@@ -256,9 +375,11 @@ class Reflector<T extends KubeObject, P extends Projected> {
     this.#reached = version ?? this.#reached
   }
 
-  #takeChange({ type, object }: Exclude<WatchEvent<T>, { type: 'BOOKMARK' }>): void {
-    if (type === 'DELETED') this.store.remove(keyOf(object.metadata))
-    else {
+  #takeChange({ type, object }: Change<T>): void {
+    if (type === 'DELETED') {
+      this.#completing?.gone.add(object.metadata.uid ?? '')
+      this.store.remove(keyOf(object.metadata))
+    } else {
       const projected = this.#projectionOf(object)
       if (projected) this.store.put(projected)
     }
@@ -266,8 +387,12 @@ class Reflector<T extends KubeObject, P extends Projected> {
   }
 
   /** An object that cannot be read stays as it was last read: its absence would be taken for its end. */
-  #collect(into: Map<string, P>, object: T): void {
+  #collect(into: Map<string, P>, { type, object }: Change<T>): void {
     const key = keyOf(object.metadata)
+    if (type === 'DELETED') {
+      into.delete(key)
+      return
+    }
     const projected = this.#projectionOf(object) ?? this.store.get(key)
     if (projected) into.set(key, projected)
   }
@@ -281,4 +406,9 @@ class Reflector<T extends KubeObject, P extends Projected> {
       return undefined
     }
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }

@@ -3,7 +3,14 @@ import type { GpuJob, GpuJobStatus } from '../../api/gpujob.ts'
 import type { GpuRun } from '../../api/gpurun.ts'
 
 /** A run in one of these states is over for ever. */
-const overStates: ReadonlySet<string> = new Set(['Succeeded', 'Failed', 'Rejected', 'Lapsed', 'Reclaimed', 'Stopped'])
+export const overStates: ReadonlySet<string> = new Set([
+  'Succeeded',
+  'Failed',
+  'Rejected',
+  'Lapsed',
+  'Reclaimed',
+  'Stopped',
+])
 
 export type RunOutcome = NonNullable<GpuJobStatus['runs']>[number]['outcome']
 

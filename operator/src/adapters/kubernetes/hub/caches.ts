@@ -5,7 +5,7 @@ import type { GpuRun } from '../../../api/gpurun.ts'
 import { ACCEPT_HUB_ANNOTATION } from '../../../api/labels.ts'
 import type { Provider } from '../../../api/provider.ts'
 import type { ProviderReport } from '../../../api/providerreport.ts'
-import { providerOf } from '../../../domain/lifecycle/gpurun.ts'
+import { overStates, providerOf } from '../../../domain/lifecycle/gpurun.ts'
 import { type KeptJob, type KeptRun, keptJob, keptRun } from '../../../domain/lifecycle/kept.ts'
 import { isFromBefore } from '../../../domain/lifecycle/tombstone-steps.ts'
 import { gpuJobs, gpuNodes, gpuRuns, providerReports, providers } from '../kinds.ts'
@@ -28,21 +28,34 @@ export interface HubCaches {
   readonly reports: Store<ProviderReport>
   /** The answers to writes of our own, taken before the watch brings them. */
   readonly learn: { readonly job: (job: GpuJob) => void; readonly run: (run: GpuRun) => void }
+  /**
+   * All that lives is there: what is placed by then holds whatever comes later. Absent are jobs that are finished, and runs
+   * that are over. Rejects only when stopped before that.
+   */
+  readonly begun: Promise<void>
   /** All of them are filled. Rejects only when stopped before that. */
   readonly synced: Promise<void>
+  readonly isSynced: () => boolean
 }
+
+/** What is over binds nothing, and of all that is stored it is most. */
+const over = { jobs: ['Succeeded', 'Failed'], runs: [...overStates] }
 
 export function hubCaches(context: ReflectorContext, { jobsUid }: Pick<HubIdentity, 'jobsUid'>): HubCaches {
   const share = sharedValues()
+  const begun = Promise.withResolvers<void>()
+  const later = (values: readonly string[]) => ({ field: 'status.state', values, after: begun.promise })
   const jobs = reflect({
     ...context,
     resource: gpuJobs,
+    later: later(over.jobs),
     project: (job, held) => sharedJob(keptJob(withoutBallast(job), held), { share, held }),
     indexes: { uid: (job: KeptJob) => [job.metadata.uid] },
   })
   const runs = reflect({
     ...context,
     resource: gpuRuns,
+    later: later(over.runs),
     project: (run, held) => sharedRun(keptRun(withoutBallast(run), held), { share, held }),
     indexes: {
       job: (run: KeptRun) => [run.spec.job.uid],
@@ -63,6 +76,12 @@ export function hubCaches(context: ReflectorContext, { jobsUid }: Pick<HubIdenti
     indexes: { unordered: (report: ProviderReport) => jobsOf(report) },
   })
   const all = [jobs, runs, provider, nodes, reports]
+  Promise.all(all.map((one) => one.begun)).then(() => begun.resolve(), begun.reject)
+  let isSynced = false
+  const synced = Promise.all(all.map((one) => one.synced)).then(() => {
+    isSynced = true
+  })
+  for (const promise of [begun.promise, synced]) promise.catch(() => {}) // Whoever waits for it hears of it; nobody has to.
   return {
     jobs: jobs.store,
     runs: runs.store,
@@ -70,7 +89,9 @@ export function hubCaches(context: ReflectorContext, { jobsUid }: Pick<HubIdenti
     nodes: nodes.store,
     reports: reports.store,
     learn: { job: jobs.learn, run: runs.learn },
-    synced: Promise.all(all.map(({ synced }) => synced)).then(() => undefined),
+    begun: begun.promise,
+    synced,
+    isSynced: () => isSynced,
   }
 }
 

@@ -73,6 +73,8 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
       const { placement } = job.status ?? {}
       const run =
         placement && caches.runs.get(`${providerNamespace(placement.provider)}/${runName(job, placement.run)}`)
+      // It may be over, and not read yet. What this process has recorded itself has no run.
+      if (placement && !run && !caches.isSynced() && !ownRecords.has(job.metadata.uid)) return undefined
       return {
         job,
         run,

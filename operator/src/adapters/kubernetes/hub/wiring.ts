@@ -6,7 +6,8 @@ import type { Scheduling } from '../../../controllers/hub/scheduling.ts'
 import type { WorkQueue } from '../../../controllers/work-queue.ts'
 import { nodeFact } from '../../../domain/inventory/node-fact.ts'
 import { isTrue } from '../../../domain/lifecycle/claims.ts'
-import { providerNamespace, providerOf } from '../../../domain/lifecycle/gpurun.ts'
+import { outcomeOf, providerNamespace, providerOf } from '../../../domain/lifecycle/gpurun.ts'
+import type { KeptJob } from '../../../domain/lifecycle/kept.ts'
 import { isFromBefore } from '../../../domain/lifecycle/tombstone-steps.ts'
 import { keyOf } from '../store.ts'
 import { type HubCaches, jobsOf } from './caches.ts'
@@ -24,18 +25,17 @@ export interface HubWiring {
   readonly identity: Pick<HubIdentity, 'jobsUid'>
 }
 
-/** Call when the caches are filled: what is there already is told first, in one go with what comes. */
+/** Call when the caches have begun: what is there already is told first, in one go with what comes. */
 export function wireHub(
   { jobs, runs, providers, nodes, reports }: HubCaches,
   { queues, scheduling, identity: { jobsUid } }: HubWiring,
 ): void {
-  jobs.subscribe(({ type, object: { metadata } }) => {
-    scheduling.jobChanged(metadata.uid)
-    if (type === 'deleted') for (const run of runs.by('job', metadata.uid)) queues.tombstones.add(runKey(run.metadata))
-  })
-  runs.subscribe(({ key, object, previous }) => {
-    scheduling.jobChanged(object.spec.job.uid)
-    queues.tombstones.add(key)
+  jobs.subscribe(({ object: { metadata } }) => scheduling.jobChanged(metadata.uid))
+  runs.subscribe(({ object, previous }) => {
+    const { uid } = object.spec.job
+    // A run that is over when it is first seen binds nothing; tens of thousands of them come when the rest is read.
+    const isOldNews = !previous && outcomeOf(object) !== undefined && !jobs.by('uid', uid).some(isPlaced)
+    if (!isOldNews) scheduling.jobChanged(uid)
     const provider = providerOf(object.metadata.namespace)
     const isOther = isFromBefore(object, jobsUid) || (previous && isFromBefore(previous, jobsUid))
     if (provider !== undefined && isOther) queues.providers.add(provider)
@@ -68,8 +68,8 @@ export function wireHub(
     if (type === 'deleted') wakeThoseIn(reports.get(`${providerNamespace(key)}/${REPORT_NAME}`))
     else if (isConnected(object) === isConnected(previous)) return
     // What runs there says whether its provider is heard of.
-    for (const { metadata, status } of jobs.values()) {
-      if (status?.placement?.provider === key && status.finishedAt === undefined) queues.jobs.add(keyOf(metadata))
+    for (const job of jobs.values()) {
+      if (job.status?.placement?.provider === key && isPlaced(job)) queues.jobs.add(keyOf(job.metadata))
     }
   })
 
@@ -77,14 +77,30 @@ export function wireHub(
     const provider = providerOf(metadata.namespace)
     if (provider !== undefined && metadata.deletionTimestamp === undefined) scheduling.setNode(nodeFact(provider, spec))
   }
-  // A run whose job lives needs no look; most of what is stored are such runs.
-  for (const { metadata, spec } of runs.values()) {
-    if (jobs.get(keyOf(spec.job))?.metadata.uid !== spec.job.uid) queues.tombstones.add(runKey(metadata))
-  }
   for (const key of providers.keys()) queues.providers.add(key)
   const uids = new Set([...jobs.values()].map(({ metadata }) => metadata.uid))
   for (const run of runs.values()) uids.add(run.spec.job.uid)
   for (const uid of uids) scheduling.jobChanged(uid)
+}
+
+/** Call when the caches are filled, after `wireHub`: what only the absence of an object tells is known from then on. */
+export function wireAbsence({ jobs, runs, providers }: HubCaches, { queues }: Pick<HubWiring, 'queues'>): void {
+  jobs.subscribe(({ type, object: { metadata } }) => {
+    if (type === 'deleted') for (const run of runs.by('job', metadata.uid)) queues.tombstones.add(runKey(run.metadata))
+  })
+  runs.subscribe(({ key }) => queues.tombstones.add(key))
+
+  // A run whose job lives needs no look; most of what is stored are such runs.
+  for (const { metadata, spec } of runs.values()) {
+    if (jobs.get(keyOf(spec.job))?.metadata.uid !== spec.job.uid) queues.tombstones.add(runKey(metadata))
+  }
+  for (const job of jobs.values()) if (isPlaced(job)) queues.jobs.add(keyOf(job.metadata))
+  for (const key of providers.keys()) queues.providers.add(key)
+}
+
+/** On a provider, and not over. */
+function isPlaced({ status }: KeptJob): boolean {
+  return status?.placement !== undefined && status.finishedAt === undefined
 }
 
 function isConnected(provider: Provider | undefined): boolean {

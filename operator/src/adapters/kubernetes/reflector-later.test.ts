@@ -1,0 +1,177 @@
+// A reflector that reads first what lives, and later what is over.
+import { afterEach, expect, test } from '@jest/globals'
+import { type Widget, widgets } from '../../../../test/contract/kubernetes-bench.ts'
+import { fakeKubeApi } from '../../../../test/fakes/kube-api.ts'
+import { fakeTime } from '../../../../test/fakes/time.ts'
+import type { KubeClient } from './client.ts'
+import { ApiError } from './errors.ts'
+import { reflect } from './reflector.ts'
+import type { Projected } from './store.ts'
+
+type Kept = Widget & Projected
+
+const stops: AbortController[] = []
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop.abort()
+})
+
+/** Widgets `live` and `over`, and a reflector of which the test says when it reads those that are over. */
+async function bench({ client = (api: KubeClient): Pick<KubeClient, 'list' | 'watch'> => api } = {}) {
+  const time = fakeTime()
+  const api = fakeKubeApi({ ...time, namespaces: ['ns'] })
+  const stop = new AbortController()
+  stops.push(stop)
+  const ref = (name: string) => ({ namespace: 'ns', name })
+  const end = (name: string) =>
+    api.mergePatch(widgets, { ref: ref(name), patch: { status: { phase: 'Over' } } }, { subresource: 'status' })
+  const put = (name: string) => api.create(widgets, { metadata: ref(name), spec: {} })
+  const remove = (name: string) => api.delete(widgets, ref(name))
+  for (const name of ['live', 'over', 'old']) await put(name)
+  for (const name of ['over', 'old']) await end(name)
+  const errors: string[] = []
+  const log: string[] = []
+  const reached: string[] = []
+  const goOn = Promise.withResolvers<void>()
+  const { store, begun, synced, done } = reflect<Widget, Kept>({
+    client: client(api),
+    resource: widgets,
+    project: (widget) => widget as Kept,
+    later: { field: 'status.phase', values: ['Over'], after: goOn.promise },
+    clock: time.clock,
+    timers: time.timers,
+    random: () => 1,
+    signal: stop.signal,
+    onError: (error) => errors.push(error.message),
+  })
+  begun.then(
+    () => reached.push('begun'),
+    () => reached.push('never begun'),
+  )
+  synced.then(
+    () => reached.push('synced'),
+    () => reached.push('never synced'),
+  )
+  store.subscribe(({ type, object }) =>
+    log.push(`${type} ${object.metadata.name} ${object.status?.phase ?? ''}`.trim()),
+  )
+  await time.turn()
+  const readRest = async () => {
+    goOn.resolve()
+    await time.turn()
+  }
+  return { time, api, stop, put, end, remove, store, reached, errors, log, readRest, done }
+}
+
+test('begins without them, and tells of each once', async () => {
+  const { api, log, reached, readRest, errors } = await bench()
+  expect([log, reached]).toEqual([['added live'], ['begun']])
+  await readRest()
+  expect([log, reached]).toEqual([
+    ['added live', 'added old Over', 'added over Over'],
+    ['begun', 'synced'],
+  ])
+  expect([errors, api.watches()]).toEqual([[], 1])
+})
+
+test('follows every change meanwhile, also of what it has not read', async () => {
+  const { time, put, end, remove, log, readRest } = await bench()
+  await put('new')
+  await end('live')
+  await remove('old')
+  await time.turn()
+  expect(log).toEqual(['added live', 'added new', 'modified live Over'])
+  await readRest()
+  expect(log.slice(3)).toEqual(['added over Over'])
+})
+
+/** The stream of those that are over as it was before something happened, and which the watch has told of since. */
+function lateStream() {
+  const hold = Promise.withResolvers<void>()
+  const client = (api: KubeClient): Pick<KubeClient, 'list' | 'watch'> => ({
+    list: api.list,
+    watch: async function* (resource, options) {
+      for await (const batch of api.watch(resource, options)) {
+        if (options.fieldSelector === 'status.phase=Over') await hold.promise
+        yield batch
+      }
+    },
+  })
+  return { client, send: hold.resolve }
+}
+
+test('does not bring back what was deleted after that was read', async () => {
+  const { client, send } = lateStream()
+  const { time, remove, store, readRest } = await bench({ client })
+  await readRest()
+  await remove('over')
+  await time.turn()
+  send()
+  await time.turn()
+  expect([...store.keys()].toSorted()).toEqual(['ns/live', 'ns/old'])
+})
+
+test('does not put what was deleted in the place of what has come under its name', async () => {
+  const { client, send } = lateStream()
+  const { time, put, remove, log, readRest } = await bench({ client })
+  await readRest()
+  await remove('over')
+  await put('over')
+  await time.turn()
+  send()
+  await time.turn()
+  expect(log).toEqual(['added live', 'added over', 'added old Over'])
+})
+
+test('reads all in one go where the server cannot select by that field', async () => {
+  const { errors, log, reached } = await bench({
+    client: (api) => ({
+      list: api.list,
+      watch: (resource, options) => {
+        const message = 'field label not supported: status.phase'
+        if (options.fieldSelector) throw new ApiError('WATCH', { status: 400, reason: 'BadRequest', message })
+        return api.watch(resource, options)
+      },
+    }),
+  })
+  expect([log.length, reached, errors]).toEqual([3, ['begun', 'synced'], []])
+})
+
+test('reads them again after the stream of them broke', async () => {
+  const { time, api, log, reached, errors, readRest } = await bench()
+  api.fail(/^WATCH/, { with: new Error('reset'), times: 2 })
+  await readRest()
+  await time.advance(1000)
+  expect([log.slice(1), reached, errors]).toEqual([
+    ['added old Over', 'added over Over'],
+    ['begun', 'synced'],
+    ['reset', 'reset'],
+  ])
+})
+
+test('reads everything anew when history is forgotten meanwhile, and is synced by that', async () => {
+  const { time, api, remove, store, reached, readRest } = await bench()
+  api.compact()
+  api.cutWatches(new ApiError('WATCH', { status: 410, reason: 'Expired', message: 'too old' }))
+  await remove('old')
+  await time.advance(1000)
+  expect([[...store.keys()].toSorted(), reached]).toEqual([
+    ['ns/live', 'ns/over'],
+    ['begun', 'synced'],
+  ])
+  await readRest()
+  expect(api.watches()).toBe(1)
+})
+
+test.each(['before the rest is read', 'while it is read'])(
+  'leaves no watch and no timer behind: told %s',
+  async (when) => {
+    const { client, send } = lateStream()
+    const { time, api, stop, reached, readRest, done } = await bench({ client })
+    if (when === 'while it is read') await readRest()
+    stop.abort(new Error('enough'))
+    send()
+    await done
+    await time.turn()
+    expect([reached, time.pending(), api.watches()]).toEqual([['begun', 'never synced'], 0, 0])
+  },
+)
