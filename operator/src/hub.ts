@@ -1,13 +1,13 @@
 // The hub operator: node operator/src/hub.ts --kubeconfig F --http-address 127.0.0.1:8080
 import { connect } from './adapters/kubernetes/connect.ts'
 import { eventRecorder } from './adapters/kubernetes/events.ts'
-import { hubCaches, runsOf } from './adapters/kubernetes/hub/caches.ts'
+import { type HubCaches, hubCaches, runsOf } from './adapters/kubernetes/hub/caches.ts'
 import { gpuJobPorts } from './adapters/kubernetes/hub/gpujob-ports.ts'
 import { guardIdentity, hubIdentity } from './adapters/kubernetes/hub/identity.ts'
 import { providerPorts } from './adapters/kubernetes/hub/provider-ports.ts'
 import { HUB_LEASE } from './adapters/kubernetes/hub/rights.ts'
 import { tombstonePorts } from './adapters/kubernetes/hub/tombstone-ports.ts'
-import { wireAbsence, wireHub } from './adapters/kubernetes/hub/wiring.ts'
+import { type HubQueues, wireAbsence, wireHub } from './adapters/kubernetes/hub/wiring.ts'
 import { elect } from './adapters/kubernetes/leader-election.ts'
 import { statusWriter, telling } from './adapters/kubernetes/status-writer.ts'
 import { hubGauges, hubMetrics } from './adapters/prometheus/metrics.ts'
@@ -85,24 +85,32 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
   wireHub(caches, { queues, scheduling, identity })
   believeWhatWasSaid(ofProviders, caches.providers.keys())
   scheduling.begin()
-  const onceAllIsRead = async () => {
-    await caches.synced
-    log.info({ jobs: caches.jobs.size, runs: caches.runs.size }, 'has read all that is stored')
-    hubGauges(metrics, {
-      queues: Object.values(queues),
-      jobs: () => caches.jobs.values(),
-      providers: () => caches.providers.values(),
-    })
-    wireAbsence(caches, { queues })
-    await queues.tombstones.run(signal)
-  }
-  const absences = onceAllIsRead().catch((error: unknown) => {
-    if (!signal.aborted) throw error
-  })
-  await Promise.all([absences, queues.jobs.run(signal), queues.providers.run(signal)])
+  await Promise.all([queues.jobs.run(signal), queues.providers.run(signal), onceAllIsRead(caches, { program, queues })])
   await recorder.flushed()
   giveUp()
   await leadership.done
+}
+
+/** What needs to know all that is stored: counting it, and noticing what is not there. */
+async function onceAllIsRead(
+  caches: HubCaches,
+  { program: { log, signal }, queues }: { readonly program: Program; readonly queues: HubQueues },
+): Promise<void> {
+  try {
+    await caches.synced
+  } catch (error) {
+    if (signal.aborted) return
+    throw error
+  }
+  const { jobs, runs, providers } = caches
+  log.info({ jobs: jobs.size, runs: runs.size }, 'has read all that is stored')
+  hubGauges(metrics, {
+    queues: Object.values(queues),
+    jobs: () => jobs.values(),
+    providers: () => providers.values(),
+  })
+  wireAbsence(caches, { queues })
+  await queues.tombstones.run(signal)
 }
 
 await runMain({ name: 'hub', readConfig: hubConfig, metrics, run: hub })

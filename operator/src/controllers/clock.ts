@@ -30,3 +30,9 @@ export function pause(ms: number, { timers, signal }: { timers: Timers; signal: 
     signal.addEventListener('abort', wake, { once: true })
   })
 }
+
+/** Resolves when the signal aborts. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+}

@@ -1,14 +1,25 @@
 // A reflector that reads first what lives, and later what is over.
 import { afterEach, expect, test } from '@jest/globals'
-import { type Widget, widgets } from '../../../../test/contract/kubernetes-bench.ts'
 import { fakeKubeApi } from '../../../../test/fakes/kube-api.ts'
 import { fakeTime } from '../../../../test/fakes/time.ts'
-import type { KubeClient } from './client.ts'
+import type { KubeClient, Resource } from './client.ts'
 import { ApiError } from './errors.ts'
 import { reflect } from './reflector.ts'
-import type { Projected } from './store.ts'
+import type { Metadata } from './resources.ts'
 
-type Kept = Widget & Projected
+interface Widget {
+  readonly metadata: Metadata
+  readonly spec: object
+  readonly status?: { readonly phase?: string }
+}
+
+/** A kind that the fake selects by `status.phase`. */
+const widgets: Resource<Widget> = {
+  apiVersion: 'contract.gpucommons.io/v1',
+  kind: 'Widget',
+  plural: 'widgets',
+  namespaced: true,
+}
 
 const stops: AbortController[] = []
 afterEach(() => {
@@ -32,10 +43,10 @@ async function bench({ client = (api: KubeClient): Pick<KubeClient, 'list' | 'wa
   const log: string[] = []
   const reached: string[] = []
   const goOn = Promise.withResolvers<void>()
-  const { store, begun, synced, done } = reflect<Widget, Kept>({
+  const { store, begun, synced, done } = reflect<Widget, Widget>({
     client: client(api),
     resource: widgets,
-    project: (widget) => widget as Kept,
+    project: (widget) => widget,
     later: { field: 'status.phase', values: ['Over'], after: goOn.promise },
     clock: time.clock,
     timers: time.timers,

@@ -1,8 +1,9 @@
 // Keeps a store equal to what the API server has, through cuts, restarts and forgotten history, until it is told to stop.
-import { type Clock, pause, type Random, type Timers } from '../../controllers/clock.ts'
+import { aborted, type Clock, pause, type Random, type Timers } from '../../controllers/clock.ts'
 import { isOlder } from '../../domain/lifecycle/hub-identity.ts'
 import type { KubeClient, KubeObject, Resource, Selection, WatchEvent } from './client.ts'
 import { ApiError, isGone, isInvalid } from './errors.ts'
+import { guardSilence } from './silence.ts'
 import { createStore, type Indexes, keyOf, type Projected, type Store, type WritableStore } from './store.ts'
 
 export interface ReflectOptions<T extends KubeObject, P extends Projected> extends Selection {
@@ -211,8 +212,8 @@ class Reflector<T extends KubeObject, P extends Projected> {
     { fieldSelector, signal }: { readonly fieldSelector: string; readonly signal: AbortSignal },
     take: (event: Change<T>) => void,
   ): Promise<string> {
-    const { client, resource, random } = this.#options
-    const guard = this.#guard(shortestSilenceMs + random() * silenceSpreadMs, signal)
+    const { client, resource } = this.#options
+    const guard = this.#guard(signal)
     const asked = { ...this.#selection, fieldSelector, initialEvents: true, timeoutSeconds: shortestWatchSeconds }
     try {
       for await (const batch of client.watch(resource, { ...asked, signal: guard.signal })) {
@@ -251,7 +252,7 @@ class Reflector<T extends KubeObject, P extends Projected> {
     const timeoutSeconds = shortestWatchSeconds + Math.floor(random() * watchSpreadSeconds)
     const fill = this.#version === undefined ? new Map<string, P>() : undefined
     const asked = fill ? { initialEvents: true } : { resourceVersion: this.#version }
-    const guard = this.#guard(shortestSilenceMs + random() * silenceSpreadMs)
+    const guard = this.#guard()
     const began = clock.boot()
     let heard = false
     try {
@@ -296,34 +297,10 @@ class Reflector<T extends KubeObject, P extends Projected> {
     return sudden ? 'the stream ended at once' : undefined
   }
 
-  /** Aborts when we are told to stop, or when nothing has been heard for so long. */
-  #guard(ms: number, signal = this.#options.signal) {
-    const { timers, clock } = this.#options
-    const controller = new AbortController()
-    let silent = false
-    let heardAt = clock.boot()
-    const stop = () => controller.abort(signal.reason)
-    // A timer for each stream, not for each event: when it fires it looks how long the silence has really been.
-    const look = () => {
-      const left = heardAt + ms - clock.boot()
-      if (left > 0) {
-        timer = timers.set(look, left)
-        return
-      }
-      silent = true
-      stop()
-    }
-    let timer = timers.set(look, ms)
-    signal.addEventListener('abort', stop, { once: true })
-    if (signal.aborted) stop()
-    const end = () => {
-      timers.clear(timer)
-      signal.removeEventListener('abort', stop)
-    }
-    const heard = () => {
-      heardAt = clock.boot()
-    }
-    return { signal: controller.signal, silent: () => silent, heard, end }
+  /** Of one stream. */
+  #guard(signal = this.#options.signal) {
+    const { timers, clock, random } = this.#options
+    return guardSilence(shortestSilenceMs + random() * silenceSpreadMs, { timers, clock, signal })
   }
 
   #take(event: WatchEvent<T>, fill: Map<string, P> | undefined): void {
@@ -406,9 +383,4 @@ class Reflector<T extends KubeObject, P extends Projected> {
       return undefined
     }
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }

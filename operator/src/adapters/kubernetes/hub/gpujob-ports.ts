@@ -37,7 +37,8 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
   async function createRun(kept: KeptJob, { placement, stop }: Extract<Effect, { do: 'createRun' }>): Promise<void> {
     const { uid, resourceVersion } = kept.metadata
     const own = ownRecords.get(uid)
-    const job = own?.metadata.resourceVersion === resourceVersion ? own : await stillRecorded(kept, placement.run)
+    const job =
+      own?.metadata.resourceVersion === resourceVersion ? own : await stillRecorded(client, kept, placement.run)
     ownRecords.delete(uid)
     if (!job) return
     const taken = kept.needs.payload && !stop ? await payloads.take(originOf(job)) : undefined
@@ -58,12 +59,8 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
     if (delivery === 'Lost') await stopRun(run, 'PayloadGone')
   }
 
-  /** `undefined` where the job's record is another by now, or is that of its last run, which is over. */
-  async function stillRecorded(job: KeptJob, run: number): Promise<GpuJob | undefined> {
-    const current = await client.get(gpuJobs, refOf(job))
-    const isTheSame = current?.metadata.uid === job.metadata.uid && current.status?.placement?.run === run
-    return isTheSame && !isTrue(current.status?.conditions, 'Finished') ? current : undefined
-  }
+  /** Its run may be over, and is read later. What this process has recorded itself has none yet. */
+  const mayBeUnread = ({ metadata: { uid } }: KeptJob) => !caches.isSynced() && !ownRecords.has(uid)
 
   return {
     now,
@@ -73,8 +70,7 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
       const { placement } = job.status ?? {}
       const run =
         placement && caches.runs.get(`${providerNamespace(placement.provider)}/${runName(job, placement.run)}`)
-      // It may be over, and not read yet. What this process has recorded itself has no run.
-      if (placement && !run && !caches.isSynced() && !ownRecords.has(job.metadata.uid)) return undefined
+      if (placement && !run && mayBeUnread(job)) return undefined
       return {
         job,
         run,
@@ -108,6 +104,13 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
       caches.learn.job(written)
     },
   }
+}
+
+/** `undefined` where the job's record is another by now, or is that of its last run, which is over. */
+async function stillRecorded(client: KubeClient, job: KeptJob, run: number): Promise<GpuJob | undefined> {
+  const current = await client.get(gpuJobs, refOf(job))
+  const isTheSame = current?.metadata.uid === job.metadata.uid && current.status?.placement?.run === run
+  return isTheSame && !isTrue(current.status?.conditions, 'Finished') ? current : undefined
 }
 
 interface RunOrder {
