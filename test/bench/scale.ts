@@ -124,7 +124,7 @@ interface Cost {
 }
 
 /** Rounds alternate, so that a noisy machine is noisy for both; the least of each counts, since noise only adds. */
-export async function costs() {
+async function costs() {
   const fleetOf = (providers: number) =>
     startFleet({ ...size, stock: fewerStored, name: `${providers} providers, fewer jobs`, providers, report })
   await using few = await fleetOf(fewProviders)

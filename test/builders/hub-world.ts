@@ -41,9 +41,27 @@ export function hubCluster(): HubCluster {
   return { time, api: fakeKubeApi({ ...time, namespaces: ['kube-system', 'team'] }) }
 }
 
+/** Those that were started and not yet stopped. */
+const hubs = new Set<AbortController>()
+
+/** For `afterEach`: a test leaves no hub behind. */
+export function stopHubs(): void {
+  for (const hub of hubs) hub.abort()
+  hubs.clear()
+}
+
+/** A hub that leads, with one provider of eight GPUs. */
+export async function federation() {
+  const cluster = hubCluster()
+  const hub = await startHub(cluster)
+  await addProvider(cluster)
+  return { ...cluster, cluster, hub }
+}
+
 /** A hub that has filled its caches and leads. Start two on the same cluster: both think that they do. */
 export async function startHub({ time, api }: StartHub, { tombstoneSeconds = 600 } = {}) {
   const stop = new AbortController()
+  hubs.add(stop)
   const errors: string[] = []
   const onError = (error: unknown) => void errors.push((error as Error).message)
   const { clock, timers } = time
@@ -82,10 +100,17 @@ export async function startHub({ time, api }: StartHub, { tombstoneSeconds = 600
   wireHub(caches, { queues, scheduling, identity })
   believeWhatWasSaid(ofProviders, caches.providers.keys())
   scheduling.begin()
-  void caches.synced.then(() => wireAbsence(caches, { queues }))
+  void caches.synced.then(
+    () => wireAbsence(caches, { queues }),
+    () => undefined, // Stopped before.
+  )
   for (const one of Object.values(queues)) void one.run(stop.signal)
   await time.advance(0)
-  return { stop: () => stop.abort(), errors, scheduling }
+  const end = () => {
+    stop.abort()
+    hubs.delete(stop)
+  }
+  return { stop: end, errors, scheduling }
 }
 
 /** Somebody applies the CustomResourceDefinition; one that is there stays. */

@@ -10,8 +10,10 @@ export function objectRows(bench: () => Promise<Bench>): void {
   describe('an object of the core', () => coreKinds(bench))
   describe('a replacement', () => replacement(bench))
   describe('a merge patch', () => mergePatch(bench))
-  describe('a list', () => lists(bench))
-  describe('a list', () => selections(bench))
+  describe('a list', () => {
+    lists(bench)
+    selections(bench)
+  })
   describe('a client', () => clients(bench))
 }
 
@@ -234,9 +236,11 @@ function mergePatch(bench: () => Promise<Bench>): void {
   })
 }
 
-function lists(bench: () => Promise<Bench>): void {
-  const namesOf = (items: readonly Widget[]) => items.map(({ metadata }) => metadata.name)
+function namesOf(items: readonly Widget[]): string[] {
+  return items.map(({ metadata }) => metadata.name)
+}
 
+function lists(bench: () => Promise<Bench>): void {
   test('is in the order of names, of one namespace or of all', async () => {
     const [one, two] = [await bench(), await bench()]
     for (const name of ['b', 'c', 'a']) await widget(one, {}, name)
@@ -264,8 +268,6 @@ function lists(bench: () => Promise<Bench>): void {
 }
 
 function selections(bench: () => Promise<Bench>): void {
-  const namesOf = (items: readonly Widget[]) => items.map(({ metadata }) => metadata.name)
-
   test('selects by labels and fields', async () => {
     const { client, namespace } = await bench()
     for (const [name, labels] of Object.entries({ a: { tier: 'x', hot: '' }, b: { tier: 'y' }, c: {} })) {

@@ -3,37 +3,21 @@ import { afterEach, describe, expect, test } from '@jest/globals'
 import {
   addProvider,
   agentSays,
+  federation,
   type HubCluster,
   heartbeat,
-  hubCluster,
   makeKind,
   runOf,
   startHub,
   stateOf,
+  stopHubs,
   submit,
 } from '../../../../../test/builders/hub-world.ts'
 import type { GpuJob } from '../../../api/gpujob.ts'
 import { customResourceDefinitions, gpuJobs, gpuRuns, providerReports, providers } from '../kinds.ts'
 import { leases } from '../resources.ts'
 
-const hubs: { readonly stop: () => void }[] = []
-afterEach(() => {
-  for (const { stop } of hubs.splice(0)) stop()
-})
-
-async function hubOn(cluster: HubCluster) {
-  const hub = await startHub(cluster)
-  hubs.push(hub)
-  return hub
-}
-
-/** A hub with one provider of eight GPUs. */
-async function federation() {
-  const cluster = hubCluster()
-  const hub = await hubOn(cluster)
-  await addProvider(cluster)
-  return { ...cluster, cluster, hub }
-}
+afterEach(stopHubs)
 
 describe('a hub whose kind GpuJob is deleted', () => {
   const runningJob = async () => {
@@ -61,7 +45,7 @@ describe('a hub whose kind GpuJob is deleted', () => {
     await deleteKind(cluster, job)
     hub.stop()
     await makeKind(cluster, 'gpujobs')
-    await hubOn(cluster)
+    await startHub(cluster)
     await heartbeat(cluster)
     const next = await submit(cluster, { name: 'next', spec: { gpus: { count: 1 } } })
     expect([(await runOf(cluster, job))?.spec.stop, await stateOf(cluster, next)]).toEqual([undefined, 'Waiting'])

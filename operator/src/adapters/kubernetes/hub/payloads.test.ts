@@ -7,6 +7,7 @@ import {
   runOf,
   startHub,
   stateOf,
+  stopHubs,
   submit,
 } from '../../../../../test/builders/hub-world.ts'
 import { base64 } from '../../../../../test/builders/kubelet.ts'
@@ -16,16 +17,7 @@ import { ApiError } from '../errors.ts'
 import { gpuJobs, gpuRuns } from '../kinds.ts'
 import { secrets } from '../resources.ts'
 
-const hubs: { readonly stop: () => void }[] = []
-afterEach(() => {
-  for (const { stop } of hubs.splice(0)) stop()
-})
-
-async function hubOn(world: HubCluster) {
-  const hub = await startHub(world)
-  hubs.push(hub)
-  return hub
-}
+afterEach(stopHubs)
 
 const ref = { name: 'key', namespace: 'team' }
 const labels = { 'gpucommons.io/may-travel': 'true' }
@@ -37,7 +29,7 @@ const cut = new Error('cut')
 async function tenantAndHub() {
   const world = hubCluster()
   await world.api.create(secrets, { metadata: { ...ref, labels }, data: { A: base64('before') } })
-  const hub = await hubOn(world)
+  const hub = await startHub(world)
   await addProvider(world)
   return { world, hub }
 }
@@ -106,7 +98,7 @@ describe('the payload of a run', () => {
     await agentSays(world, job, { state: 'Succeeded', reason: 'Completed' })
     await killedAt(world, hub)
     expect(await stateOf(world, job)).toBe('Placed run 1@acme')
-    await hubOn(world)
+    await startHub(world)
     await world.time.advance(100)
     expect([await stateOf(world, job), await delivered(world, job)]).toEqual(['Succeeded run 1@acme', 'nothing'])
   })
@@ -130,7 +122,7 @@ describe('a hub that ended between the run and its payload', () => {
     const job = await submitted(world)
     await killedAt(world, hub)
     expect(await delivered(world, job)).toBe(answerLost ? 'before' : 'nothing')
-    await hubOn(world)
+    await startHub(world)
     await world.time.advance(100)
     expect([await delivered(world, job), await stateOf(world, job)]).toEqual(['before', 'Placed run 1@acme'])
   })
@@ -142,7 +134,7 @@ describe('a hub that ended between the run and its payload', () => {
     const job = await submitted(world)
     await killedAt(world, hub)
     await change(world)
-    await hubOn(world)
+    await startHub(world)
     await world.time.advance(100)
     expect((await runOf(world, job))?.spec.stop?.reason).toBe('PayloadGone')
     expect(await delivered(world, job)).toBe('nothing')
@@ -157,7 +149,7 @@ describe('a hub that ended between the run and its payload', () => {
     const job = await submitted(world)
     await killedAt(world, hub)
     await change(world)
-    await hubOn(world)
+    await startHub(world)
     await world.time.advance(100)
     expect([await delivered(world, job), await stateOf(world, job)]).toEqual(['before', 'Placed run 1@acme'])
   })
@@ -170,7 +162,7 @@ test('what may not travel any more when the run begins orders a run that only st
   await killedAt(world, hub)
   const unlabelled = { metadata: { labels: { 'gpucommons.io/may-travel': null } } } as never
   await world.api.mergePatch(secrets, { ref, patch: unlabelled })
-  await hubOn(world)
+  await startHub(world)
   await world.time.advance(100)
   expect((await runOf(world, job))?.spec).toMatchObject({ stop: { reason: 'PayloadGone' } })
   expect(await delivered(world, job)).toBe('nothing')
@@ -181,7 +173,7 @@ test('what may not travel any more when the run begins orders a run that only st
 
 test('two hubs that both think they lead: one run, one payload, of one moment', async () => {
   const { world } = await tenantAndHub()
-  await hubOn(world)
+  await startHub(world)
   const job = await submitted(world)
   await world.time.advance(1000)
   expect([await delivered(world, job), (await world.api.list(gpuRuns)).items.length]).toEqual(['before', 1])

@@ -1,36 +1,19 @@
 // A hub that starts on what is stored, on an API server in memory.
 import { afterEach, describe, expect, test } from '@jest/globals'
 import {
-  addProvider,
   agentSays,
+  federation,
   type HubCluster,
   heartbeat,
-  hubCluster,
   runOf,
   startHub,
   stateOf,
+  stopHubs,
   submit,
 } from '../../../../../test/builders/hub-world.ts'
 import { gpuJobs, gpuRuns } from '../kinds.ts'
 
-const hubs: { readonly stop: () => void }[] = []
-afterEach(() => {
-  for (const { stop } of hubs.splice(0)) stop()
-})
-
-async function hubOn(cluster: HubCluster) {
-  const hub = await startHub(cluster)
-  hubs.push(hub)
-  return hub
-}
-
-/** A hub with one provider of eight GPUs. */
-async function federation() {
-  const cluster = hubCluster()
-  const hub = await hubOn(cluster)
-  await addProvider(cluster)
-  return { ...cluster, cluster, hub }
-}
+afterEach(stopHubs)
 
 describe('a hub that starts on what is stored', () => {
   test('places a job before it has looked at any home', async () => {
@@ -38,7 +21,7 @@ describe('a hub that starts on what is stored', () => {
     hub.stop()
     const job = await submit(cluster)
     api.fail(/^GET namespaces provider-acme/, { with: new Error('slow'), times: 5 })
-    await hubOn(cluster)
+    await startHub(cluster)
     expect(await stateOf(cluster, job)).toBe('Placed run 1@acme')
   })
 
@@ -51,7 +34,7 @@ describe('a hub that starts on what is stored', () => {
     hub.stop()
     api.requests.splice(0)
     api.fail(/^GET namespaces provider-acme/, { with: new Error('slow'), times: 5 })
-    await hubOn(cluster)
+    await startHub(cluster)
     expect(api.requests.filter((one) => /^(POST|PUT|PATCH|DELETE) gpu|^GET gpu/.test(one))).toEqual([])
   })
 })
@@ -65,7 +48,7 @@ describe('a hub that starts, while what is over is not read yet', () => {
       if (isRest) await rest.promise
       yield* api.watch(resource, options)
     }
-    hubs.push(await startHub({ api: { ...api, watch }, time }))
+    await startHub({ api: { ...api, watch }, time })
     return {
       readRest: async () => {
         rest.resolve()

@@ -4,12 +4,14 @@ import { gpuRun } from '../../../../../test/builders/gpurun.ts'
 import {
   addProvider,
   agentSays,
+  federation,
   type HubCluster,
   heartbeat,
   hubCluster,
   runOf,
   startHub,
   stateOf,
+  stopHubs,
   submit,
 } from '../../../../../test/builders/hub-world.ts'
 import type { GpuJob } from '../../../api/gpujob.ts'
@@ -19,24 +21,7 @@ import { ApiError } from '../errors.ts'
 import { customResourceDefinitions, gpuJobs, gpuNodes, gpuRuns, providers } from '../kinds.ts'
 import { leases } from '../resources.ts'
 
-const hubs: { readonly stop: () => void }[] = []
-afterEach(() => {
-  for (const { stop } of hubs.splice(0)) stop()
-})
-
-async function hubOn(cluster: HubCluster) {
-  const hub = await startHub(cluster)
-  hubs.push(hub)
-  return hub
-}
-
-/** A hub with one provider of eight GPUs. */
-async function federation() {
-  const cluster = hubCluster()
-  const hub = await hubOn(cluster)
-  await addProvider(cluster)
-  return { ...cluster, cluster, hub }
-}
+afterEach(stopHubs)
 
 const suspend = (suspended: boolean): MergePatch<GpuJob> => ({ spec: { suspend: suspended } })
 
@@ -169,7 +154,7 @@ describe('a job that is deleted', () => {
     const job = await submit(cluster)
     hub.stop()
     await api.delete(gpuJobs, job.metadata)
-    await hubOn(cluster)
+    await startHub(cluster)
     expect((await runOf(cluster, job))?.spec.stop?.reason).toBe('JobDeleted')
   })
 
@@ -193,7 +178,7 @@ describe('a hub that lags or fails', () => {
     const job = await submit(cluster)
     hub.stop()
     expect([await stateOf(cluster, job), await runOf(cluster, job)]).toEqual(['Placed run 1@acme', undefined])
-    await hubOn(cluster)
+    await startHub(cluster)
     expect((await runOf(cluster, job))?.spec.run).toBe(1)
   })
 
@@ -248,9 +233,9 @@ describe('a hub that lags or fails', () => {
 
   test('of two hubs that think they lead, each job has one run', async () => {
     const cluster = hubCluster()
-    await hubOn(cluster)
+    await startHub(cluster)
     await addProvider(cluster)
-    await hubOn(cluster)
+    await startHub(cluster)
     await heartbeat(cluster)
     const jobs = []
     for (const name of ['a', 'b', 'c', 'd']) jobs.push(await submit(cluster, { name, spec: { gpus: { count: 2 } } }))
@@ -265,7 +250,7 @@ describe('a hub that lags or fails', () => {
     await agentSays(cluster, job, { state: 'Running' })
     hub.stop()
     const second = await submit(cluster, { name: 'second', spec: { gpus: { count: 1 } } })
-    await hubOn(cluster)
+    await startHub(cluster)
     await heartbeat(cluster)
     expect([await stateOf(cluster, job), await stateOf(cluster, second)]).toEqual(['Running run 1@acme', 'Waiting'])
   })
@@ -284,7 +269,7 @@ describe('a provider on the hub', () => {
 
   test('gets its home, and takes work once its agent was heard', async () => {
     const cluster = hubCluster()
-    await hubOn(cluster)
+    await startHub(cluster)
     await addProvider(cluster)
     expect(await said(cluster)).toBe('Connected=True/Heartbeat Ready=True/Ready Verified=Unknown/NotYet')
   })
