@@ -18,6 +18,8 @@ export interface Seen {
   readonly job: KeptJob
   /** The object that has the name of the recorded run, whoever made it. */
   readonly run: KeptRun | undefined
+  /** There is no such object in the cache, and one that is over may not be read yet: the hub has just started. */
+  readonly runMayBeUnread?: boolean
   /** The provider on which a run of it computes that this hub has forgotten, such as after a restore. */
   readonly survivesAt?: string | undefined
   /** What the engine chose for the next run; it is booked there, and not yet recorded. */
@@ -56,6 +58,7 @@ type Step = (seen: Seen) => Decision | undefined
 export const steps: readonly Step[] = [
   leave, // First: a job on its way out acquires nothing.
   rest, // A finished job never runs again.
+  awaitReading, // What became of its run is not known before all is read.
   awaitSurvivor, // A run that this hub has forgotten is over before another one begins.
   start, // The record of a placement comes before its run.
   yieldToNamesake, // What only has our name is not ours.
@@ -106,6 +109,10 @@ function rest({ job, now }: Seen): Decision | undefined {
   const finished = toMillis(job.status?.finishedAt ?? job.metadata.creationTimestamp)
   const remaining = finished + job.spec.ttlSecondsAfterFinished * 1000 - now
   return remaining > 0 ? { recheckMs: remaining } : { effect: { do: 'deleteJob' } }
+}
+
+function awaitReading({ job, runMayBeUnread }: Seen): Decision | undefined {
+  return job.status?.placement && runMayBeUnread ? {} : undefined
 }
 
 function awaitSurvivor(seen: Seen): Decision | undefined {

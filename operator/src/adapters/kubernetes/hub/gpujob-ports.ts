@@ -59,9 +59,6 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
     if (delivery === 'Lost') await stopRun(run, 'PayloadGone')
   }
 
-  /** Its run may be over, and is read later. What this process has recorded itself has none yet. */
-  const mayBeUnread = ({ metadata: { uid } }: KeptJob) => !caches.isSynced() && !ownRecords.has(uid)
-
   return {
     now,
     read: (key) => {
@@ -70,10 +67,11 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
       const { placement } = job.status ?? {}
       const run =
         placement && caches.runs.get(`${providerNamespace(placement.provider)}/${runName(job, placement.run)}`)
-      if (placement && !run && mayBeUnread(job)) return undefined
       return {
         job,
         run,
+        // What this process has recorded itself has no run yet.
+        runMayBeUnread: !run && !caches.isSynced() && !ownRecords.has(job.metadata.uid),
         delivered: run !== undefined && payloads.isDelivered(run),
         survivesAt: survivorOf(caches, job),
         choice: scheduling.choiceOf(job.metadata.uid),

@@ -113,6 +113,18 @@ describe('a hub that starts, while what is over is not read yet', () => {
     expect((await runOf(cluster, job))?.spec.stop?.reason).toBe('JobDeleted')
   })
 
+  test('ends a finished job in its time that it has read before its run', async () => {
+    const { cluster, time, hub } = await federation()
+    const job = await submit(cluster, { spec: { ttlSecondsAfterFinished: 100 } })
+    await agentSays(cluster, job, { state: 'Succeeded' })
+    hub.stop()
+    const { readRest } = await startingHub(cluster, /gpuruns/)
+    await readRest()
+    expect(await stateOf(cluster, job)).toBe('Succeeded run 1@acme')
+    await time.advance(100_000)
+    expect(await stateOf(cluster, job)).toBe('gone')
+  })
+
   test('ends a finished job whose time is over, once it has read it', async () => {
     const { cluster, time, hub } = await federation()
     const job = await submit(cluster, { spec: { ttlSecondsAfterFinished: 100 } })
