@@ -1,8 +1,9 @@
 // A reflector that reads first what lives, and later what is over.
-import { afterEach, expect, test } from '@jest/globals'
+import { afterEach, describe, expect, test } from '@jest/globals'
 import { fakeKubeApi } from '../../../../test/fakes/kube-api.ts'
 import { fakeTime } from '../../../../test/fakes/time.ts'
-import type { KubeClient, Resource } from './client.ts'
+import { aborted } from '../../controllers/clock.ts'
+import type { KubeClient, ListOptions, Resource, Selection, WatchOptions } from './client.ts'
 import { ApiError } from './errors.ts'
 import { reflect } from './reflector.ts'
 import type { Metadata } from './resources.ts'
@@ -27,7 +28,10 @@ afterEach(() => {
 })
 
 /** Widgets `live` and `over`, and a reflector of which the test says when it reads those that are over. */
-async function bench({ client = (api: KubeClient): Pick<KubeClient, 'list' | 'watch'> => api } = {}) {
+async function bench({
+  client = (api: KubeClient): Pick<KubeClient, 'list' | 'watch'> => api,
+  ...selection
+}: { client?: (api: KubeClient) => Pick<KubeClient, 'list' | 'watch'> } & Selection = {}) {
   const time = fakeTime()
   const api = fakeKubeApi({ ...time, namespaces: ['ns'] })
   const stop = new AbortController()
@@ -40,12 +44,14 @@ async function bench({ client = (api: KubeClient): Pick<KubeClient, 'list' | 'wa
   for (const name of ['live', 'over', 'old']) await put(name)
   for (const name of ['over', 'old']) await end(name)
   const errors: string[] = []
+  const setBacks: string[] = []
   const log: string[] = []
   const reached: string[] = []
   const goOn = Promise.withResolvers<void>()
   const { store, begun, synced, done } = reflect<Widget, Widget>({
     client: client(api),
     resource: widgets,
+    ...selection,
     project: (widget) => widget,
     later: { field: 'status.phase', values: ['Over'], after: goOn.promise },
     clock: time.clock,
@@ -53,6 +59,7 @@ async function bench({ client = (api: KubeClient): Pick<KubeClient, 'list' | 'wa
     random: () => 1,
     signal: stop.signal,
     onError: (error) => errors.push(error.message),
+    onSetBack: (error) => setBacks.push(error.message),
   })
   begun.then(
     () => reached.push('begun'),
@@ -70,7 +77,7 @@ async function bench({ client = (api: KubeClient): Pick<KubeClient, 'list' | 'wa
     goOn.resolve()
     await time.turn()
   }
-  return { time, api, stop, put, end, remove, store, reached, errors, log, readRest, done }
+  return { time, api, stop, put, end, remove, store, reached, errors, setBacks, log, readRest, done }
 }
 
 test('begins without them, and tells of each once', async () => {
@@ -133,30 +140,126 @@ test('does not put what was deleted in the place of what has come under its name
   expect(log).toEqual(['added live', 'added over', 'added old Over'])
 })
 
+type Asked = Partial<ListOptions & WatchOptions>
+
+const noSuchField = new ApiError('WATCH', {
+  status: 400,
+  reason: 'BadRequest',
+  message: 'field label not supported: status.phase',
+})
+const noSuchStream = new ApiError('WATCH', {
+  status: 422,
+  reason: 'Invalid',
+  message: 'sendInitialEvents is forbidden',
+})
+
+/** A server that refuses some of what it is asked. */
+function refusing(refuses: (asked: Asked) => ApiError | undefined) {
+  const check = (asked: Asked) => {
+    const error = refuses(asked)
+    if (error) throw error
+  }
+  return (api: KubeClient): Pick<KubeClient, 'list' | 'watch'> => ({
+    list: async (resource, options) => {
+      check(options ?? {})
+      return api.list(resource, options)
+    },
+    watch: (resource, options) => {
+      check(options)
+      return api.watch(resource, options)
+    },
+  })
+}
+
 test('reads all in one go where the server cannot select by that field', async () => {
   const { errors, log, reached } = await bench({
-    client: (api) => ({
-      list: api.list,
-      watch: (resource, options) => {
-        const message = 'field label not supported: status.phase'
-        if (options.fieldSelector) throw new ApiError('WATCH', { status: 400, reason: 'BadRequest', message })
-        return api.watch(resource, options)
-      },
-    }),
+    client: refusing(({ fieldSelector }) => (fieldSelector === undefined ? undefined : noSuchField)),
   })
   expect([log.length, reached, errors]).toEqual([3, ['begun', 'synced'], []])
 })
 
-test('reads them again after the stream of them broke', async () => {
-  const { time, api, log, reached, errors, readRest } = await bench()
-  api.fail(/^WATCH/, { with: new Error('reset'), times: 2 })
+test('begins and goes on with pages where the server knows no stream of what is there', async () => {
+  const { errors, log, reached, readRest } = await bench({
+    client: refusing(({ initialEvents }) => (initialEvents ? noSuchStream : undefined)),
+  })
+  expect([log, reached]).toEqual([['added live'], ['begun']])
+  await readRest()
+  expect([log.length, reached, errors]).toEqual([3, ['begun', 'synced'], []])
+})
+
+/** A server of which some streams never bring anything: they break, or stay silent until they are cut. */
+function barren(isBarren: (asked: WatchOptions) => boolean, how: 'breaks' | 'is silent') {
+  return (api: KubeClient): Pick<KubeClient, 'list' | 'watch'> => ({
+    list: api.list,
+    watch: async function* (resource, options) {
+      if (isBarren(options) && how === 'breaks') throw new Error('reset')
+      if (isBarren(options)) return void (await aborted(options.signal ?? new AbortController().signal))
+      yield* api.watch(resource, options)
+    },
+  })
+}
+
+describe.each(['breaks', 'is silent'] as const)('where a stream of what is there always %s', (how) => {
+  test('begins with pages', async () => {
+    const { time, log, reached } = await bench({ client: barren(({ initialEvents }) => initialEvents === true, how) })
+    await time.advance(100_000)
+    expect([log, reached]).toEqual([['added live'], ['begun']])
+  })
+
+  test('reads what comes later in pages', async () => {
+    const isLater = ({ fieldSelector }: WatchOptions) => fieldSelector === 'status.phase=Over'
+    const { time, log, reached, errors, readRest } = await bench({ client: barren(isLater, how) })
+    await readRest()
+    await time.advance(100_000)
+    expect([log.slice(1), reached]).toEqual([
+      ['added old Over', 'added over Over'],
+      ['begun', 'synced'],
+    ])
+    expect(errors).toHaveLength(1)
+  })
+})
+
+test('reads everything in pages, and keeps what is over of it, where the server selects no more by that field', async () => {
+  const { time, log, reached, errors, readRest, put } = await bench({
+    client: refusing(({ fieldSelector }) => (fieldSelector === 'status.phase=Over' ? noSuchField : undefined)),
+  })
+  await put('new')
   await readRest()
   await time.advance(1000)
-  expect([log.slice(1), reached, errors]).toEqual([
-    ['added old Over', 'added over Over'],
+  expect([log, reached, errors]).toEqual([
+    ['added live', 'added new', 'added old Over', 'added over Over'],
     ['begun', 'synced'],
-    ['reset', 'reset'],
+    [],
   ])
+})
+
+test('selects within what it was to select anyway', async () => {
+  const asked: string[] = []
+  await bench({
+    fieldSelector: 'metadata.name=over',
+    client: refusing(({ fieldSelector = '' }) => void asked.push(fieldSelector)),
+  })
+  expect(asked[0]).toBe('metadata.name=over,status.phase!=Over')
+})
+
+test('reads all anew where what comes later is older than what it has: the server was set back', async () => {
+  const versions: { isOld?: true } = {}
+  const { time, log, reached, setBacks, errors, readRest } = await bench({
+    client: (api) => ({
+      list: async (resource, options) => ({ ...(await api.list(resource, options)), resourceVersion: '1' }),
+      watch: async function* (resource, options) {
+        for await (const batch of api.watch(resource, options)) {
+          if (versions.isOld && options.resourceVersion) return // Of the future: it has nothing to say.
+          yield versions.isOld ? [{ type: 'BOOKMARK', resourceVersion: '1', initialEventsEnd: true }] : batch
+        }
+      },
+    }),
+  })
+  versions.isOld = true
+  await readRest()
+  await time.advance(1000)
+  expect(errors[0]).toMatch(/^WATCH widgets: the server went back from version \d+ to 1$/)
+  expect([log.length, reached, setBacks]).toEqual([3, ['begun', 'synced'], [expect.stringMatching(/was set back/)]])
 })
 
 test('reads everything anew when history is forgotten meanwhile, and is synced by that', async () => {

@@ -3,6 +3,7 @@ import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { fakeTime } from '../../../../test/fakes/time.ts'
 import type { KubeClient, KubeObject, ListOptions, Resource, WatchOptions } from './client.ts'
+import { ApiError } from './errors.ts'
 import { reflect } from './reflector.ts'
 import { type Secret, secrets } from './resources.ts'
 import { watchEvents } from './watch.ts'
@@ -52,6 +53,7 @@ const changeOf = fc.record({
   name: fc.constantFrom('a', 'b', 'c', 'größe-😀'),
   how: fc.constantFrom('put' as const, 'put' as const, 'end' as const, 'remove' as const),
 })
+const known: fc.Arbitrary<Knows> = fc.record({ streams: fc.boolean(), fields: fc.boolean() })
 const spoilt: fc.Arbitrary<Spoilt> = fc.record({
   keep: fc.oneof(fc.constant(1000), fc.integer({ min: 0, max: 1000 })),
   tail: fc.constantFrom(...tails),
@@ -61,14 +63,24 @@ const spoilt: fc.Arbitrary<Spoilt> = fc.record({
   forgets: fc.boolean(),
 })
 
+/** Whether the server sends what is there as a stream, and selects by a field. */
+interface Knows {
+  readonly streams: boolean
+  readonly fields: boolean
+}
+
 /** A server in memory, whose streams are spoilt one after the other until there are no more faults. */
-function server(faults: readonly Spoilt[]) {
+function server(faults: readonly Spoilt[], knows: Knows) {
   const objects = new Map<string, Secret>()
   const history: { readonly version: number; readonly line: string }[] = []
   let version = 10
   let oldest = version
   let at = 0
 
+  function refuse({ initialEvents, fieldSelector }: Partial<WatchOptions>): void {
+    const isKnown = (knows.streams || !initialEvents) && (knows.fields || fieldSelector === undefined)
+    if (!isKnown) throw new ApiError('secrets', { status: 400, reason: 'BadRequest', message: 'unknown' })
+  }
   function change({ name, how }: Change): void {
     const known = objects.get(name)
     if (how === 'remove' && !known) return
@@ -83,12 +95,14 @@ function server(faults: readonly Spoilt[]) {
   function line(type: string, object: object): string {
     return `${JSON.stringify({ type, object })}\n`
   }
+  function selected(fieldSelector: string | undefined): Secret[] {
+    const [, not, wanted] = /^type(!?)=(.*)$/.exec(fieldSelector ?? '') ?? []
+    return [...objects.values()].filter(({ type }) => !wanted || (type === wanted) === (not === ''))
+  }
   function wholeStream({ initialEvents, resourceVersion, fieldSelector }: WatchOptions): Buffer {
     if (initialEvents) {
       const metadata = { resourceVersion: `${version}`, annotations: { 'k8s.io/initial-events-end': 'true' } }
-      const [, not, wanted] = /^type(!?)=(.*)$/.exec(fieldSelector ?? '') ?? []
-      const selected = [...objects.values()].filter(({ type }) => !wanted || (type === wanted) === (not === ''))
-      const lines = selected.map((object) => line('ADDED', object))
+      const lines = selected(fieldSelector).map((object) => line('ADDED', object))
       return Buffer.from([...lines, line('BOOKMARK', { metadata })].join(''))
     }
     const from = resourceVersion ? Number(resourceVersion) : version // Without a version it begins anywhere.
@@ -114,12 +128,14 @@ function server(faults: readonly Spoilt[]) {
     await new Promise((_, reject) => options.signal?.addEventListener('abort', () => reject(new Error('cut'))))
   }
   const client: Pick<KubeClient, 'list' | 'watch'> = {
-    list: async <T extends KubeObject>(_resource: Resource<T>, _options?: ListOptions) => ({
-      items: [...objects.values()] as unknown as T[],
-      resourceVersion: `${version}`,
-    }),
-    watch: <T extends KubeObject>(_resource: Resource<T>, options: WatchOptions) =>
-      watchEvents<T>(chunks(options), 'WATCH secrets'),
+    list: async <T extends KubeObject>(_resource: Resource<T>, options?: ListOptions) => {
+      refuse(options ?? {})
+      return { items: selected(options?.fieldSelector) as unknown as T[], resourceVersion: `${version}` }
+    },
+    watch: <T extends KubeObject>(_resource: Resource<T>, options: WatchOptions) => {
+      refuse(options)
+      return watchEvents<T>(chunks(options), 'WATCH secrets')
+    },
   }
   return { client, objects, change, spent: () => at > faults.length }
 }
@@ -137,9 +153,9 @@ test.each(ways)(
   async ({ later }) => {
     const begin = fc.array(changeOf, { maxLength: 6 })
     await fc.assert(
-      fc.asyncProperty(begin, fc.array(spoilt, { maxLength: 8 }), async (before, faults) => {
+      fc.asyncProperty(begin, fc.array(spoilt, { maxLength: 8 }), known, async (before, faults, knows) => {
         const time = fakeTime()
-        const api = server(faults)
+        const api = server(faults, knows)
         for (const one of before) api.change(one)
         const stop = new AbortController()
         const { store, synced, done } = reflect<Secret, Secret>({

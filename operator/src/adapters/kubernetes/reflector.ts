@@ -4,6 +4,7 @@ import { isOlder } from '../../domain/lifecycle/hub-identity.ts'
 import type { KubeClient, KubeObject, Resource, Selection, WatchEvent } from './client.ts'
 import { ApiError, isGone, isInvalid } from './errors.ts'
 import { guardSilence } from './silence.ts'
+import { type Change, readPages, readStream, type Way, wayAfter } from './snapshot.ts'
 import { createStore, type Indexes, keyOf, type Projected, type Store, type WritableStore } from './store.ts'
 
 export interface ReflectOptions<T extends KubeObject, P extends Projected> extends Selection {
@@ -28,8 +29,8 @@ export interface ReflectOptions<T extends KubeObject, P extends Projected> exten
 }
 
 /**
- * Objects that have one of these values in a field by which the server selects (`selectableFields` of a CRD, Kubernetes 1.31
- * and newer). A server that cannot select by it has all objects read in one go.
+ * Objects that have one of these values in a field by which the server selects (`selectableFields` of a CRD, on by default
+ * from Kubernetes 1.31). From a server that cannot select by it all objects are read in one go.
  */
 export interface Later {
   readonly field: string
@@ -50,9 +51,6 @@ export interface Reflection<T, P> {
   readonly done: Promise<void>
 }
 
-type Change<T> = Exclude<WatchEvent<T>, { readonly type: 'BOOKMARK' }>
-
-const pageSize = 500
 const firstRetryMs = 200
 const lastRetryMs = 30_000
 
@@ -91,9 +89,12 @@ class Reflector<T extends KubeObject, P extends Projected> {
   #neverStream = false
   /** Absent once the store has begun, and where the server cannot select. */
   #later: Later | undefined
+  #beginsBy: Way = 'stream'
   /** While what comes later is read; who has been deleted meanwhile must not come back with it. */
   #completing: { readonly stop: AbortController; readonly gone: Set<string> } | undefined
   #completed = Promise.resolve()
+  /** Ends the stream that is followed. */
+  #cut = new AbortController()
   /** Failed tries in a row. */
   #failures = 0
   #goneAt = Number.NEGATIVE_INFINITY
@@ -111,7 +112,7 @@ class Reflector<T extends KubeObject, P extends Projected> {
     const { signal } = this.#options
     while (!signal.aborted) {
       try {
-        if (this.#later) await this.#begin(this.#later)
+        while (this.#later && !signal.aborted) await this.#begin(this.#later)
         if (this.#version === undefined && (this.#neverStream || this.#listNext)) await this.#fillFromPages()
         await this.#followStream()
       } catch (error) {
@@ -157,16 +158,12 @@ class Reflector<T extends KubeObject, P extends Projected> {
     const { signal } = this.#options
     const fieldSelector = later.values.map((value) => `${later.field}!=${value}`).join(',')
     const fresh = new Map<string, P>()
-    let heard = false
     try {
-      const version = await this.#readStream({ fieldSelector, signal }, (event) => {
-        heard = true
-        this.#collect(fresh, event)
-      })
-      this.#begunAt(version, fresh)
+      const take = (change: Change<T>) => this.#collect(fresh, change)
+      this.#begunAt(await this.#read(this.#beginsBy, { fieldSelector, signal, take }), fresh)
     } catch (error) {
-      // A server that cannot select by that field, or a stream that broke and may break there again: as without.
-      if (isInvalid(error) || heard) this.#later = undefined
+      this.#beginsBy = wayAfter(error, this.#beginsBy)
+      if (this.#beginsBy === 'unselected pages') this.#later = undefined // As without.
       if (!isInvalid(error)) throw error
       return
     }
@@ -179,69 +176,61 @@ class Reflector<T extends KubeObject, P extends Projected> {
   /** Reads what comes later, while the watch goes on: what the store has, or what is gone since it began, the watch knows better. */
   async #complete({ field, values, after }: Later, signal: AbortSignal): Promise<void> {
     await Promise.race([after.catch(() => undefined), aborted(signal)]) // It rejects when all are stopped.
-    for (const value of values) await this.#untilRead({ fieldSelector: `${field}=${value}`, signal })
+    for (const value of values) {
+      if ((await this.#untilRead(`${field}=${value}`, signal)) === 'unselected pages') break // With all other values.
+    }
     if (signal.aborted) return
     this.#completing = undefined
     this.synced.resolve()
   }
 
-  async #untilRead(what: { readonly fieldSelector: string; readonly signal: AbortSignal }): Promise<void> {
-    for (let failures = 0; !what.signal.aborted; failures++) {
+  /** Gives how it could be read. */
+  async #untilRead(fieldSelector: string, signal: AbortSignal): Promise<Way> {
+    let way: Way = 'stream'
+    for (let failures = 0; !signal.aborted; failures++) {
       try {
-        await this.#readStream(what, ({ type, object }) => {
-          if (type !== 'DELETED' && !what.signal.aborted) this.#takeLater(object)
-        })
-        return
+        const take = (change: Change<T>) => this.#takeLater(change, signal)
+        const version = await this.#read(way, { fieldSelector, signal, take })
+        if (this.#reached !== undefined && isOlder(version, this.#reached)) this.#cut.abort(this.#wentBackTo(version))
+        return way
       } catch (error) {
-        if (what.signal.aborted) return
+        if (signal.aborted) break
+        const before: Way = way
+        way = wayAfter(error, before)
+        if (way !== before && isInvalid(error)) continue // What a server does not know is no fault.
         this.#options.onError(error instanceof Error ? error : new Error(String(error)))
-        await this.#pauseAfter(error, { failures: failures + 1, signal: what.signal })
+        await this.#pauseAfter(error, { failures: failures + 1, signal })
       }
     }
+    return way
   }
 
-  #takeLater(object: T): void {
+  #takeLater({ type, object }: Change<T>, signal: AbortSignal): void {
+    if (type === 'DELETED' || signal.aborted) return
     const key = keyOf(object.metadata)
     if (this.store.get(key) || this.#completing?.gone.has(object.metadata.uid ?? '')) return
     const projected = this.#projectionOf(object)
     if (projected) this.store.put(projected)
   }
 
-  /** A selection as it is now, by a stream that is left when all of it is there; gives the version of which it is. */
-  async #readStream(
-    { fieldSelector, signal }: { readonly fieldSelector: string; readonly signal: AbortSignal },
-    take: (event: Change<T>) => void,
+  /** A part of it all as it is now; gives the version of which it is. */
+  #read(
+    way: Way,
+    { fieldSelector, signal, take }: { fieldSelector: string; signal: AbortSignal; take: (change: Change<T>) => void },
   ): Promise<string> {
+    const selectors = [this.#selection.fieldSelector, fieldSelector].filter((one) => one !== undefined)
+    const selection =
+      way === 'unselected pages' ? this.#selection : { ...this.#selection, fieldSelector: selectors.join(',') }
     const { client, resource } = this.#options
-    const guard = this.#guard(signal)
-    const asked = { ...this.#selection, fieldSelector, initialEvents: true, timeoutSeconds: shortestWatchSeconds }
-    try {
-      for await (const batch of client.watch(resource, { ...asked, signal: guard.signal })) {
-        if (guard.signal.aborted) break
-        guard.heard()
-        for (const event of batch) {
-          if (event.type !== 'BOOKMARK') take(event)
-          else if (event.initialEventsEnd) return event.resourceVersion
-        }
-      }
-    } finally {
-      guard.end()
-    }
-    throw new Error(`WATCH ${resource.plural}: the stream ended before all objects were sent`)
+    const snapshot = { client, resource, selection, take }
+    return way === 'stream' ? readStream(snapshot, this.#guard(signal)) : readPages(snapshot, signal)
   }
 
-  /** A quorum read; its pages are one consistent whole, of the version of the first. */
   async #fillFromPages(): Promise<void> {
     const { client, resource, signal } = this.#options
     const fresh = new Map<string, P>()
-    let version: string | undefined
-    let next: string | undefined
-    do {
-      const page = await client.list(resource, { ...this.#selection, limit: pageSize, continue: next, signal })
-      version ??= page.resourceVersion
-      for (const object of page.items) this.#collect(fresh, { type: 'ADDED', object })
-      next = page.continue
-    } while (next !== undefined)
+    const take = (change: Change<T>) => this.#collect(fresh, change)
+    const version = await readPages({ client, resource, selection: this.#selection, take }, signal)
     this.#listNext = false
     this.#filled(fresh, version)
   }
@@ -252,7 +241,9 @@ class Reflector<T extends KubeObject, P extends Projected> {
     const timeoutSeconds = shortestWatchSeconds + Math.floor(random() * watchSpreadSeconds)
     const fill = this.#version === undefined ? new Map<string, P>() : undefined
     const asked = fill ? { initialEvents: true } : { resourceVersion: this.#version }
-    const guard = this.#guard()
+    const cut = new AbortController()
+    this.#cut = cut
+    const guard = this.#guard(AbortSignal.any([this.#options.signal, cut.signal]))
     const began = clock.boot()
     let heard = false
     try {
@@ -264,6 +255,7 @@ class Reflector<T extends KubeObject, P extends Projected> {
         for (const event of batch) this.#take(event, fill)
         if (this.#version !== undefined) this.#failures = 0
       }
+      cut.signal.throwIfAborted()
     } catch (error) {
       // A stream that broke before it was complete may break there again: take the other way once.
       if (this.#version === undefined && !(error instanceof ApiError)) this.#listNext = true
@@ -283,9 +275,22 @@ class Reflector<T extends KubeObject, P extends Projected> {
   async #lookForSetBack(): Promise<void> {
     const { client, resource, signal } = this.#options
     const { resourceVersion } = await client.list(resource, { ...this.#selection, limit: 1, signal })
-    if (this.#version === undefined || !isOlder(resourceVersion, this.#version)) return
+    if (this.#version !== undefined && isOlder(resourceVersion, this.#version)) throw this.#wentBackTo(resourceVersion)
+  }
+
+  /** What it knew may never have been: all is read anew. */
+  #wentBackTo(version: string | undefined): Error {
+    const before = this.#version ?? this.#reached
     this.#version = undefined
     this.#listNext = true
+    this.#stopCompleting()
+    const { plural } = this.#options.resource
+    return new Error(`WATCH ${plural}: the server went back from version ${before} to ${version}`)
+  }
+
+  #stopCompleting(): void {
+    this.#completing?.stop.abort()
+    this.#completing = undefined
   }
 
   /** What is wrong with a stream that ended without an error; ending in time, or by us for its silence, is right. */
@@ -298,21 +303,14 @@ class Reflector<T extends KubeObject, P extends Projected> {
   }
 
   /** Of one stream. */
-  #guard(signal = this.#options.signal) {
+  #guard(signal: AbortSignal) {
     const { timers, clock, random } = this.#options
     return guardSilence(shortestSilenceMs + random() * silenceSpreadMs, { timers, clock, signal })
   }
 
   #take(event: WatchEvent<T>, fill: Map<string, P> | undefined): void {
     const version = event.type === 'BOOKMARK' ? event.resourceVersion : event.object.metadata.resourceVersion
-    if (this.#version !== undefined && isOlder(version ?? '', this.#version)) {
-      const before = this.#version
-      this.#version = undefined // What it knew may never have been: all is read anew.
-      this.#listNext = true
-      throw new Error(
-        `WATCH ${this.#options.resource.plural}: the server went back from version ${before} to ${version}`,
-      )
-    }
+    if (this.#version !== undefined && isOlder(version ?? '', this.#version)) throw this.#wentBackTo(version)
     if (fill && this.#version === undefined) this.#takeInitial(event, fill)
     else if (event.type === 'BOOKMARK') this.#followed(event.resourceVersion)
     else this.#takeChange(event)
@@ -325,8 +323,7 @@ class Reflector<T extends KubeObject, P extends Projected> {
 
   /** With all objects. */
   #filled(fresh: ReadonlyMap<string, P>, version: string): void {
-    this.#completing?.stop.abort()
-    this.#completing = undefined
+    this.#stopCompleting()
     this.#begunAt(version, fresh)
     this.synced.resolve()
   }
@@ -355,7 +352,7 @@ class Reflector<T extends KubeObject, P extends Projected> {
   #takeChange({ type, object }: Change<T>): void {
     if (type === 'DELETED') {
       this.#completing?.gone.add(object.metadata.uid ?? '')
-      this.store.remove(keyOf(object.metadata))
+      this.store.remove(object.metadata)
     } else {
       const projected = this.#projectionOf(object)
       if (projected) this.store.put(projected)

@@ -46,6 +46,7 @@ describe('a store tells', () => {
     { name: 'nothing of a version that it has', had: ['a:1'], puts: ['a:1'], says: [] },
     { name: 'nothing of a version older than it has', had: ['a:10'], puts: ['a:9'], says: [] },
     { name: 'both lives of a name', had: ['a#1:1'], puts: ['a#2:9'], says: ['deleted ns/a 1', 'added ns/a 9'] },
+    { name: 'nothing of an earlier life of a name', had: ['a#2:10'], puts: ['a#1:9'], says: [] },
   ])('$name', ({ had, puts, says }) => {
     const { store, log } = watched(...had)
     for (const text of puts) store.put(thing(text))
@@ -84,9 +85,17 @@ describe('a store tells', () => {
     expect(log).toEqual(says)
   })
 
+  test('that something is gone, unless it holds what came after that', () => {
+    const { store, log } = watched('a#2:10')
+    store.remove({ namespace: 'ns', name: 'a', resourceVersion: '9' })
+    expect(log).toEqual([])
+    store.remove({ namespace: 'ns', name: 'a', resourceVersion: '11' })
+    expect(log).toEqual(['deleted ns/a 10'])
+  })
+
   test('nothing about what was never there', () => {
     const { store, log } = watched()
-    store.remove('ns/a')
+    store.remove({ namespace: 'ns', name: 'a' })
     expect(log).toEqual([])
   })
 
@@ -116,7 +125,7 @@ describe('an index', () => {
     expect([namesOn('n1'), namesOn('n2'), namesOn('n3')]).toEqual([['a'], ['a', 'b'], []])
     store.put(thing('a:3@n3'))
     expect([namesOn('n1'), namesOn('n2'), namesOn('n3')]).toEqual([[], ['b'], ['a']])
-    store.remove('ns/a')
+    store.remove({ namespace: 'ns', name: 'a' })
     expect(namesOn('n3')).toEqual([])
   })
 

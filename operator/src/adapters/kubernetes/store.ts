@@ -1,4 +1,5 @@
 // What a reflector knows: the projected objects of one kind by key, with indexes, and whoever wants to hear of changes.
+import type { ObjectMeta } from './client.ts'
 
 /** What every projection keeps: it is how the store tells objects and their versions apart. */
 export interface Projected {
@@ -38,11 +39,12 @@ export interface Store<P> {
 
 /** The reflector's side. */
 export interface WritableStore<P> extends Store<P> {
-  /** An object that is older than what is held, under the same uid, is left out: a stream may lag behind what was learned. */
+  /** An object that is older than what is held under its name is left out: a stream may lag behind what was learned otherwise. */
   readonly put: (object: P) => void
   /** Takes the answer to a write of our own, before any watch has it. Only for an object that is held: one that is not may be gone by now. */
   readonly learn: (object: P) => void
-  readonly remove: (key: string) => void
+  /** With the version of its removal; what is held of that name and newer stays. */
+  readonly remove: (removed: ObjectMeta) => void
   /** Makes the store hold exactly these; tells only of what differs. */
   readonly replaceAll: (objects: ReadonlyMap<string, P>) => void
 }
@@ -66,7 +68,7 @@ export function createStore<P extends Projected>({
 
   function put(object: P): void {
     const known = objects.get(keyOf(object.metadata))
-    if (known?.metadata.uid === object.metadata.uid && isOlder(object, known)) return
+    if (known && isOlder(object.metadata.resourceVersion, known.metadata.resourceVersion)) return
     take(object)
   }
 
@@ -77,7 +79,7 @@ export function createStore<P extends Projected>({
   function take(object: P): void {
     const key = keyOf(object.metadata)
     const known = objects.get(key)
-    if (known && known.metadata.uid !== object.metadata.uid) remove(key) // The end of the first of that name was missed.
+    if (known && known.metadata.uid !== object.metadata.uid) drop(key) // The end of the first of that name was missed.
     const previous = objects.get(key)
     if (previous?.metadata.resourceVersion === object.metadata.resourceVersion) return // A stream was resumed.
     objects.set(key, object)
@@ -88,7 +90,14 @@ export function createStore<P extends Projected>({
     tell(previous ? { type: 'modified', key, object, previous } : { type: 'added', key, object })
   }
 
-  function remove(key: string): void {
+  function remove(removed: ObjectMeta): void {
+    const key = keyOf(removed)
+    const held = objects.get(key)?.metadata.resourceVersion
+    if (held !== undefined && removed.resourceVersion !== undefined && isOlder(removed.resourceVersion, held)) return
+    drop(key)
+  }
+
+  function drop(key: string): void {
     const object = objects.get(key)
     if (!object) return
     objects.delete(key)
@@ -97,7 +106,7 @@ export function createStore<P extends Projected>({
   }
 
   function replaceAll(wanted: ReadonlyMap<string, P>): void {
-    for (const key of objects.keys()) if (!wanted.has(key)) remove(key)
+    for (const key of objects.keys()) if (!wanted.has(key)) drop(key)
     // Older ones too: an API server that was set back to a backup says what is so now.
     for (const object of wanted.values()) take(object)
   }
@@ -123,8 +132,7 @@ export function createStore<P extends Projected>({
 }
 
 /** Versions of one kind are decimal numbers that grow: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions */
-function isOlder({ metadata: a }: Projected, { metadata: b }: Projected): boolean {
-  const [one, other] = [a.resourceVersion, b.resourceVersion]
+function isOlder(one: string, other: string): boolean {
   return one.length === other.length ? one < other : one.length < other.length
 }
 

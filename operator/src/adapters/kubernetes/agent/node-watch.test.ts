@@ -9,7 +9,7 @@ function known(...seen: readonly (readonly [bootMs: number, is: 'Ready' | 'Silen
   let boot = 0
   let version = 0
   const tell = (is: 'Ready' | 'Silent' | 'Gone') => {
-    if (is === 'Gone') return store.remove('node-1')
+    if (is === 'Gone') return store.remove({ name: 'node-1' })
     const metadata = { name: 'node-1', uid: 'u', resourceVersion: String(++version) }
     store.put({ metadata, ready: is === 'Ready', node: { metadata, spec: {}, status: {} } })
   }
