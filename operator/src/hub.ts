@@ -82,6 +82,7 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
     tombstones: queue('tombstone', tombstoneReconciler(tombstonePorts(world)), 8),
     providers: queue('provider', providerReconciler(ofProviders), 4),
   }
+  metrics.observeQueues(Object.values(queues))
   wireHub(caches, { queues, scheduling, identity })
   believeWhatWasSaid(ofProviders, caches.providers.keys())
   scheduling.begin()
@@ -104,11 +105,7 @@ async function onceAllIsRead(
   }
   const { jobs, runs, providers } = caches
   log.info({ jobs: jobs.size, runs: runs.size }, 'has read all that is stored')
-  hubGauges(metrics, {
-    queues: Object.values(queues),
-    jobs: () => jobs.values(),
-    providers: () => providers.values(),
-  })
+  hubGauges(metrics, { jobs: () => jobs.values(), providers: () => providers.values() })
   wireAbsence(caches, { queues })
   await queues.tombstones.run(signal)
 }

@@ -193,8 +193,8 @@ function barren(isBarren: (asked: WatchOptions) => boolean, how: 'breaks' | 'is 
     list: api.list,
     watch: async function* (resource, options) {
       if (isBarren(options) && how === 'breaks') throw new Error('reset')
-      if (isBarren(options)) return void (await aborted(options.signal ?? new AbortController().signal))
-      yield* api.watch(resource, options)
+      if (!isBarren(options)) yield* api.watch(resource, options)
+      else if (options.signal) await aborted(options.signal)
     },
   })
 }

@@ -59,7 +59,8 @@ describe('the metrics of the hub', () => {
   test('jobs, providers and queues are counted when they are asked for, and what is gone is gone', async () => {
     const metrics = hubMetrics()
     const jobs = [gpuJob(), gpuJob({ status: { state: 'Running' } }), gpuJob({ status: { state: 'Running' } })]
-    hubGauges(metrics, { queues: [queue('gpujob', 7)], jobs: () => jobs, providers: () => [provider()] })
+    metrics.observeQueues([queue('gpujob', 7)])
+    hubGauges(metrics, { jobs: () => jobs, providers: () => [provider()] })
     expect(await lines(metrics, 'gpucommons_jobs')).toEqual([
       'gpucommons_jobs{state="Waiting"} 1',
       'gpucommons_jobs{state="Running"} 2',

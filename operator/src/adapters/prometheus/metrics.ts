@@ -172,19 +172,10 @@ function gaugeBy(
 /** The gauges of a hub that leads, counted from its caches when they are asked for. */
 export function hubGauges(
   metrics: HubMetrics,
-  {
-    queues,
-    jobs,
-    providers,
-  }: {
-    queues: readonly WorkQueue[]
-    jobs: () => Iterable<Pick<GpuJob, 'status'>>
-    providers: () => Iterable<Provider>
-  },
+  { jobs, providers }: { jobs: () => Iterable<Pick<GpuJob, 'status'>>; providers: () => Iterable<Provider> },
 ): void {
   const connected = ({ status }: Provider) =>
     status?.conditions.find(({ type }) => type === 'Connected')?.status ?? 'Unknown'
-  metrics.observeQueues(queues)
   metrics.gaugeJobs(() => countBy(jobs(), ({ status }) => status?.state ?? 'Waiting'))
   metrics.gaugeProviders(() => countBy(providers(), connected))
 }

@@ -16,6 +16,7 @@ import { gpuJobs, gpuRuns } from '../kinds.ts'
 import { type StatusWriter } from '../status-writer.ts'
 import { type HubCaches, survivorOf } from './caches.ts'
 import type { HubIdentity } from './identity.ts'
+import { ownRecords } from './own-records.ts'
 import { type Delivery, type Origin, payloadsOf, removePayload, type Snapshot } from './payloads.ts'
 
 export interface GpuJobWorld {
@@ -31,15 +32,10 @@ export interface GpuJobWorld {
 export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
   const { client, caches, scheduling, statuses, identity, now } = world
   const payloads = payloadsOf({ client, hubUid: identity.hubUid })
-  /** By uid, the jobs as this process wrote a placement into them: what it wrote itself it need not read again. */
-  const ownRecords = new Map<string, GpuJob>()
+  const records = ownRecords(caches)
 
   async function createRun(kept: KeptJob, { placement, stop }: Extract<Effect, { do: 'createRun' }>): Promise<void> {
-    const { uid, resourceVersion } = kept.metadata
-    const own = ownRecords.get(uid)
-    const job =
-      own?.metadata.resourceVersion === resourceVersion ? own : await stillRecorded(client, kept, placement.run)
-    ownRecords.delete(uid)
+    const job = records.take(kept) ?? (await stillRecorded(client, kept, placement.run))
     if (!job) return
     const taken = kept.needs.payload && !stop ? await payloads.take(originOf(job)) : undefined
     // What may not travel any more since the placement was recorded: see `start` of the steps for a run that only stops.
@@ -70,8 +66,7 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
       return {
         job,
         run,
-        // What this process has recorded itself has no run yet.
-        runMayBeUnread: !run && !caches.isSynced() && !ownRecords.has(job.metadata.uid),
+        runMayBeUnread: !run && !caches.isSynced() && !(placement && records.isFirst(job, placement.run)),
         delivered: run !== undefined && payloads.isDelivered(run),
         survivesAt: survivorOf(caches, job),
         choice: scheduling.choiceOf(job.metadata.uid),
@@ -95,11 +90,8 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
         await client.delete(gpuJobs, refOf(job), { uid: job.metadata.uid, propagationPolicy: 'Background' })
     },
     writeStatus: async (job, status) => {
-      const written = await statuses.write(gpuJobs, job, status)
-      if (!written) return
-      const recorded = status.placement !== undefined && status.placement.run !== job.status?.placement?.run
-      if (recorded) ownRecords.set(job.metadata.uid, written)
-      caches.learn.job(written)
+      const written = await records.through(job, status, () => statuses.write(gpuJobs, job, status))
+      if (written) caches.learn.job(written)
     },
   }
 }

@@ -99,6 +99,7 @@ export function providerPorts(world: ProviderWorld): ProviderPorts {
         nodes: caches.nodes.by('namespace', namespace),
         report: caches.reports.get(`${namespace}/${REPORT_NAME}`)?.spec,
         hubChanged,
+        // A job that is not read yet counts as gone: that holds new work back until all is read, and no longer.
         runsFromBefore: caches.runs.by('orphaned', namespace).some((run) => !jobLives(run)),
         jobsUid: world.identity.jobsUid,
       }

@@ -70,6 +70,22 @@ describe('a hub that starts, while what is over is not read yet', () => {
     expect([await stateOf(cluster, fits), await stateOf(cluster, waits)]).toEqual(['Placed run 1@acme', 'Waiting'])
   })
 
+  test.each([
+    { what: 'an order that failed at first', fails: /^POST gpuruns/, answerLost: false },
+    { what: 'an order of which it did not hear the answer', fails: /^POST gpuruns/, answerLost: true },
+    { what: 'a placement of which it did not hear the answer', fails: /^PATCH gpujobs.status/, answerLost: true },
+  ])('goes on with $what', async ({ fails, answerLost }) => {
+    const { cluster, api, time, hub } = await federation()
+    hub.stop()
+    const job = await submit(cluster)
+    api.fail(fails, { with: new Error('reset'), answerLost })
+    await startingHub(cluster)
+    await heartbeat(cluster)
+    await time.advance(10_000)
+    expect((await runOf(cluster, job))?.spec.run).toBe(1)
+    expect((await api.list(gpuRuns)).items).toHaveLength(1)
+  })
+
   test('leaves a placement alone whose run has ended meanwhile, and settles it then', async () => {
     const { cluster, api, hub } = await federation()
     const job = await submit(cluster, { spec: { gpus: { count: 8 } } })
