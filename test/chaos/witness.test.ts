@@ -54,9 +54,10 @@ class Story {
     return this
   }
 
-  ownJob(run: number, is: { uid?: string; type?: 'ADDED' | 'DELETED' } = {}): this {
-    const { uid = `own-${run}`, type = 'ADDED' } = is
-    const object = { metadata: this.#of(run, uid, 0), spec: {} }
+  ownJob(run: number, is: { uid?: string; type?: 'ADDED' | 'DELETED'; removedAt?: number } = {}): this {
+    const { uid = `own-${run}`, type = 'ADDED', removedAt } = is
+    const deleting = removedAt === undefined ? {} : { deletionTimestamp: at(removedAt) }
+    const object = { metadata: { ...this.#of(run, uid, 0), ...deleting }, spec: {} }
     this.witness.seeOwnJob('acme', { type, object: object as unknown as Job })
     return this
   }
@@ -108,6 +109,32 @@ const cases: readonly { name: string; story: (story: Story) => Story; says: read
     name: 'a second run after the first one had succeeded',
     story: (story) => story.run(1).pod(1).pod(1, { ended: 3 }).pod(2, { created: 5 }),
     says: [/run 1 had succeeded, and run 2 was started/],
+  },
+  {
+    name: 'a second run after the first one had succeeded, and was told to stop long after that',
+    story: (story) =>
+      story
+        .run(1)
+        .ownJob(1)
+        .pod(1)
+        .pod(1, { ended: 3 })
+        .run(1, { stoppedAt: 6 })
+        .ownJob(1, { removedAt: 6 })
+        .pod(2, { created: 8 }),
+    says: [/run 1 had succeeded, and run 2 was started/],
+  },
+  {
+    name: 'a second run after the first one left with 0 while it was told to stop',
+    story: (story) =>
+      story
+        .run(1)
+        .ownJob(1)
+        .pod(1)
+        .run(1, { stoppedAt: 3 })
+        .pod(1, { ended: 3 })
+        .ownJob(1, { removedAt: 5 })
+        .pod(2, { created: 8 }),
+    says: [],
   },
   {
     name: 'a Job of a run made twice',

@@ -59,6 +59,9 @@ interface RunEntry {
   gone: boolean
 }
 
+/** Of a node and of an API server, in seconds. */
+const clocksDiffer = 2
+
 export class Witness {
   readonly #namespace: string
   readonly #nowMs: () => number
@@ -178,6 +181,10 @@ export class Witness {
     for (const [id, those] of Map.groupBy(pods, ({ runId: id }) => id)) {
       const [{ job, jobUid, run } = { job: '', jobUid: '', run: 0 }] = those
       if (those.length < (workers.get(id) ?? 0) || !those.every(({ over }) => over?.exitCode === 0)) continue
+      // Who leaves with 0 about when its Job is removed may have been told to: that is no success (decision 0017).
+      const lastEnd = Math.max(...those.map(({ over }) => over?.at ?? 0))
+      const removals = [...this.#ownJobs.values()].flatMap((own) => (own.runId === id ? (own.removedAt ?? []) : []))
+      if (removals.some((removedAt) => removedAt <= lastEnd + clocksDiffer)) continue
       const again = pods.find((pod) => pod.jobUid === jobUid && pod.run > run)
       if (again) yield `${job}: run ${run} had succeeded, and run ${again.run} was started on ${again.provider}`
     }
