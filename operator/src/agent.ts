@@ -1,5 +1,6 @@
-// The agent of one provider: node operator/src/agent.ts --provider acme --hub-kubeconfig F --kubeconfig F --http-address A
+// The agent of one provider: node operator/src/agent.ts --provider acme --invite FOLDER --kubeconfig F --http-address A
 import packageJson from '../../package.json' with { type: 'json' }
+import { credentialPorts, HubAccess, readInvite } from './adapters/kubernetes/agent/hub-credential.ts'
 import { leasePorts } from './adapters/kubernetes/agent/lease.ts'
 import { memoryPorts } from './adapters/kubernetes/agent/memory.ts'
 import { type AgentReadiness, agentReadiness } from './adapters/kubernetes/agent/readiness.ts'
@@ -10,6 +11,7 @@ import { connect } from './adapters/kubernetes/connect.ts'
 import { agentGauges, agentMetrics } from './adapters/prometheus/metrics.ts'
 import { type Program, runMain } from './adapters/run-main.ts'
 import { type AgentConfig, agentConfig, inCluster } from './config.ts'
+import { keepCredential, obtainCredential } from './controllers/agent/credential.ts'
 import { type HeartbeatPorts, keepLease, takeLease } from './controllers/agent/heartbeat.ts'
 import { HubTrust } from './controllers/agent/hub-trust.ts'
 import { tellUnordered } from './controllers/agent/unordered.ts'
@@ -23,12 +25,12 @@ const userAgent = `gpu-commons-agent/${packageJson.version}`
 async function agent(config: AgentConfig, program: Program): Promise<void> {
   const { log, signal, onError, stop } = program
   const own = config.kubeconfig === undefined ? { inCluster: inCluster() } : { kubeconfig: config.kubeconfig }
-  const toHub = { kubeconfig: config.hubKubeconfig, giveUp: program.late }
   const toOwn = { ...own, giveUp: program.late }
   const namespace = providerNamespace(config.provider)
   // Whether anything may be written is decided by these two: what they write themselves goes its own way.
-  await using beats = await connect({ ...toHub, userAgent: `${userAgent}/heartbeat` })
   await using remembers = await connect({ ...toOwn, userAgent: `${userAgent}/memory` })
+  const toHub = { ...(await wayToHub(config, { program, own: remembers })), giveUp: program.late }
+  await using beats = await connect({ ...toHub, userAgent: `${userAgent}/heartbeat` })
 
   const beatMs = config.heartbeatSeconds * 1000
   const readiness = agentReadiness({
@@ -89,6 +91,35 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
   await obeyWhileTrusted({ trust, signal, ...place, onFilled, onOver: () => readiness.filled(false) })
   await Promise.all([keeping, telling])
   await heartbeat.release(await beating)
+}
+
+/** With an invite: joins, where that was not done yet, and keeps what it got for as long as the program runs. */
+async function wayToHub(
+  { hub, provider, namespace }: AgentConfig,
+  { program, own }: { readonly program: Program; readonly own: KubeClient },
+): Promise<{ readonly kubeconfig: string } | { readonly access: HubAccess }> {
+  if ('kubeconfig' in hub) return hub
+  const read = () => readInvite(hub.inviteFolder)
+  const access = new HubAccess(await read())
+  const ports = {
+    ...program,
+    ...credentialPorts({
+      provider,
+      namespace,
+      agentVersion: packageJson.version,
+      own,
+      readInvite: read,
+      connectWith: (as) => connect({ access: as, userAgent: `${userAgent}/join`, giveUp: program.late }),
+      access,
+      now: program.clock.now,
+    }),
+    tell: program.waitsFor,
+    onError: program.onError('credential on the hub'),
+  }
+  const held = await obtainCredential(ports, program.signal)
+  const { refused } = keepCredential(ports, held, program.signal)
+  access.onRefused = refused
+  return { access }
 }
 
 interface Beating {

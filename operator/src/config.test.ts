@@ -33,7 +33,7 @@ describe('flags', () => {
   test('an agent needs three', () => {
     expect(agent(...agentFlags)).toMatchObject({
       provider: 'acme',
-      hubKubeconfig: 'h',
+      hub: { kubeconfig: 'h' },
       kubeconfig: 'p',
       heartbeatSeconds: 5,
     })
@@ -104,7 +104,11 @@ describe('wrong flags are named, with the way out', () => {
     },
     {
       args: ['--provider', 'acme', '--kubeconfig', 'p'],
-      says: "--hub-kubeconfig is missing: the hub, with this provider's own token",
+      says: 'either --invite or --hub-kubeconfig is needed, such as --invite /etc/gpu-commons/invite',
+    },
+    {
+      args: [...agentFlags, '--invite', 'folder'],
+      says: 'either --invite or --hub-kubeconfig is needed, such as --invite /etc/gpu-commons/invite',
     },
     {
       args: ['--provider', 'acme', '--hub-kubeconfig', 'h'],

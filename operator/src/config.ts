@@ -1,5 +1,6 @@
 // What a person can set, by flag or by environment; the only reader of process.env.
-import { hostname } from 'node:os'
+import { homedir, hostname } from 'node:os'
+import { delimiter, join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 /** Said to the person at the prompt as it is; the exit code is 2. */
@@ -23,7 +24,8 @@ export interface HubConfig extends CommonConfig {
 
 export interface AgentConfig extends CommonConfig {
   readonly provider: string
-  readonly hubKubeconfig: string
+  /** How the hub is reached: with an invite, or as somebody who was given an identity there. */
+  readonly hub: { readonly inviteFolder: string } | { readonly kubeconfig: string }
   /** Where the agent keeps, on its own cluster, what it remembers of its hub. */
   readonly namespace: string
   readonly heartbeatSeconds: number
@@ -59,7 +61,11 @@ export const hubFlags = {
 
 export const agentFlags = {
   provider: { means: 'the name of the Provider on the hub', example: 'acme', required: true },
-  'hub-kubeconfig': { means: "the hub, with this provider's own token", example: 'hub.kubeconfig', required: true },
+  invite: {
+    means: 'the folder of the invite: hub-url, hub-ca.crt, id, token, perhaps owner-key.pem',
+    example: '/etc/gpu-commons/invite',
+  },
+  'hub-kubeconfig': { means: "in place of it: the hub, with this provider's own token", example: 'hub.kubeconfig' },
   kubeconfig: { means: "the provider's own cluster; left out inside a pod", example: 'provider.kubeconfig' },
   ...common,
   namespace: { means: 'of the agent itself on its own cluster', example: 'gpu-commons', default: 'gpu-commons' },
@@ -86,11 +92,21 @@ export function agentConfig(args: readonly string[], env: Environment = process.
   return {
     ...commonConfig(flags, env),
     provider: providerName(flags.provider ?? ''),
-    hubKubeconfig: flags['hub-kubeconfig'] ?? '',
+    hub: hubOf(flags),
     namespace: flags.namespace ?? '',
     heartbeatSeconds: positive('heartbeat-seconds', flags['heartbeat-seconds']),
     orphanAfterSeconds: positive('orphan-after-seconds', flags['orphan-after-seconds']),
   }
+}
+
+function hubOf({ invite, 'hub-kubeconfig': kubeconfig }: Values<typeof agentFlags>): AgentConfig['hub'] {
+  if ((invite === undefined) === (kubeconfig === undefined)) {
+    const usual = `--invite ${agentFlags.invite.example}`
+    throw new WrongFlags(
+      `either --invite or --hub-kubeconfig is needed, such as ${usual}\n${usage('agent', agentFlags)}`,
+    )
+  }
+  return invite === undefined ? { kubeconfig: kubeconfig ?? '' } : { inviteFolder: invite }
 }
 
 type Values<Flags> = { readonly [Name in keyof Flags]: string | undefined }
@@ -176,6 +192,16 @@ function positive(name: string, text: string | undefined): number {
   if (!(number >= 1 && number <= 86_400))
     throw new WrongFlags(`--${name} ${text} is not a number of seconds from 1 to 86400`)
   return number
+}
+
+/** Of a person at a prompt: the flag, else as kubectl looks for it. */
+export function kubeconfigFile(flag: string | undefined, env: Environment = process.env): string {
+  const named = flag ?? env['KUBECONFIG']
+  if (named === undefined || named === '') return join(homedir(), '.kube', 'config')
+  if (flag === undefined && named.includes(delimiter)) {
+    throw new WrongFlags('KUBECONFIG names several files; say which one with --kubeconfig')
+  }
+  return named
 }
 
 /** What a program that we start finds in its environment: ours, and this. */

@@ -1,28 +1,21 @@
 // The hub operator: node operator/src/hub.ts --kubeconfig F --http-address 127.0.0.1:8080
 import { connect } from './adapters/kubernetes/connect.ts'
 import { eventRecorder } from './adapters/kubernetes/events.ts'
-import { type HubCaches, hubCaches, runsOf } from './adapters/kubernetes/hub/caches.ts'
-import { gpuJobPorts } from './adapters/kubernetes/hub/gpujob-ports.ts'
+import { type HubCaches, hubCaches } from './adapters/kubernetes/hub/caches.ts'
+import { hubControllers } from './adapters/kubernetes/hub/controllers.ts'
 import { guardIdentity, hubIdentity } from './adapters/kubernetes/hub/identity.ts'
-import { providerPorts } from './adapters/kubernetes/hub/provider-ports.ts'
 import { HUB_LEASE } from './adapters/kubernetes/hub/rights.ts'
-import { tombstonePorts } from './adapters/kubernetes/hub/tombstone-ports.ts'
-import { type HubQueues, wireAbsence, wireHub } from './adapters/kubernetes/hub/wiring.ts'
+import { type HubQueues, wireAbsence } from './adapters/kubernetes/hub/wiring.ts'
 import { elect } from './adapters/kubernetes/leader-election.ts'
 import { statusWriter, telling } from './adapters/kubernetes/status-writer.ts'
 import { hubGauges, hubMetrics } from './adapters/prometheus/metrics.ts'
 import { type Program, runMain } from './adapters/run-main.ts'
 import { type HubConfig, hubConfig, inCluster } from './config.ts'
-import { gpuJobReconciler } from './controllers/hub/gpujob.ts'
-import { believeWhatWasSaid, providerReconciler } from './controllers/hub/provider.ts'
-import { schedulingLoop } from './controllers/hub/scheduling.ts'
-import { tombstoneReconciler } from './controllers/hub/tombstones.ts'
-import { createEngine } from './domain/scheduling/engine.ts'
 
 const metrics = hubMetrics()
 
 async function hub(config: HubConfig, program: Program): Promise<void> {
-  const { log, clock, timers, signal, onError, queue } = program
+  const { log, clock, timers, signal, onError } = program
   const where = config.kubeconfig === undefined ? { inCluster: inCluster() } : { kubeconfig: config.kubeconfig }
   // The election writes its lease before anything is held, so it has a client of its own.
   await using electing = await connect({ ...where, userAgent: 'gpu-commons-hub/election' })
@@ -67,26 +60,21 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
     observe: metrics.countEvent,
   })
   const statuses = statusWriter(client, telling(recorder, metrics.countTransition))
-  const scheduling = schedulingLoop(createEngine(), {
-    jobOf: (uid) => caches.jobs.by('uid', uid)[0],
-    runsOf: (uid) => runsOf(caches, uid),
-    wake: (key) => queues.jobs.add(key),
-    clock,
-    timers,
-    observe: metrics.observeScheduling,
+  const { queues } = hubControllers({
+    ...program,
+    ...config,
+    client,
+    context,
+    caches,
+    identity,
+    recorder,
+    statuses,
+    observeScheduling: metrics.observeScheduling,
   })
-  const world = { client, context, caches, scheduling, statuses, clock, now: clock.now, ...config, identity }
-  const ofProviders = providerPorts({ ...world, wake: (name) => queues.providers.add(name) })
-  const queues = {
-    jobs: queue('gpujob', gpuJobReconciler(gpuJobPorts(world)), 32),
-    tombstones: queue('tombstone', tombstoneReconciler(tombstonePorts(world)), 8),
-    providers: queue('provider', providerReconciler(ofProviders), 4),
-  }
   metrics.observeQueues(Object.values(queues))
-  wireHub(caches, { queues, scheduling, identity })
-  believeWhatWasSaid(ofProviders, caches.providers.keys())
-  scheduling.begin()
-  await Promise.all([queues.jobs.run(signal), queues.providers.run(signal), onceAllIsRead(caches, { program, queues })])
+  const { tombstones, ...fromNow } = queues
+  const running = Object.values(fromNow).map((one) => one.run(signal))
+  await Promise.all([...running, onceAllIsRead(caches, { program, queues })])
   await recorder.flushed()
   giveUp()
   await leadership.done

@@ -2,12 +2,12 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
-  type Account,
   agentAccount,
   agentInstallation,
   hubAccount,
   hubInstallation,
 } from '../../operator/src/adapters/kubernetes/installation.ts'
+import type { Account } from '../../operator/src/adapters/kubernetes/manifest.ts'
 import type { ControlPlane } from './control-plane.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 

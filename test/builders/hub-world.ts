@@ -1,11 +1,10 @@
 // A hub that leads, on an API server in memory.
 import type { KubeClient } from '../../operator/src/adapters/kubernetes/client.ts'
-import { hubCaches, runsOf } from '../../operator/src/adapters/kubernetes/hub/caches.ts'
-import { gpuJobPorts } from '../../operator/src/adapters/kubernetes/hub/gpujob-ports.ts'
+import type { Happening } from '../../operator/src/adapters/kubernetes/events.ts'
+import { hubCaches } from '../../operator/src/adapters/kubernetes/hub/caches.ts'
+import { hubControllers } from '../../operator/src/adapters/kubernetes/hub/controllers.ts'
 import { hubIdentity } from '../../operator/src/adapters/kubernetes/hub/identity.ts'
-import { providerPorts } from '../../operator/src/adapters/kubernetes/hub/provider-ports.ts'
-import { tombstonePorts } from '../../operator/src/adapters/kubernetes/hub/tombstone-ports.ts'
-import { type HubQueues, wireAbsence, wireHub } from '../../operator/src/adapters/kubernetes/hub/wiring.ts'
+import { wireAbsence } from '../../operator/src/adapters/kubernetes/hub/wiring.ts'
 import {
   customResourceDefinitions,
   gpuJobs,
@@ -17,12 +16,7 @@ import { leases } from '../../operator/src/adapters/kubernetes/resources.ts'
 import { statusWriter } from '../../operator/src/adapters/kubernetes/status-writer.ts'
 import type { GpuJob } from '../../operator/src/api/gpujob.ts'
 import type { GpuRun, GpuRunStatus } from '../../operator/src/api/gpurun.ts'
-import { gpuJobReconciler } from '../../operator/src/controllers/hub/gpujob.ts'
-import { believeWhatWasSaid, providerReconciler } from '../../operator/src/controllers/hub/provider.ts'
-import { schedulingLoop } from '../../operator/src/controllers/hub/scheduling.ts'
-import { tombstoneReconciler } from '../../operator/src/controllers/hub/tombstones.ts'
-import { type Reconcile, workQueue } from '../../operator/src/controllers/work-queue.ts'
-import { createEngine } from '../../operator/src/domain/scheduling/engine.ts'
+import { workQueue } from '../../operator/src/controllers/work-queue.ts'
 import { type FakeKubeApi, fakeKubeApi } from '../fakes/kube-api.ts'
 import { type FakeTime, fakeTime } from '../fakes/time.ts'
 import { type GpuJobOptions, gpuJob } from './gpujob.ts'
@@ -38,7 +32,7 @@ type StartHub = Pick<HubCluster, 'time'> & { readonly api: KubeClient }
 
 export function hubCluster(): HubCluster {
   const time = fakeTime()
-  return { time, api: fakeKubeApi({ ...time, namespaces: ['kube-system', 'team'] }) }
+  return { time, api: fakeKubeApi({ ...time, namespaces: ['kube-system', 'gpu-commons', 'team'] }) }
 }
 
 /** Those that were started and not yet stopped. */
@@ -63,6 +57,7 @@ export async function startHub({ time, api }: StartHub, { tombstoneSeconds = 600
   const stop = new AbortController()
   hubs.add(stop)
   const errors: string[] = []
+  const happenings: Happening[] = []
   const onError = (error: unknown) => void errors.push((error as Error).message)
   const { clock, timers } = time
   const context = { client: api, clock, timers, random: () => 1, signal: stop.signal, onError }
@@ -72,34 +67,20 @@ export async function startHub({ time, api }: StartHub, { tombstoneSeconds = 600
   const caches = hubCaches(context, identity)
   await time.turn()
   await caches.begun
-  const queue = (name: string, reconcile: Reconcile) => workQueue({ ...context, name, reconcile, concurrency: 4 })
-  const scheduling = schedulingLoop(createEngine(), {
-    jobOf: (uid) => caches.jobs.by('uid', uid)[0],
-    runsOf: (uid) => runsOf(caches, uid),
-    wake: (key) => queues.jobs.add(key),
-    clock,
-    timers,
-    observe: () => {},
-  })
-  const world = {
+  const { queues, scheduling } = hubControllers({
+    ...time,
     client: api,
     context,
     caches,
-    scheduling,
-    statuses: statusWriter(api, () => {}),
     identity,
-    clock,
-  }
-  const options = { now: clock.now, tombstoneSeconds, suspectAfterSeconds: 15 }
-  const ofProviders = providerPorts({ ...world, ...options, wake: (name) => queues.providers.add(name) })
-  const queues: HubQueues = {
-    jobs: queue('gpujob', gpuJobReconciler(gpuJobPorts({ ...world, ...options }))),
-    providers: queue('provider', providerReconciler(ofProviders)),
-    tombstones: queue('tombstone', tombstoneReconciler(tombstonePorts({ ...world, ...options }))),
-  }
-  wireHub(caches, { queues, scheduling, identity })
-  believeWhatWasSaid(ofProviders, caches.providers.keys())
-  scheduling.begin()
+    recorder: { record: (happening) => void happenings.push(happening) },
+    statuses: statusWriter(api, () => {}),
+    queue: (name, reconcile) => workQueue({ ...context, name, reconcile, concurrency: 4 }),
+    observeScheduling: () => {},
+    namespace: 'gpu-commons',
+    suspectAfterSeconds: 15,
+    tombstoneSeconds,
+  })
   void caches.synced.then(
     () => wireAbsence(caches, { queues }),
     () => undefined, // Stopped before.
@@ -110,7 +91,7 @@ export async function startHub({ time, api }: StartHub, { tombstoneSeconds = 600
     stop.abort()
     hubs.delete(stop)
   }
-  return { stop: end, errors, scheduling }
+  return { stop: end, errors, happenings, scheduling }
 }
 
 /** Somebody applies the CustomResourceDefinition; one that is there stays. */

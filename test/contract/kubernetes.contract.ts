@@ -5,6 +5,7 @@ import type { Bench, ContractServer } from './kubernetes-bench.ts'
 import { deletionRows } from './kubernetes-deletion.ts'
 import { objectRows } from './kubernetes-objects.ts'
 import { reflectorRows } from './kubernetes-reflector.ts'
+import { tokenRows } from './kubernetes-tokens.ts'
 import { watchRows } from './kubernetes-watch.ts'
 
 export function kubernetesContract(name: string, setUp: () => Promise<ContractServer>): void {
@@ -29,5 +30,6 @@ export function kubernetesContract(name: string, setUp: () => Promise<ContractSe
     deletionRows(bench)
     watchRows(bench)
     reflectorRows(bench)
+    tokenRows(bench)
   })
 }

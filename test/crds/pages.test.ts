@@ -1,7 +1,13 @@
 // The pages of the kinds and the code say the same.
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
-import { gpuJobReasons, gpuRunReasons, providerReasons, withheldReasons } from '../../operator/src/api/conditions.ts'
+import {
+  gpuJobReasons,
+  gpuRunReasons,
+  joinReasons,
+  providerReasons,
+  withheldReasons,
+} from '../../operator/src/api/conditions.ts'
 import { kinds } from '../../operator/src/api/generate-crds.ts'
 import { reasons as engineReasons } from '../../operator/src/domain/scheduling/reasons.ts'
 
@@ -24,6 +30,7 @@ const tables = [
   { page: 'gpujob', heading: 'Why it waits', reasons: engineReasons },
   { page: 'gpurun', heading: 'Reasons', reasons: gpuRunReasons },
   ...Object.entries(providerReasons).map(([heading, reasons]) => ({ page: 'provider', heading, reasons })),
+  { page: 'joinrequest', heading: 'Reasons', reasons: joinReasons },
   { page: 'gpunode', heading: 'Withheld', reasons: withheldReasons },
 ]
 

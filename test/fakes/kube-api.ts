@@ -11,7 +11,11 @@ import {
   type WatchOptions,
 } from '../../operator/src/adapters/kubernetes/client.ts'
 import { ApiError } from '../../operator/src/adapters/kubernetes/errors.ts'
-import { namespaces as namespaceKind } from '../../operator/src/adapters/kubernetes/resources.ts'
+import {
+  namespaces as namespaceKind,
+  secrets,
+  serviceAccounts,
+} from '../../operator/src/adapters/kubernetes/resources.ts'
 import { keyOf } from '../../operator/src/adapters/kubernetes/store.ts'
 import { toTime } from '../../operator/src/api/time.ts'
 import type { Clock, Timers } from '../../operator/src/controllers/clock.ts'
@@ -128,11 +132,29 @@ class Server {
       watch: (resource, options) => this.#watch(resource, options),
       request: (request) =>
         ask(`${request.method} ${request.path}`, request.signal, () => {
-          const answer = this.#options.answer?.(request) ?? reviews[request.path]
+          const answer = this.#options.answer?.(request) ?? reviews[request.path] ?? this.#token(request)
           if (!answer) throw new Error(`this fake has no answer to ${request.method} ${request.path}`)
           return answer
         }),
       [Symbol.asyncDispose]: async () => {},
+    }
+  }
+
+  /** Answers a TokenRequest; `undefined` where it is none. */
+  #token({ path, body }: RawRequest): object | undefined {
+    const [, namespace, name] = /^\/api\/v1\/namespaces\/([^/]+)\/serviceaccounts\/([^/]+)\/token$/.exec(path) ?? []
+    if (namespace === undefined || name === undefined) return undefined
+    const { expirationSeconds, boundObjectRef: bound } = (body as TokenRequest).spec
+    const { uid } = this.#storage.mustFind(serviceAccounts, { namespace, name }).metadata
+    const secret = bound && this.#storage.mustFind(secrets, { namespace, name: bound.name })
+    if (bound?.uid !== undefined && bound.uid !== secret?.metadata.uid) {
+      throw new ApiError('', { status: 409, reason: 'Conflict', message: 'the UID in the bound object reference' })
+    }
+    this.#tokens++
+    const expirationTimestamp = toTime(this.#options.clock.now() + expirationSeconds * 1000)
+    return {
+      spec: { audiences: ['https://kubernetes.default.svc'] },
+      status: { token: `${uid}/${secret?.metadata.uid ?? ''}/${this.#tokens}`, expirationTimestamp },
     }
   }
 
@@ -286,6 +308,13 @@ class Server {
 
   #bookmark(): WatchEvent<Stored> {
     return { type: 'BOOKMARK', resourceVersion: String(this.#storage.version), initialEventsEnd: false }
+  }
+}
+
+interface TokenRequest {
+  readonly spec: {
+    readonly expirationSeconds: number
+    readonly boundObjectRef?: { readonly name: string; readonly uid?: string }
   }
 }
 

@@ -2,13 +2,12 @@
 import { TENANT_NAMESPACE_ROLE } from '../../operator/src/adapters/kubernetes/agent/rights.ts'
 import { PROVIDER_AGENT_ROLE, PROVIDER_NAMESPACE_ROLE } from '../../operator/src/adapters/kubernetes/hub/rights.ts'
 import {
-  type Account,
   agentAccount,
   agentInstallation,
   hubAccount,
   hubInstallation,
-  type Manifest,
 } from '../../operator/src/adapters/kubernetes/installation.ts'
+import type { Account, Manifest } from '../../operator/src/adapters/kubernetes/manifest.ts'
 import type { PolicyRule } from '../../operator/src/adapters/kubernetes/resources.ts'
 import { type Asked, accountUser } from '../bed/audit.ts'
 

@@ -92,6 +92,17 @@ export const gpuRunReasons = {
   Stopped: 'The hub told the run to stop: the job was deleted, suspended or replaced.',
 } as const satisfies Readonly<Record<string, string>>
 
+/** What each reason in the status of a JoinRequest means. */
+export const joinReasons = {
+  Joined: 'The agent has its credential, and the invite is used up.',
+  ProviderGone: 'There is no Provider of that name.',
+  InviteUnknown: 'The invite was used before, has expired, or was revoked.',
+  InviteExpired: 'The invite has expired; ask for another one.',
+  SignatureMissing: "The Provider pins the owner's key, and the request is not signed.",
+  SignatureWrong: "The request was not signed by the owner's key, or was signed for another hub, provider or invite.",
+  AgentAlive: 'Another agent of this provider is alive; uninstall it, or ask for an invite with --takeover.',
+} as const satisfies Readonly<Record<string, string>>
+
 /** What each reason in spec.withheldBecause of a GpuNode means. */
 export const withheldReasons = {
   Cordoned: 'The owner cordoned the node.',
@@ -110,4 +121,5 @@ export type ProviderConditionType = keyof typeof providerReasons
 export type ProviderReason<Type extends ProviderConditionType = ProviderConditionType> =
   Type extends ProviderConditionType ? keyof (typeof providerReasons)[Type] : never
 export type GpuRunReason = keyof typeof gpuRunReasons
+export type JoinReason = keyof typeof joinReasons
 export type WithheldReason = keyof typeof withheldReasons

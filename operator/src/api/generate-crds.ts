@@ -5,11 +5,19 @@ import { customResourceDefinition } from './crd.ts'
 import { gpuJobKind } from './gpujob.ts'
 import { gpuNodeKind } from './gpunode.ts'
 import { gpuRunKind } from './gpurun.ts'
+import { joinRequestKind } from './joinrequest.ts'
 import type { Kind } from './kind.ts'
 import { providerKind } from './provider.ts'
 import { providerReportKind } from './providerreport.ts'
 
-export const kinds: readonly Kind[] = [gpuJobKind, gpuRunKind, providerKind, gpuNodeKind, providerReportKind]
+export const kinds: readonly Kind[] = [
+  gpuJobKind,
+  gpuRunKind,
+  providerKind,
+  gpuNodeKind,
+  providerReportKind,
+  joinRequestKind,
+]
 
 const folder = new URL('../../../crds/', import.meta.url)
 

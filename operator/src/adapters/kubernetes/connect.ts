@@ -47,17 +47,20 @@ export type ConnectOptions = Where & {
 type Where =
   | { readonly kubeconfig: string; readonly context?: string | undefined }
   | { readonly inCluster: { readonly host: string; readonly port: string } }
+  | { readonly access: Access }
 
 /** How often a request is sent that is answered with 429. */
 const tries = 5
 
 /** Reads the identity; the first request opens the first connection. */
 export async function connect(options: ConnectOptions): Promise<KubeClient> {
-  const access =
-    'kubeconfig' in options
-      ? await accessOfKubeconfig(options.kubeconfig, options.context)
-      : accessInCluster(options.inCluster)
-  return clientOf(access, options)
+  return clientOf(await accessOf(options), options)
+}
+
+async function accessOf(where: Where): Promise<Access> {
+  if ('access' in where) return where.access
+  if ('kubeconfig' in where) return accessOfKubeconfig(where.kubeconfig, where.context)
+  return accessInCluster(where.inCluster)
 }
 
 /** What all requests of one client share. */

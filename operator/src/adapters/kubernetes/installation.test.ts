@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { agentInstallation, hubInstallation, type Manifest } from './installation.ts'
+import { agentInstallation, hubInstallation } from './installation.ts'
+import type { Manifest } from './manifest.ts'
 import type { PolicyRule } from './resources.ts'
 
 type Described = Manifest & {
@@ -33,6 +34,10 @@ describe('what is installed', () => {
         'ClusterRoleBinding gpc-hub-tenants',
         'Role gpu-commons/gpc-hub',
         'RoleBinding gpu-commons/gpc-hub',
+        ...['gpc-join-requests', 'gpc-agent-tokens', 'gpc-agent-audiences', 'gpc-verdicts'].flatMap((name) => [
+          `ValidatingAdmissionPolicy ${name}`,
+          `ValidatingAdmissionPolicyBinding ${name}`,
+        ]),
       ],
     },
     {
@@ -90,12 +95,13 @@ describe('no rule', () => {
     ).toEqual([])
   })
 
-  test('gives an agent Secrets to read where it runs', () => {
+  test('gives an agent Secrets to read where it runs, but its own credential by name', () => {
     const isRead = (rule: (typeof rules)[number]) => onSecrets(rule) && rule.verbs.includes('get')
-    expect(breaches(isRead).map(({ role }) => role)).toEqual([
-      'gpc-hub-tenants',
-      'gpc-provider-namespace',
-      'gpc-provider-agent',
+    expect(breaches(isRead).map(({ role, resourceNames }) => [role, resourceNames])).toEqual([
+      ['gpc-hub-tenants', undefined],
+      ['gpc-provider-namespace', undefined],
+      ['gpc-provider-agent', undefined],
+      ['gpc-agent', ['gpu-commons-hub']],
     ])
   })
 
@@ -106,10 +112,13 @@ describe('no rule', () => {
     expect(breaches((rule) => rule.verbs.includes('bind') && rule.resourceNames === undefined)).toEqual([])
   })
 
-  test('impersonates, or asks for tokens', () => {
-    const isFalsePapers = ({ resources = [], verbs }: PolicyRule) =>
-      verbs.includes('impersonate') || resources.includes('serviceaccounts/token')
-    expect(breaches(isFalsePapers)).toEqual([])
+  test('impersonates, or asks for tokens but those of one agent, by its name', () => {
+    const isOnTokens = ({ resources = [] }: PolicyRule) => resources.includes('serviceaccounts/token')
+    expect(breaches(({ verbs }) => verbs.includes('impersonate'))).toEqual([])
+    expect(breaches(isOnTokens).map(({ role, resourceNames }) => [role, resourceNames])).toEqual([
+      ['gpc-provider-namespace', ['agent']],
+      ['gpc-provider-agent', ['agent']],
+    ])
   })
 
   test('gives an agent or a hub the pods of others to change', () => {

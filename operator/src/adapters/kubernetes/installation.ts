@@ -6,6 +6,7 @@ import {
   TENANT_NAMESPACE_ROLE,
   tenantNamespaceRules,
 } from './agent/rights.ts'
+import { hubAdmission } from './hub/admission.ts'
 import {
   agentRules,
   HUB_ROLE,
@@ -17,15 +18,8 @@ import {
   providerNamespaceRules,
   tenantRules,
 } from './hub/rights.ts'
+import type { Account, Manifest } from './manifest.ts'
 import type { PolicyRule } from './resources.ts'
-
-export interface Account {
-  readonly namespace: string
-  /** Of the ServiceAccount. */
-  readonly name: string
-}
-
-export type Manifest = { readonly apiVersion: string; readonly kind: string; readonly metadata: object }
 
 /** Default accounts of the two programs. */
 export const hubAccount: Account = { namespace: 'gpu-commons', name: 'hub' }
@@ -41,6 +35,7 @@ export function hubInstallation(account: Account = hubAccount): readonly Manifes
     clusterRoleBinding(HUB_ROLE, account),
     clusterRoleBinding(HUB_TENANT_ROLE, account),
     ...ownNamespace(HUB_ROLE, { account, rules: hubNamespaceRules }),
+    ...hubAdmission(account),
   ]
 }
 

@@ -2,6 +2,7 @@
 import type { GpuJob } from '../../api/gpujob.ts'
 import type { GpuNode } from '../../api/gpunode.ts'
 import type { GpuRun } from '../../api/gpurun.ts'
+import type { JoinRequest } from '../../api/joinrequest.ts'
 import type { Provider } from '../../api/provider.ts'
 import type { ProviderReport } from '../../api/providerreport.ts'
 import type { KubeObject, Resource } from './client.ts'
@@ -15,6 +16,8 @@ export const providerReports: Resource<ProviderReport> = gpu('ProviderReport', {
   plural: 'providerreports',
   namespaced: true,
 })
+
+export const joinRequests: Resource<JoinRequest> = gpu('JoinRequest', { plural: 'joinrequests', namespaced: true })
 
 export interface PriorityClass extends KubeObject {
   readonly value: number

@@ -171,6 +171,11 @@ export interface PolicyRule {
   readonly verbs: readonly string[]
 }
 
+export interface Role extends KubeObject {
+  readonly metadata: Metadata
+  readonly rules: readonly PolicyRule[]
+}
+
 export interface RoleBinding extends KubeObject {
   readonly metadata: Metadata
   readonly roleRef: { readonly apiGroup: string; readonly kind: 'Role' | 'ClusterRole'; readonly name: string }
@@ -225,6 +230,10 @@ export const events: Resource<KubeEvent> = core('Event', 'events')
 export const jobs: Resource<Job> = kindOf('batch/v1', 'Job', { plural: 'jobs', namespaced: true })
 export const roleBindings: Resource<RoleBinding> = kindOf('rbac.authorization.k8s.io/v1', 'RoleBinding', {
   plural: 'rolebindings',
+  namespaced: true,
+})
+export const roles: Resource<Role> = kindOf('rbac.authorization.k8s.io/v1', 'Role', {
+  plural: 'roles',
   namespaced: true,
 })
 export const leases: Resource<Lease> = kindOf('coordination.k8s.io/v1', 'Lease', { plural: 'leases', namespaced: true })

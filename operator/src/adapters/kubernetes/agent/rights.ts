@@ -39,7 +39,12 @@ export const tenantNamespaceRules: readonly PolicyRule[] = [
   { apiGroups: [''], resources: ['services'], verbs: ['get', 'create'] },
 ]
 
-/** In the agent's own namespace: what it remembers of its hub. */
+/** The Secret in the agent's own namespace with its credential on the hub. */
+export const CREDENTIAL_SECRET = 'gpu-commons-hub'
+
+/** In the agent's own namespace: what it remembers of its hub, and who it is there. */
 export const agentNamespaceRules: readonly PolicyRule[] = [
+  { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
+  { apiGroups: [''], resources: ['secrets'], resourceNames: [CREDENTIAL_SECRET], verbs: ['get', 'patch'] },
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'patch'] },
 ]

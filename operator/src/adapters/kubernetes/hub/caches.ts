@@ -2,13 +2,14 @@
 import type { GpuJob } from '../../../api/gpujob.ts'
 import type { GpuNode } from '../../../api/gpunode.ts'
 import type { GpuRun } from '../../../api/gpurun.ts'
+import type { JoinRequest } from '../../../api/joinrequest.ts'
 import { ACCEPT_HUB_ANNOTATION } from '../../../api/labels.ts'
 import type { Provider } from '../../../api/provider.ts'
 import type { ProviderReport } from '../../../api/providerreport.ts'
 import { overStates, providerOf } from '../../../domain/lifecycle/gpurun.ts'
 import { type KeptJob, type KeptRun, keptJob, keptRun } from '../../../domain/lifecycle/kept.ts'
 import { isFromBefore } from '../../../domain/lifecycle/tombstone-steps.ts'
-import { gpuJobs, gpuNodes, gpuRuns, providerReports, providers } from '../kinds.ts'
+import { gpuJobs, gpuNodes, gpuRuns, joinRequests, providerReports, providers } from '../kinds.ts'
 import { withoutBallast } from '../projection.ts'
 import { reflect } from '../reflector.ts'
 import type { ReflectorContext } from '../reflector-context.ts'
@@ -26,6 +27,7 @@ export interface HubCaches {
   readonly nodes: Store<GpuNode>
   /** Index `unordered`: the uid of a GpuJob of which a run computes there without an order. */
   readonly reports: Store<ProviderReport>
+  readonly requests: Store<JoinRequest>
   /** The answers to writes of our own, taken before the watch brings them. */
   readonly learn: { readonly job: (job: GpuJob) => void; readonly run: (run: GpuRun) => void }
   /**
@@ -75,7 +77,8 @@ export function hubCaches(context: ReflectorContext, { jobsUid }: Pick<HubIdenti
     project: withoutBallast,
     indexes: { unordered: (report: ProviderReport) => jobsOf(report) },
   })
-  const all = [jobs, runs, provider, nodes, reports]
+  const requests = reflect({ ...context, resource: joinRequests, project: withoutBallast })
+  const all = [jobs, runs, provider, nodes, reports, requests]
   Promise.all(all.map((one) => one.begun)).then(() => begun.resolve(), begun.reject)
   let isSynced = false
   const synced = Promise.all(all.map((one) => one.synced)).then(() => {
@@ -88,6 +91,7 @@ export function hubCaches(context: ReflectorContext, { jobsUid }: Pick<HubIdenti
     providers: provider.store,
     nodes: nodes.store,
     reports: reports.store,
+    requests: requests.store,
     learn: { job: jobs.learn, run: runs.learn },
     begun: begun.promise,
     synced,

@@ -15,13 +15,24 @@ export const PROVIDER_AGENT_ROLE = 'gpc-provider-agent'
 export const HUB_LEASE = 'gpu-commons-hub'
 /** ServiceAccount and Lease of an agent, in its namespace on the hub. */
 export const AGENT_NAME = 'agent'
+/** Beside it: the Secret to which the tokens of the agent are bound. It is empty, and without it they are good for nothing. */
+export const AGENT_TOKEN_SECRET = 'agent-token'
+
+/** ConfigMap in the hub's own namespace: the audiences of a token for this API server, which admission compares with. */
+export const HUB_AUDIENCES = 'gpc-hub-audiences'
+
+/** The ServiceAccount of an invite, in the namespace of its provider. */
+export function inviteAccount(id: string): string {
+  return `invite-${id}`
+}
 
 /** In all namespaces: our own kinds, and the means to make a provider's namespace. */
 export const hubRules: readonly PolicyRule[] = [
   { apiGroups: [GROUP], resources: ['gpujobs'], verbs: ['get', 'list', 'watch', 'delete'] },
   { apiGroups: [GROUP], resources: ['gpuruns'], verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'] },
   { apiGroups: [GROUP], resources: ['providers', 'gpunodes', 'providerreports'], verbs: ['list', 'watch'] },
-  { apiGroups: [GROUP], resources: ['gpujobs/status', 'providers/status'], verbs: ['patch'] },
+  { apiGroups: [GROUP], resources: ['joinrequests'], verbs: ['list', 'watch', 'delete'] },
+  { apiGroups: [GROUP], resources: ['gpujobs/status', 'providers/status', 'joinrequests/status'], verbs: ['patch'] },
   {
     apiGroups: ['apiextensions.k8s.io'],
     resources: ['customresourcedefinitions'],
@@ -51,12 +62,15 @@ export const tenantRules: readonly PolicyRule[] = [
 export const hubNamespaceRules: readonly PolicyRule[] = [
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] },
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], resourceNames: [HUB_LEASE], verbs: ['get', 'update'] },
+  { apiGroups: [''], resources: ['configmaps'], verbs: ['create'] },
+  { apiGroups: [''], resources: ['configmaps'], resourceNames: [HUB_AUDIENCES], verbs: ['patch'] },
 ]
 
 /** In the providers' namespaces: what the hub keeps there beside our own kinds. */
 export const providerNamespaceRules: readonly PolicyRule[] = [
-  { apiGroups: [''], resources: ['serviceaccounts'], verbs: ['create'] },
-  { apiGroups: [''], resources: ['serviceaccounts'], resourceNames: [AGENT_NAME], verbs: ['get'] },
+  // The agent's, and those of the invites, which are used up once.
+  { apiGroups: [''], resources: ['serviceaccounts'], verbs: ['get', 'create', 'delete'] },
+  { apiGroups: [''], resources: ['serviceaccounts/token'], resourceNames: [AGENT_NAME], verbs: ['create'] },
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] },
   {
     apiGroups: ['coordination.k8s.io'],
@@ -64,7 +78,7 @@ export const providerNamespaceRules: readonly PolicyRule[] = [
     resourceNames: [AGENT_NAME],
     verbs: ['get', 'list', 'watch', 'patch'],
   },
-  // The payloads of runs.
+  // The payloads of runs, and the one to which the agent's tokens are bound.
   { apiGroups: [''], resources: ['secrets'], verbs: ['get', 'create', 'delete'] },
 ]
 
@@ -75,6 +89,7 @@ export const agentRules: readonly PolicyRule[] = [
   { apiGroups: [GROUP], resources: ['gpunodes'], verbs: ['list', 'watch', 'create', 'update', 'delete'] },
   { apiGroups: [GROUP], resources: ['providerreports'], verbs: ['get', 'create', 'update'] },
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], resourceNames: [AGENT_NAME], verbs: ['get', 'patch'] },
+  { apiGroups: [''], resources: ['serviceaccounts/token'], resourceNames: [AGENT_NAME], verbs: ['create'] },
   // The payloads of its runs: no other Secret that it could read lies there, and without list it must know the name.
   { apiGroups: [''], resources: ['secrets'], verbs: ['get'] },
 ]

@@ -17,6 +17,7 @@ export interface HubQueues {
   readonly jobs: WorkQueue
   readonly providers: WorkQueue
   readonly tombstones: WorkQueue
+  readonly joins: WorkQueue
 }
 
 export interface HubWiring {
@@ -27,7 +28,7 @@ export interface HubWiring {
 
 /** Call when the caches have begun: what is there already is told first, in one go with what comes. */
 export function wireHub(
-  { jobs, runs, providers, nodes, reports }: HubCaches,
+  { jobs, runs, providers, nodes, reports, requests }: HubCaches,
   { queues, scheduling, identity: { jobsUid } }: HubWiring,
 ): void {
   jobs.subscribe(({ object: { metadata } }) => scheduling.jobChanged(metadata.uid))
@@ -73,6 +74,9 @@ export function wireHub(
     }
   })
 
+  requests.subscribe(({ key }) => queues.joins.add(key))
+
+  for (const key of requests.keys()) queues.joins.add(key)
   for (const { metadata, spec } of nodes.values()) {
     const provider = providerOf(metadata.namespace)
     if (provider !== undefined && metadata.deletionTimestamp === undefined) scheduling.setNode(nodeFact(provider, spec))

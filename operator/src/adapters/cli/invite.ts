@@ -1,0 +1,91 @@
+// kubectl gpu invite <provider>: one line for the owner of a cluster, with which it joins.
+import { gpuModel, price } from '../../api/fields.ts'
+import { MAX_PROVIDER_NAME, type ProviderSpec } from '../../api/provider.ts'
+import { type Invite, type Inviting, makeInvite } from '../kubernetes/cli/invites.ts'
+import type { Answer } from './output.ts'
+import { WrongUse } from './wrong-use.ts'
+
+export interface InviteOptions {
+  readonly region?: string | undefined
+  /** `H100=2.10` */
+  readonly price?: readonly string[] | undefined
+  /** `90s`, `15m`, `1h` */
+  readonly ttl: string
+  readonly takeover: boolean
+  /** As the agent is to reach the hub. */
+  readonly hubUrl: string
+  /** PEM. */
+  readonly hubCa: string
+  readonly chart: string
+}
+
+export async function invite(inviting: Inviting, provider: string, options: InviteOptions): Promise<Answer> {
+  if (!/^[a-z]([-a-z0-9]*[a-z0-9])?$/.test(provider) || provider.length > MAX_PROVIDER_NAME) {
+    throw new WrongUse(
+      `${provider} cannot be the name of a Provider: a letter, then letters, digits and dashes (all lower case), at most ${MAX_PROVIDER_NAME} characters`,
+    )
+  }
+  const seconds = secondsOf(options.ttl)
+  const made = await makeInvite(inviting, {
+    provider,
+    spec: specOf(options),
+    seconds,
+    takeover: options.takeover,
+    ca: options.hubCa,
+  })
+  const line = helmLine(made, options)
+  const { id, expiresAt, isNewProvider } = made
+  return {
+    value: {
+      provider,
+      id,
+      token: made.token,
+      expiresAt,
+      hubUrl: options.hubUrl,
+      hubCa: options.hubCa,
+      isNewProvider,
+      helm: line,
+    },
+    text: [
+      `Invite ${id} to ${isNewProvider ? 'the new Provider' : 'Provider'} ${provider}, good once and until ${expiresAt}. Its owner runs, against their own cluster:`,
+      '',
+      line,
+    ].join('\n'),
+  }
+}
+
+/** The API server gives no token for less than ten minutes. */
+const shortest = 600
+const longest = 7 * 24 * 3600
+
+function secondsOf(ttl: string): number {
+  const [, number, unit = ''] = /^(\d{1,6})([smhd])$/.exec(ttl) ?? []
+  const seconds = Number(number) * ({ s: 1, m: 60, h: 3600, d: 86_400 }[unit] ?? Number.NaN)
+  if (seconds >= shortest && seconds <= longest) return seconds
+  throw new WrongUse(`--ttl ${ttl} is not a time from 10m to 7d, such as 1h`)
+}
+
+function specOf({ region, price: asked = [] }: InviteOptions): Partial<ProviderSpec> {
+  if (region !== undefined && (region.length === 0 || region.length > 63)) {
+    throw new WrongUse('--region has 1 to 63 characters')
+  }
+  const prices = asked.map((text) => {
+    const [model = '', perGpuHour = '', ...more] = text.split('=')
+    const isGood = more.length === 0 && gpuModel().safeParse(model).success && price().safeParse(perGpuHour).success
+    if (!isGood) throw new WrongUse(`--price ${text} is not MODEL=PRICE, such as H100=2.10`)
+    return { model, perGpuHour }
+  })
+  if (new Set(prices.map(({ model }) => model)).size < prices.length) throw new WrongUse('--price names a model twice')
+  return { ...(region === undefined ? {} : { region }), ...(prices.length === 0 ? {} : { prices }) }
+}
+
+function helmLine({ provider, id, token }: Invite, { hubUrl, hubCa, chart }: InviteOptions): string {
+  return [
+    `helm install gpu-commons-agent ${chart} --namespace gpu-commons --create-namespace`,
+    `--set provider=${provider}`,
+    `--set hub.url=${hubUrl}`,
+    `--set hub.ca=${Buffer.from(hubCa).toString('base64')}`,
+    `--set-string invite.id=${id}`,
+    `--set invite.token=${token}`,
+  ].join(' \\\n  ')
+}

@@ -1,0 +1,147 @@
+// What roles cannot say, as ValidatingAdmissionPolicies of the hub's API server. CEL: https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
+import { GROUP, VERSION } from '../../../api/group.ts'
+import { PROVIDER_LABEL } from '../../../api/labels.ts'
+import type { Account, Manifest } from '../manifest.ts'
+import { AGENT_NAME, AGENT_TOKEN_SECRET, HUB_AUDIENCES } from './rights.ts'
+
+/** Longer tokens of an agent are refused; an API server may grant less. */
+export const CREDENTIAL_SECONDS = 7 * 24 * 3600
+
+interface Policy {
+  readonly name: string
+  readonly on: { readonly group: string; readonly version: string; readonly resources: readonly string[] }
+  readonly operations: readonly ('CREATE' | 'UPDATE')[]
+  /** Only requests for which all of them hold are looked at. */
+  readonly when?: Readonly<Record<string, string>>
+  readonly rules: readonly { readonly expression: string; readonly message: string }[]
+  /** Only in the namespaces of providers: a fault in it could stop nobody else. */
+  readonly inHomesOnly?: true
+  /** The ConfigMap that is `params` in the rules. While it is missing nothing is refused, whatever `when` says. */
+  readonly params?: { readonly namespace: string; readonly name: string }
+}
+
+export function hubAdmission(hub: Account): readonly Manifest[] {
+  return [joinRequestsOfInvites(), tokensOfAgents(), audiencesOfAgents(hub), verdictsOfHub(hub)].flatMap(manifestsOf)
+}
+
+/** RBAC cannot hold a CREATE to a name, and compares names whole: no invite makes the request of another one. */
+function joinRequestsOfInvites(): Policy {
+  return {
+    name: 'gpc-join-requests',
+    on: { group: GROUP, version: VERSION, resources: ['joinrequests'] },
+    operations: ['CREATE'],
+    rules: [
+      {
+        expression:
+          "request.userInfo.username == 'system:serviceaccount:' + request.namespace + ':invite-' + object.metadata.name",
+        message: 'only the invite of that name may make this JoinRequest: metadata.name must be its id',
+      },
+      {
+        expression: '!has(object.metadata.ownerReferences) && !has(object.metadata.finalizers)',
+        message: 'metadata.ownerReferences and metadata.finalizers must be absent',
+      },
+    ],
+  }
+}
+
+const onTokens = {
+  on: { group: '', version: 'v1', resources: ['serviceaccounts/token'] },
+  operations: ['CREATE'],
+  inHomesOnly: true,
+  when: {
+    'by-an-agent-or-an-invite': "request.userInfo.username.matches('^system:serviceaccount:provider-[^:]+:')",
+  },
+} as const satisfies Partial<Policy>
+
+/** Without it an agent could have a token for a hundred years that outlives everything. */
+function tokensOfAgents(): Policy {
+  return {
+    name: 'gpc-agent-tokens',
+    ...onTokens,
+    rules: [
+      {
+        expression: `request.name == '${AGENT_NAME}' && request.userInfo.username == 'system:serviceaccount:' + request.namespace + ':${AGENT_NAME}'`,
+        message: `an agent may ask for a token of its own ServiceAccount ${AGENT_NAME} only`,
+      },
+      {
+        expression: `has(object.spec.boundObjectRef) && object.spec.boundObjectRef != null && object.spec.boundObjectRef.kind == 'Secret' && object.spec.boundObjectRef.name == '${AGENT_TOKEN_SECRET}'`,
+        message: `spec.boundObjectRef must be Secret ${AGENT_TOKEN_SECRET}`,
+      },
+      {
+        expression: `has(object.spec.expirationSeconds) && object.spec.expirationSeconds <= ${CREDENTIAL_SECONDS}`,
+        message: `spec.expirationSeconds must be at most ${CREDENTIAL_SECONDS}, which is 7 days`,
+      },
+    ],
+  }
+}
+
+/**
+ * No token for another service. The API server has filled in its own audiences before this is asked, and only the hub, which
+ * writes the ConfigMap with the first credential, knows them; before that no agent has a token to ask with.
+ */
+function audiencesOfAgents({ namespace }: Account): Policy {
+  return {
+    name: 'gpc-agent-audiences',
+    ...onTokens,
+    rules: [
+      {
+        expression:
+          "!has(object.spec.audiences) || object.spec.audiences == null || object.spec.audiences.all(one, one in params.data['audiences'].split(' '))",
+        message: 'spec.audiences must be left out: the token is for this API server alone',
+      },
+    ],
+    params: { namespace, name: HUB_AUDIENCES },
+  }
+}
+
+/** Whatever rights a tenant or an agent has. Who is above all roles can also remove this policy. */
+function verdictsOfHub({ namespace, name }: Account): Policy {
+  const resources = ['gpujobs', 'providers', 'gpunodes', 'joinrequests'].map((one) => `${one}/status`)
+  return {
+    name: 'gpc-verdicts',
+    on: { group: GROUP, version: VERSION, resources },
+    operations: ['UPDATE'],
+    when: { 'not-the-hub': `request.userInfo.username != 'system:serviceaccount:${namespace}:${name}'` },
+    rules: [
+      {
+        expression: "'system:masters' in request.userInfo.groups",
+        message: 'only the hub writes this status',
+      },
+    ],
+  }
+}
+
+function manifestsOf({ name, on, operations, when = {}, rules, params, inHomesOnly }: Policy): Manifest[] {
+  const apiVersion = 'admissionregistration.k8s.io/v1'
+  const { group, version, resources } = on
+  const policy = {
+    apiVersion,
+    kind: 'ValidatingAdmissionPolicy',
+    metadata: { name },
+    spec: {
+      failurePolicy: 'Fail',
+      ...(params ? { paramKind: { apiVersion: 'v1', kind: 'ConfigMap' } } : {}),
+      matchConstraints: {
+        resourceRules: [{ apiGroups: [group], apiVersions: [version], operations, resources }],
+        ...(inHomesOnly
+          ? { namespaceSelector: { matchExpressions: [{ key: PROVIDER_LABEL, operator: 'Exists' }] } }
+          : {}),
+      },
+      ...(Object.keys(when).length === 0
+        ? {}
+        : { matchConditions: Object.entries(when).map(([key, expression]) => ({ name: key, expression })) }),
+      validations: rules.map((rule) => ({ ...rule, reason: 'Forbidden' })),
+    },
+  }
+  const binding = {
+    apiVersion,
+    kind: 'ValidatingAdmissionPolicyBinding',
+    metadata: { name },
+    spec: {
+      policyName: name,
+      validationActions: ['Deny'],
+      ...(params ? { paramRef: { ...params, parameterNotFoundAction: 'Allow' } } : {}),
+    },
+  }
+  return [policy, binding]
+}

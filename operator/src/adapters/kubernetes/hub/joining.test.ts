@@ -1,0 +1,220 @@
+// Invites and those who use them, on an API server in memory.
+import { generateKeyPairSync } from 'node:crypto'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import {
+  addProvider,
+  federation,
+  heartbeat,
+  hubCluster,
+  startHub,
+  stopHubs,
+} from '../../../../../test/builders/hub-world.ts'
+import type { ProviderSpec } from '../../../api/provider.ts'
+import { newRequestKey, requestKeyOf, sha256, signJoin } from '../../joining.ts'
+import { type InviteWanted, makeInvite } from '../cli/invites.ts'
+import { ApiError } from '../errors.ts'
+import { joinRequests, providers } from '../kinds.ts'
+import { leases, secrets, serviceAccounts } from '../resources.ts'
+
+afterEach(stopHubs)
+
+const namespace = 'provider-acme'
+const ca = 'certificates'
+
+async function joining(spec: Partial<ProviderSpec> = {}) {
+  const { cluster, api, time, hub } = await federation()
+  if (Object.keys(spec).length > 0) await api.mergePatch(providers, { ref: { name: 'acme' }, patch: { spec } })
+  const invite = (how: Partial<InviteWanted> = {}) => {
+    const inviting = { client: api, timers: time.timers, signal: new AbortController().signal }
+    // The time in memory is another one than the machine's.
+    const seconds = (how.seconds ?? 3600) - (Date.now() - time.clock.now()) / 1000
+    return makeInvite(inviting, { provider: 'acme', spec: {}, takeover: false, ca, ...how, seconds })
+  }
+  const ask = async (id: string, { owner, hubCa = ca }: { owner?: string; hubCa?: string } = {}) => {
+    const key = await requestKeyOf(await newRequestKey())
+    const signed = { provider: 'acme', hubCaSha256: sha256(hubCa), inviteId: id, publicKey: key.publicKey }
+    const signature = owner === undefined ? {} : { signature: signJoin(owner, signed) }
+    const spec = { publicKey: key.publicKey, agentVersion: '0.1.0', ...signature }
+    await api.create(joinRequests, { metadata: { namespace, name: id }, spec })
+    await time.advance(0)
+    return key
+  }
+  const statusOf = async (id: string) => (await api.get(joinRequests, { namespace, name: id }))?.status
+  /** Encryption takes turns of the machine's own, and nobody knows how many. */
+  const decided = async (id: string) => {
+    for (;;) {
+      const status = await statusOf(id)
+      await time.advance(0)
+      if (status) return status
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+  const secretUid = async () => (await api.get(secrets, { namespace, name: 'agent-token' }))?.metadata.uid
+  return { cluster, api, time, hub, invite, ask, statusOf, decided, secretUid }
+}
+
+/** The agent of acme holds its Lease and renews it. */
+async function agentLives({ api, cluster }: Pick<Awaited<ReturnType<typeof joining>>, 'api' | 'cluster'>) {
+  await api.mergePatch(leases, { ref: { namespace, name: 'agent' }, patch: { spec: { holderIdentity: 'pod-1' } } })
+  await heartbeat(cluster)
+}
+
+describe('an invite', () => {
+  test('gives one credential, which the one who asked can read, and is used up', async () => {
+    const { api, time, invite, ask, decided, secretUid } = await joining()
+    const { id, isNewProvider } = await invite()
+    const key = await ask(id)
+    const { state, reason, credential = '' } = await decided(id)
+    expect([isNewProvider, state, reason]).toEqual([false, 'Granted', 'Joined'])
+    const { token, ...rest } = await key.open(credential)
+    expect(rest).toMatchObject({ provider: 'acme', inviteId: id })
+    expect(token).toContain(`/${await secretUid()}/`)
+    await time.advance(30_000)
+    expect((await api.list(serviceAccounts, { namespace })).items.map(({ metadata }) => metadata.name)).toEqual([
+      'agent',
+    ])
+  })
+
+  test('makes the Provider where there is none, and waits for its home', async () => {
+    const cluster = hubCluster()
+    await startHub(cluster)
+    const { api, time } = cluster
+    const signal = new AbortController().signal
+    const wanted = { provider: 'fresh', spec: { region: 'eu' }, seconds: 3600, takeover: false, ca }
+    const making = makeInvite({ client: api, timers: time.timers, signal }, wanted)
+    await time.advance(2000)
+    expect(await making).toMatchObject({ provider: 'fresh', isNewProvider: true })
+    expect((await api.get(providers, { name: 'fresh' }))?.spec).toEqual({ intake: 'Open', region: 'eu' })
+  })
+
+  test('ends the credential of before', async () => {
+    const { invite, ask, decided, secretUid } = await joining()
+    const join = async () => {
+      const { id } = await invite()
+      await ask(id)
+      await decided(id)
+    }
+    await join()
+    const first = await secretUid()
+    await join()
+    expect(await secretUid()).not.toBe(first)
+  })
+
+  test('that nobody gave is good for nothing', async () => {
+    const { ask, decided, secretUid } = await joining()
+    await ask('0123456789')
+    expect([(await decided('0123456789')).reason, await secretUid()]).toEqual(['InviteUnknown', undefined])
+  })
+
+  test('is no longer good after its time, and is removed when it is used then', async () => {
+    const { api, time, invite, ask, decided } = await joining()
+    const { id } = await invite({ seconds: 600 })
+    await time.advance(601_000)
+    await ask(id)
+    expect((await decided(id)).reason).toBe('InviteExpired')
+    await time.advance(30_000)
+    expect(await api.get(serviceAccounts, { namespace, name: `invite-${id}` })).toBeUndefined()
+  })
+
+  test('of a Provider that is gone is refused', async () => {
+    const { api, time, invite, ask, decided } = await joining()
+    const { id } = await invite()
+    await api.delete(providers, { name: 'acme' })
+    await time.advance(0)
+    await ask(id)
+    expect((await decided(id)).reason).toBe('ProviderGone')
+  })
+
+  test('whose credential was made and not delivered, because the hub ended, gives another one, once', async () => {
+    const { cluster, api, hub, invite, ask, decided, secretUid } = await joining()
+    const { id } = await invite()
+    api.fail(/^PATCH joinrequests/, { with: new ApiError('', { status: 500, reason: 'Internal', message: 'no' }) })
+    const key = await ask(id)
+    while (hub.errors.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    const lost = await secretUid()
+    hub.stop()
+    await startHub(cluster)
+    const { token } = await key.open((await decided(id)).credential ?? '')
+    expect([token.includes(`/${await secretUid()}/`), token.includes(`/${lost}/`)]).toEqual([true, false])
+  })
+})
+
+describe('while an agent of the provider lives, another one', () => {
+  test('is refused, with an event on the Provider, and the first keeps its credential', async () => {
+    const world = await joining()
+    const { time, hub, cluster, invite, ask, decided, secretUid } = world
+    const first = await invite()
+    await ask(first.id)
+    await decided(first.id)
+    const before = await secretUid()
+    await agentLives(world)
+    const { id } = await invite()
+    await ask(id)
+    for (let beat = 0; beat < 7; beat++) {
+      await time.advance(5000)
+      await heartbeat(cluster)
+    }
+    expect([(await decided(id)).reason, await secretUid()]).toEqual(['AgentAlive', before])
+    expect(hub.happenings.map(({ reason, message }) => [reason, message.slice(0, 20)])).toEqual([
+      ['AgentAlive', `invite ${id}: a`],
+    ])
+  })
+
+  test('gets its place where the invite says so', async () => {
+    const world = await joining()
+    await agentLives(world)
+    const { id } = await world.invite({ takeover: true })
+    await world.ask(id)
+    expect((await world.decided(id)).state).toBe('Granted')
+  })
+
+  test('gets its place when the first has been silent for long enough', async () => {
+    const world = await joining()
+    await agentLives(world)
+    const { id } = await world.invite()
+    await world.ask(id)
+    expect(await world.statusOf(id)).toBeUndefined()
+    await world.time.advance(16_000)
+    expect((await world.decided(id)).state).toBe('Granted')
+  })
+})
+
+describe('where the Provider pins the key of the owner', () => {
+  const pem = (key: ReturnType<typeof generateKeyPairSync>['privateKey']) =>
+    key.export({ type: 'pkcs8', format: 'pem' }) as string
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519')
+  const pinned = publicKey.export({ format: 'jwk' }).x ?? ''
+
+  test.each([
+    { who: 'the owner', how: { owner: pem(privateKey) }, says: 'Joined' },
+    { who: 'a thief of the invite', how: {}, says: 'SignatureMissing' },
+    { who: 'another key', how: { owner: pem(generateKeyPairSync('ed25519').privateKey) }, says: 'SignatureWrong' },
+    { who: 'the owner, for another hub', how: { owner: pem(privateKey), hubCa: 'other' }, says: 'SignatureWrong' },
+  ])('$who: $says', async ({ how, says }) => {
+    const { invite, ask, decided } = await joining({ publicKey: pinned })
+    const { id } = await invite()
+    await ask(id, how)
+    expect((await decided(id)).reason).toBe(says)
+  })
+})
+
+test('two who race with one invite: one of them asks, the other is told that it is used', async () => {
+  const { api, invite, ask, decided } = await joining()
+  const { id } = await invite()
+  const asked = await Promise.allSettled([ask(id), ask(id)])
+  expect(asked.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
+  expect([(await decided(id)).state, (await api.list(joinRequests, { namespace })).items.length]).toEqual([
+    'Granted',
+    1,
+  ])
+})
+
+test('a request in the namespace of another provider is of that provider', async () => {
+  const { cluster, api, time, invite } = await joining()
+  await addProvider(cluster, { name: 'acmexyz' })
+  const { id } = await invite()
+  const other = { namespace: 'provider-acmexyz', name: id }
+  await api.create(joinRequests, { metadata: other, spec: { publicKey: 'A'.repeat(43), agentVersion: '0' } })
+  await time.advance(0)
+  expect((await api.get(joinRequests, other))?.status?.reason).toBe('InviteUnknown')
+})

@@ -1,0 +1,159 @@
+// The credential of the agent on the hub: got once for an invite, and renewed long before it ends.
+import { type Clock, pause, type Random, type Timers } from '../clock.ts'
+
+/** What the agent keeps on its own cluster. */
+export interface Kept {
+  /** What it has asked with and not yet got an answer to. */
+  readonly asked?: Asked | undefined
+  readonly held?: Held | undefined
+}
+
+export interface Asked {
+  readonly inviteId: string
+  /** The private key of the request, so that an agent that ends between question and answer can still read the answer. */
+  readonly requestKey: string
+}
+
+export interface Held {
+  readonly inviteId: string
+  readonly token: string
+  /** By this cluster's wall clock, in milliseconds: the hub's may be another. */
+  readonly obtainedAt: number
+  /** By the hub's clock, from its making to its end. */
+  readonly lifeMs: number
+}
+
+export type Answer =
+  | { readonly state: 'NotYet' }
+  | { readonly state: 'Granted'; readonly held: Held }
+  | { readonly state: 'Refused'; readonly why: string }
+
+export interface CredentialPorts {
+  readonly load: () => Promise<Kept>
+  /** In place of all that is kept. */
+  readonly save: (held: Held) => Promise<void>
+  /** Keeps a new request key for that invite, beside what is held, and gives it; another replica may have been faster: then its key. */
+  readonly begin: (inviteId: string) => Promise<string>
+  /** The id of the invite that was given to this agent last; it may change while the agent runs. */
+  readonly inviteId: () => Promise<string | undefined>
+  /** Asks, where that was not done yet, and looks for the answer. */
+  readonly ask: (asked: Asked) => Promise<Answer>
+  /** A new token in exchange for the one that is in use. */
+  readonly renew: (held: Held) => Promise<Held>
+  /** All connections to the hub go on with it. */
+  readonly use: (held: Held) => void
+  /** What a person should know, such as why an invite was refused. */
+  readonly tell: (waitsFor: string) => void
+  readonly onError: (error: unknown) => void
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+}
+
+const lookMs = 1000
+
+/** Comes back with a credential in use. Throws only when the signal aborts before. */
+export async function obtainCredential(ports: CredentialPorts, signal: AbortSignal): Promise<Held> {
+  let refused: string | undefined
+  for (;;) {
+    signal.throwIfAborted()
+    try {
+      const { asked, held } = await ports.load()
+      const inviteId = await ports.inviteId()
+      // One that was given out anew is meant to be used, unless it is good for nothing.
+      if (held && (inviteId === undefined || inviteId === held.inviteId || inviteId === refused)) {
+        return take(ports, held)
+      }
+      if (inviteId === undefined) ports.tell('an invite to the federation')
+      else if (inviteId !== refused) {
+        const answer = await ports.ask(await askedWith(ports, { asked, inviteId }))
+        if (answer.state === 'Granted') {
+          await ports.save(answer.held)
+          return take(ports, answer.held)
+        }
+        if (answer.state === 'Refused') {
+          refused = inviteId
+          ports.tell(`another invite: the hub refused ${inviteId}: ${answer.why}`)
+        }
+      }
+    } catch (error) {
+      if (!signal.aborted) ports.onError(error)
+    }
+    await pause(lookMs, { timers: ports.timers, signal })
+  }
+}
+
+function take({ use }: CredentialPorts, held: Held): Held {
+  use(held)
+  return held
+}
+
+async function askedWith(
+  { begin }: CredentialPorts,
+  { asked, inviteId }: { readonly asked: Asked | undefined; readonly inviteId: string },
+): Promise<Asked> {
+  if (asked?.inviteId === inviteId) return asked
+  return { inviteId, requestKey: await begin(inviteId) }
+}
+
+/** Of the life of a token: a day of seven. Three quarters of it are left for a hub that is down. */
+const renewedAfter = 1 / 7
+/** Timers stand still while a machine sleeps. */
+const tickMs = 30_000
+const lastRetryMs = 10 * 60_000
+const betweenMs = 5000
+
+export interface Keeping {
+  /** The hub did not accept the token: it is renewed as soon as may be. */
+  readonly refused: () => void
+  readonly done: Promise<void>
+}
+
+/** Renews until the signal aborts. */
+export function keepCredential(ports: CredentialPorts, first: Held, signal: AbortSignal): Keeping {
+  const { clock, timers, random } = ports
+  let refusal = new AbortController()
+
+  async function keep(): Promise<void> {
+    let held = first
+    let failures = 0
+    while (!signal.aborted) {
+      const due = held.obtainedAt + held.lifeMs * renewedAfter * (0.9 + random() / 5)
+      await untilDue(due)
+      if (signal.aborted) return
+      refusal = new AbortController()
+      try {
+        held = await renewed(held)
+        failures = 0
+        await pause(betweenMs, { timers, signal }) // Whatever is refused then.
+      } catch (error) {
+        if (signal.aborted) return
+        ports.onError(error)
+        const retryMs = Math.min(lastRetryMs, tickMs * 2 ** failures++)
+        await pause(retryMs * (0.5 + random() / 2), { timers, signal })
+      }
+    }
+  }
+
+  async function untilDue(due: number): Promise<void> {
+    const until = AbortSignal.any([signal, refusal.signal])
+    while (!until.aborted && clock.now() < due) {
+      await pause(Math.min(tickMs, Math.max(1, due - clock.now())), { timers, signal: until })
+    }
+  }
+
+  async function renewed(held: Held): Promise<Held> {
+    const kept = await ports.load()
+    // Another replica of this agent may have been faster.
+    const other = kept.held && kept.held.token !== held.token ? kept.held : undefined
+    const next = other ?? (await ports.renew(held))
+    ports.use(next)
+    if (!other) await ports.save(next)
+    return next
+  }
+
+  return {
+    refused: () => refusal.abort(),
+    done: keep(),
+  }
+}
