@@ -191,7 +191,7 @@ describe('a credential', () => {
       refused()
       await time.advance(1000)
     }
-    expect(world.renewals).toBeLessThanOrEqual(4)
+    expect(world.renewals).toBeLessThanOrEqual(5)
   })
 
   test('that another replica has renewed is taken over', async () => {
