@@ -1,6 +1,7 @@
 // The agent of one provider: node operator/src/agent.ts --provider acme --invite FOLDER --kubeconfig F --http-address A
 import packageJson from '../../package.json' with { type: 'json' }
-import { credentialPorts, HubAccess, readInvite } from './adapters/kubernetes/agent/hub-credential.ts'
+import { readInvite } from './adapters/invite-folder.ts'
+import { credentialPorts, HubAccess } from './adapters/kubernetes/agent/hub-credential.ts'
 import { leasePorts } from './adapters/kubernetes/agent/lease.ts'
 import { memoryPorts } from './adapters/kubernetes/agent/memory.ts'
 import { type AgentReadiness, agentReadiness } from './adapters/kubernetes/agent/readiness.ts'

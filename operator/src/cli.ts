@@ -3,10 +3,12 @@
 import { readFile } from 'node:fs/promises'
 import { Command, CommanderError, Option } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
+import { setIntake } from './adapters/cli/intake.ts'
 import { type InviteOptions, invite } from './adapters/cli/invite.ts'
 import { type Answer, type Format, formats, printed } from './adapters/cli/output.ts'
 import { providers } from './adapters/cli/providers.ts'
-import { WrongUse } from './adapters/cli/wrong-use.ts'
+import { NotThere, WrongUse } from './adapters/cli/wrong-use.ts'
+import { writeInvite } from './adapters/invite-folder.ts'
 import { connect } from './adapters/kubernetes/connect.ts'
 import { accessOfKubeconfig } from './adapters/kubernetes/kubeconfig.ts'
 import { systemTimers } from './adapters/system-clock.ts'
@@ -18,9 +20,16 @@ interface Common {
   readonly output: Format
 }
 
+type InviteFlags = Omit<InviteOptions, 'hubUrl' | 'hubCa'> & {
+  readonly hubUrl?: string
+  /** A file. */
+  readonly hubCa?: string
+  readonly folder?: string
+}
+
 const userAgent = `kubectl-gpu/${packageJson.version}`
 
-/** Exit codes: 0 done, 1 it failed, 2 it cannot be meant so. */
+/** Exit codes: 0 done, 1 it failed, 2 it cannot be meant so, 3 there is no such thing. */
 async function main(): Promise<void> {
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort(new Error('interrupted')))
@@ -47,26 +56,16 @@ async function main(): Promise<void> {
     .option('--hub-url <url>', 'how the owner reaches the hub; default: as you do')
     .option('--hub-ca <file>', 'its CA certificates; default: those of your kubeconfig')
     .option('--chart <chart>', 'where the owner has the chart from', './charts/gpu-commons-agent')
-    .action(
-      async (provider: string, options: Partial<InviteOptions> & { ttl: string; hubUrl?: string; hubCa?: string }) => {
-        const as = await access()
-        await using client = await connect({ access: as, userAgent })
-        const { tls } = await as.identity()
-        const ca = options.hubCa === undefined ? tls.ca : await readFile(options.hubCa, 'utf8')
-        if (!ca) throw new WrongUse('the kubeconfig has no CA certificates of the hub; give them with --hub-ca')
-        const { region, price, ttl, takeover = false, chart = '' } = options
-        const where = { hubUrl: (options.hubUrl ?? as.server).replace(/\/+$/, ''), hubCa: String(ca), chart }
-        print(
-          await invite({ client, timers: systemTimers, signal: stop.signal }, provider, {
-            region,
-            price,
-            ttl,
-            takeover,
-            ...where,
-          }),
-        )
-      },
-    )
+    .option('--folder <folder>', 'also write it there, for an agent that is started with --invite <folder>')
+    .action(async (provider: string, flags: InviteFlags) => {
+      const as = await access()
+      await using client = await connect({ access: as, userAgent })
+      const { tls } = await as.identity()
+      const options = await inviteOptions(flags, { server: as.server, ca: tls.ca })
+      const answer = await invite({ client, timers: systemTimers, signal: stop.signal }, provider, options)
+      if (flags.folder !== undefined) await writeInvite(flags.folder, answer.value)
+      print(answer)
+    })
 
   program
     .command('providers')
@@ -76,7 +75,31 @@ async function main(): Promise<void> {
       print(await providers(client))
     })
 
+  for (const [name, intake, what] of [
+    ['cordon', 'Cordoned', 'no new work goes there; what runs goes on'],
+    ['uncordon', 'Open', 'new work goes there again'],
+  ] as const) {
+    program
+      .command(name)
+      .description(what)
+      .argument('<provider>')
+      .action(async (provider: string) => {
+        await using client = await connect({ access: await access(), userAgent })
+        print(await setIntake(client, provider, intake))
+      })
+  }
+
   await program.parseAsync()
+}
+
+/** The hub as the one who invites reaches it, where the flags do not say otherwise. */
+async function inviteOptions(
+  flags: InviteFlags,
+  { server, ca: ownCa }: { readonly server: string; readonly ca: string | Buffer | undefined },
+): Promise<InviteOptions> {
+  const ca = flags.hubCa === undefined ? ownCa : await readFile(flags.hubCa, 'utf8')
+  if (!ca) throw new WrongUse('the kubeconfig has no CA certificates of the hub; give them with --hub-ca')
+  return { ...flags, hubUrl: (flags.hubUrl ?? server).replace(/\/+$/, ''), hubCa: `${String(ca).trim()}\n` }
 }
 
 try {
@@ -85,7 +108,7 @@ try {
   const isUse = error instanceof WrongUse || error instanceof WrongFlags
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2
   else {
-    process.exitCode = isUse ? 2 : 1
+    process.exitCode = isUse ? 2 : error instanceof NotThere ? 3 : 1
     console.error(`error: ${error instanceof Error ? error.message : String(error)}`)
   }
 }

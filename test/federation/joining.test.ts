@@ -1,9 +1,10 @@
 // A cluster joins with an invite: the command line, the hub and the agent on real API servers, with their own rights.
 import { execFile } from 'node:child_process'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import type { Invited } from '../../operator/src/adapters/cli/invite.ts'
 import type { Provider } from '../../operator/src/api/provider.ts'
 import { apiRequests } from '../bed/api-requests.ts'
 import { waitUntil } from '../bed/child.ts'
@@ -17,13 +18,7 @@ const dir = join(import.meta.dirname, '..', '..', '.results', 'joining')
 const report = (line: string) => void process.stderr.write(`joining: ${line}\n`)
 const run = promisify(execFile)
 
-interface Printed {
-  readonly provider: string
-  readonly id: string
-  readonly token: string
-  readonly hubUrl: string
-  readonly hubCa: string
-}
+type Printed = Invited['value']
 
 let federation: Federation
 let hub: Program
@@ -46,26 +41,22 @@ async function kubectlGpu(...args: string[]): Promise<string> {
 }
 
 async function invite(provider: string, ...flags: string[]): Promise<Printed> {
-  return JSON.parse(await kubectlGpu('-o', 'json', 'invite', provider, ...flags)) as Printed
+  return JSON.parse(
+    await kubectlGpu('-o', 'json', 'invite', provider, '--folder', folderOf(provider), ...flags),
+  ) as Printed
 }
 
-/** As a chart mounts it. */
-async function inviteFolder({ id, token, hubUrl, hubCa }: Printed): Promise<string> {
-  const folder = join(dir, `invite-${id}`)
-  await mkdir(folder)
-  const files = { id, token, 'hub-url': hubUrl, 'hub-ca.crt': hubCa }
-  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content)
-  return folder
-}
+/** Where the next invite is written to. */
+const folderOf = (provider: string) => join(dir, `invite-${provider}`)
 
 async function startAgent(
   provider: string,
-  { folder, name = `agent-${provider}`, until }: { folder: string; name?: string; until?: 'Answers' },
+  { name = `agent-${provider}`, until }: { name?: string; until?: 'Answers' } = {},
 ): Promise<Program> {
   const [side] = federation.providers
   if (!side) throw new Error('there is no provider')
   const own = await installAgent(side.controlPlane)
-  const args = ['--provider', provider, '--invite', folder, '--kubeconfig', own, '--heartbeat-seconds', '1']
+  const args = ['--provider', provider, '--invite', folderOf(provider), '--kubeconfig', own, '--heartbeat-seconds', '1']
   return startProgram({ name, main: 'operator/src/agent.ts', args, dir, report, ...(until ? { until } : {}) })
 }
 
@@ -97,9 +88,8 @@ const request = (name: string) => ({
 })
 
 test('an invite makes the Provider, an agent joins with it, and goes on with what it got after a restart', async () => {
-  const printed = await invite('acme', '--region', 'eu-west', '--price', 'H100=2.10')
-  const folder = await inviteFolder(printed)
-  const agent = await startAgent('acme', { folder })
+  await invite('acme', '--region', 'eu-west', '--price', 'H100=2.10')
+  const agent = await startAgent('acme')
   await waitUntil(async () => (await conditionOf('acme', 'Ready')) === 'True' || undefined, {
     what: 'Provider acme to be Ready',
     seconds: 30,
@@ -107,7 +97,7 @@ test('an invite makes the Provider, an agent joins with it, and goes on with wha
   expect(await kubectlGpu('providers')).toMatch(/^acme +True +True +\d+ +2 +eu-west +Open$/m)
   await agent.stop()
   // The invite is used up: only what was kept can let it in again.
-  await using again = await startAgent('acme', { folder, name: 'agent-acme-again' })
+  await using again = await startAgent('acme', { name: 'agent-acme-again' })
   expect(again.url).toBeDefined()
 }, 120_000)
 
@@ -133,11 +123,10 @@ test('an invite of one provider is of no use for another, also one whose name it
 test('an agent with an invite that was used says so, and waits for another one', async () => {
   const printed = await invite('borealis')
   await asHolder(printed.token, requestPath('borealis'), request(printed.id))
-  const folder = await inviteFolder(printed)
   // On a cluster that has never joined: what the first test kept there is of another provider.
   const [side] = federation.providers
   await side?.controlPlane.kubectl(['-n', 'gpu-commons', 'delete', 'secret', 'gpu-commons-hub'])
-  await using agent = await startAgent('borealis', { folder, until: 'Answers' })
+  await using agent = await startAgent('borealis', { until: 'Answers' })
   const says = await waitUntil(
     async () => {
       const text = await (await fetch(`${agent.url}/readyz`)).text()
@@ -146,8 +135,7 @@ test('an agent with an invite that was used says so, and waits for another one',
     { what: 'the agent to say that its invite was refused', seconds: 20 },
   )
   expect(says).toContain('used by somebody else')
-  const next = await invite('borealis')
-  for (const name of ['id', 'token'] as const) await writeFile(join(folder, name), next[name])
+  await invite('borealis')
   await waitUntil(async () => (await conditionOf('borealis', 'Connected')) === 'True' || undefined, {
     what: 'borealis to connect with the next invite',
     seconds: 30,

@@ -19,38 +19,36 @@ export interface InviteOptions {
   readonly chart: string
 }
 
-export async function invite(inviting: Inviting, provider: string, options: InviteOptions): Promise<Answer> {
+/** What `-o json` prints. */
+export interface Invited extends Answer {
+  readonly value: {
+    readonly provider: string
+    readonly id: string
+    readonly token: string
+    readonly expiresAt: string
+    readonly hubUrl: string
+    readonly hubCa: string
+    readonly isNewProvider: boolean
+    /** What the owner runs. */
+    readonly helm: string
+  }
+}
+
+export async function invite(inviting: Inviting, provider: string, options: InviteOptions): Promise<Invited> {
   if (!/^[a-z]([-a-z0-9]*[a-z0-9])?$/.test(provider) || provider.length > MAX_PROVIDER_NAME) {
     throw new WrongUse(
       `${provider} cannot be the name of a Provider: a letter, then letters, digits and dashes (all lower case), at most ${MAX_PROVIDER_NAME} characters`,
     )
   }
-  const seconds = secondsOf(options.ttl)
-  const made = await makeInvite(inviting, {
-    provider,
-    spec: specOf(options),
-    seconds,
-    takeover: options.takeover,
-    ca: options.hubCa,
-  })
-  const line = helmLine(made, options)
+  const { takeover, hubUrl, hubCa } = options
+  const wanted = { provider, spec: specOf(options), seconds: secondsOf(options.ttl), takeover, ca: hubCa }
+  const made = await makeInvite(inviting, wanted)
+  const helm = helmLine(made, options)
   const { id, expiresAt, isNewProvider } = made
+  const whose = isNewProvider ? `the new Provider ${provider}` : `Provider ${provider}`
   return {
-    value: {
-      provider,
-      id,
-      token: made.token,
-      expiresAt,
-      hubUrl: options.hubUrl,
-      hubCa: options.hubCa,
-      isNewProvider,
-      helm: line,
-    },
-    text: [
-      `Invite ${id} to ${isNewProvider ? 'the new Provider' : 'Provider'} ${provider}, good once and until ${expiresAt}. Its owner runs, against their own cluster:`,
-      '',
-      line,
-    ].join('\n'),
+    value: { ...made, hubUrl, hubCa, helm },
+    text: `Invite ${id} to ${whose}, good once and until ${expiresAt}. Its owner runs, against their own cluster:\n\n${helm}`,
   }
 }
 

@@ -1,9 +1,8 @@
 // How the agent asks for its credential on the hub, and where it keeps it: a Secret in its own namespace.
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { z } from 'zod'
 import type { Answer, Asked, CredentialPorts, Held, Kept } from '../../../controllers/agent/credential.ts'
 import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
+import type { InviteFiles } from '../../invite-folder.ts'
 import { newRequestKey, requestKeyOf, sha256, signJoin } from '../../joining.ts'
 import type { KubeClient } from '../client.ts'
 import { ApiError, isAlreadyExists, isConflict, isNotFound } from '../errors.ts'
@@ -14,40 +13,6 @@ import type { Access, Identity } from '../kubeconfig.ts'
 import { type Secret, secrets } from '../resources.ts'
 import { requestToken } from '../token-request.ts'
 import { CREDENTIAL_SECRET } from './rights.ts'
-
-/** What was given to the owner, as files of one folder: how a chart mounts a Secret. */
-export interface InviteFiles {
-  readonly hubUrl: string
-  readonly hubCa: string
-  /** Absent in an agent that has joined, and whose invite was taken away. */
-  readonly id: string | undefined
-  readonly token: string | undefined
-  /** The owner's Ed25519 key in PKCS #8, where the Provider pins it. */
-  readonly ownerKey: string | undefined
-}
-
-export async function readInvite(folder: string): Promise<InviteFiles> {
-  const maybe = async (name: string) => {
-    try {
-      return (await readFile(join(folder, name), 'utf8')).trim() || undefined
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-      throw new Error(`reading the invite in ${folder}`, { cause: error })
-    }
-  }
-  const must = async (name: string) => {
-    const text = await maybe(name)
-    if (text === undefined) throw new Error(`the invite in ${folder} has no ${name}`)
-    return text
-  }
-  return {
-    hubUrl: (await must('hub-url')).replace(/\/+$/, ''),
-    hubCa: `${await must('hub-ca.crt')}\n`,
-    id: await maybe('id'),
-    token: await maybe('token'),
-    ownerKey: await maybe('owner-key.pem'),
-  }
-}
 
 /** Who the agent is on the hub, for all its connections: the token changes while they last. */
 export class HubAccess implements Access {

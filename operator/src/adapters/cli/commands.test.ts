@@ -1,0 +1,131 @@
+// The commands of kubectl gpu, on an API server in memory.
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { federation, stopHubs } from '../../../../test/builders/hub-world.ts'
+import { providers as providerKind } from '../kubernetes/kinds.ts'
+import { setIntake } from './intake.ts'
+import { type InviteOptions, invite } from './invite.ts'
+import { printed, table } from './output.ts'
+import { providers } from './providers.ts'
+
+afterEach(stopHubs)
+
+const usual: InviteOptions = {
+  ttl: '1h',
+  takeover: false,
+  hubUrl: 'https://hub.example:6443',
+  hubCa: 'PEM',
+  chart: './charts/gpu-commons-agent',
+}
+
+async function hub() {
+  const { api, time } = await federation()
+  const inviting = { client: api, timers: time.timers, signal: new AbortController().signal }
+  return {
+    api,
+    time,
+    invite: (provider: string, how: Partial<InviteOptions> = {}) => invite(inviting, provider, { ...usual, ...how }),
+  }
+}
+
+describe('invite', () => {
+  test('prints one line that a shell takes as it is, with all that a chart needs', async () => {
+    const world = await hub()
+    const { text, value } = await world.invite('acme')
+    const { id, token } = value as { id: string; token: string }
+    const [, ...line] = text.split('\n\n')
+    expect(line.join('').replaceAll(/ \\\n\s+/g, ' ')).toBe(
+      [
+        'helm install gpu-commons-agent ./charts/gpu-commons-agent --namespace gpu-commons --create-namespace',
+        '--set provider=acme --set hub.url=https://hub.example:6443 --set hub.ca=UEVN',
+        `--set-string invite.id=${id} --set invite.token=${token}`,
+      ].join(' '),
+    )
+  })
+
+  test('says what a new Provider is to be', async () => {
+    const { api, time, invite: make } = await hub()
+    const making = make('fresh', { region: 'eu-west', price: ['H100=2.10', 'A100=1'] })
+    await time.advance(2000)
+    expect((await making).value).toMatchObject({ provider: 'fresh', isNewProvider: true })
+    expect((await api.get(providerKind, { name: 'fresh' }))?.spec).toEqual({
+      intake: 'Open',
+      region: 'eu-west',
+      prices: [
+        { model: 'H100', perGpuHour: '2.10' },
+        { model: 'A100', perGpuHour: '1' },
+      ],
+    })
+  })
+
+  test.each<{ says: RegExp; provider?: string; how?: Partial<InviteOptions> }>([
+    { provider: 'Acme', says: /^Acme cannot be the name of a Provider: a letter/ },
+    { provider: '1st', says: /^1st cannot be/ },
+    { provider: 'a'.repeat(55), says: /at most 54 characters$/ },
+    { how: { ttl: '5m' }, says: /^--ttl 5m is not a time from 10m to 7d, such as 1h$/ },
+    { how: { ttl: '8d' }, says: /^--ttl 8d/ },
+    { how: { ttl: 'soon' }, says: /^--ttl soon/ },
+    { how: { region: '' }, says: /^--region has 1 to 63/ },
+    { how: { price: ['H100'] }, says: /^--price H100 is not MODEL=PRICE, such as H100=2.10$/ },
+    { how: { price: ['H100=cheap'] }, says: /^--price H100=cheap/ },
+    { how: { price: ['H100=1', 'H100=2'] }, says: /^--price names a model twice$/ },
+  ])('refuses: $says', async ({ provider = 'acme', how = {}, says }) => {
+    const { api, invite: make } = await hub()
+    api.requests.splice(0)
+    await expect(make(provider, how)).rejects.toThrow(says)
+    expect(api.requests).toEqual([])
+  })
+
+  test('says so where no hub gives the Provider a home', async () => {
+    const { time, invite: make } = await hub()
+    stopHubs()
+    const making = make('fresh')
+    making.catch(() => {})
+    await time.advance(60_000)
+    await expect(making).rejects.toThrow(
+      'Provider fresh (gpucommons.io/v1alpha1) has no namespace on the hub: no hub has looked at it',
+    )
+  })
+})
+
+test('providers says of each how it is, and why it is not ready', async () => {
+  const { api, time } = await hub()
+  await setIntake(api, 'acme', 'Cordoned')
+  await time.advance(0)
+  const { text, value } = await providers(api)
+  expect(text).toMatch(
+    /^NAME +READY +CONNECTED +GPUS +NODES +REGION +INTAKE +WHY\nacme +False +True +8 +1 .*Cordoned +Cordoned: /,
+  )
+  expect(value).toMatchObject([
+    { name: 'acme', ready: 'False', connected: 'True', gpus: 8, nodes: 1, intake: 'Cordoned' },
+  ])
+})
+
+test('cordon and uncordon change spec.intake and nothing else', async () => {
+  const { api } = await hub()
+  const specOf = async () => (await api.get(providerKind, { name: 'acme' }))?.spec
+  const before = await specOf()
+  const { text } = await setIntake(api, 'acme', 'Cordoned')
+  expect([text, await specOf()]).toEqual([
+    'Provider acme takes no new work; what runs there goes on',
+    { ...before, intake: 'Cordoned' },
+  ])
+  await setIntake(api, 'acme', 'Open')
+  expect(await specOf()).toEqual(before)
+  await expect(setIntake(api, 'nobody', 'Open')).rejects.toThrow('there is no Provider nobody')
+})
+
+describe('output', () => {
+  const answer = { value: { a: 1, b: ['x'] }, text: 'A\n1' }
+
+  test.each([
+    { format: 'table' as const, says: 'A\n1\n' },
+    { format: 'json' as const, says: '{\n  "a": 1,\n  "b": [\n    "x"\n  ]\n}\n' },
+    { format: 'yaml' as const, says: 'a: 1\nb:\n  - x\n' },
+  ])('as $format', ({ format, says }) => {
+    expect(printed(answer, format)).toBe(says)
+  })
+
+  test('a table sets its columns by their longest cell', () => {
+    expect(table(['A', 'B'], [['long', 'x']])).toBe('A      B\nlong   x')
+  })
+})
