@@ -199,6 +199,50 @@ function barren(isBarren: (asked: WatchOptions) => boolean, how: 'breaks' | 'is 
   })
 }
 
+test.each([403, 500, 501, 504])(
+  'begins and goes on with pages where a stream is always answered with %s',
+  async (status) => {
+    const refused = new ApiError('WATCH', { status, reason: 'Refused', message: 'no' })
+    const { time, log, reached, readRest } = await bench({
+      client: refusing(({ initialEvents }) => (initialEvents ? refused : undefined)),
+    })
+    await time.advance(1000)
+    await readRest()
+    await time.advance(1000)
+    expect([log.length, reached]).toEqual([3, ['begun', 'synced']])
+  },
+)
+
+test.each(['as a stream', 'in pages'])(
+  'takes what is written while the rest is read %s for no set-back',
+  async (how) => {
+    const hold = Promise.withResolvers<void>()
+    const isLate = ({ fieldSelector }: Asked) => fieldSelector === 'status.phase=Over'
+    const { time, put, errors, log, reached, readRest } = await bench({
+      client: (api) => ({
+        list: async (resource, options) => {
+          const page = await api.list(resource, options) // Of the moment when it was asked for.
+          if (isLate(options ?? {})) await hold.promise
+          return page
+        },
+        watch: async function* (resource, options) {
+          if (isLate(options) && how === 'in pages') throw noSuchStream
+          for await (const batch of api.watch(resource, options)) {
+            if (isLate(options)) await hold.promise
+            yield batch
+          }
+        },
+      }),
+    })
+    await readRest()
+    await put('new')
+    await time.turn()
+    hold.resolve()
+    await time.advance(1000)
+    expect([errors, reached, log.length]).toEqual([[], ['begun', 'synced'], 4])
+  },
+)
+
 describe.each(['breaks', 'is silent'] as const)('where a stream of what is there always %s', (how) => {
   test('begins with pages', async () => {
     const { time, log, reached } = await bench({ client: barren(({ initialEvents }) => initialEvents === true, how) })

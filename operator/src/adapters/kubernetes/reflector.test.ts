@@ -50,11 +50,7 @@ async function bench({
   return { time, api, stop, put, change, errors, log, start, names }
 }
 
-const refused = new ApiError('WATCH secrets', {
-  status: 422,
-  reason: 'Invalid',
-  message: 'sendInitialEvents is forbidden',
-})
+const refused = new ApiError('WATCH', { status: 422, reason: 'Invalid', message: 'sendInitialEvents is forbidden' })
 const expired = new ApiError('WATCH secrets', { status: 410, reason: 'Expired', message: 'too old' })
 const busy = new ApiError('WATCH secrets', {
   status: 429,
@@ -247,6 +243,17 @@ describe('a reflector waits', () => {
 
   test('when it is told again and again that history is forgotten', async () => {
     expect((await waits(expired, 4)).slice(0, 3)).toEqual([400, 800, 1600])
+  })
+
+  test('by asking for all anew, where the server will never go on from what it has', async () => {
+    const { api, time, put, start, names } = await bench()
+    const reflection = start()
+    await reflection.synced
+    api.fail(/^WATCH/, { with: refused })
+    api.cutWatches()
+    await put('b')
+    await time.advance(2000)
+    expect(names(reflection)).toEqual(['b'])
   })
 
   test('a short time again after something went well', async () => {

@@ -140,6 +140,9 @@ class Reflector<T extends KubeObject, P extends Projected> {
     } else if (this.#version === undefined && isInvalid(error) && !this.#neverStream) {
       this.#neverStream = true // An API server without WatchList.
       return
+    } else if (isInvalid(error)) {
+      this.#version = undefined // Nothing that it says of that version will ever be more.
+      this.#listNext = true
     }
     onError(error)
     await this.#pauseAfter(error, { failures: this.#failures, signal })
@@ -190,8 +193,9 @@ class Reflector<T extends KubeObject, P extends Projected> {
     for (let failures = 0; !signal.aborted; failures++) {
       try {
         const take = (change: Change<T>) => this.#takeLater(change, signal)
+        const reached = this.#reached ?? '' // The watch goes on meanwhile, and a snapshot is of the moment of its beginning.
         const version = await this.#read(way, { fieldSelector, signal, take })
-        if (this.#reached !== undefined && isOlder(version, this.#reached)) this.#cut.abort(this.#wentBackTo(version))
+        if (isOlder(version, reached)) this.#cut.abort(this.#wentBackTo(version))
         return way
       } catch (error) {
         if (signal.aborted) break
@@ -258,7 +262,7 @@ class Reflector<T extends KubeObject, P extends Projected> {
       cut.signal.throwIfAborted()
     } catch (error) {
       // A stream that broke before it was complete may break there again: take the other way once.
-      if (this.#version === undefined && !(error instanceof ApiError)) this.#listNext = true
+      if (this.#version === undefined && wayAfter(error, 'stream') === 'pages') this.#listNext = true
       if (!guard.silent()) throw error
     } finally {
       guard.end()

@@ -1,6 +1,6 @@
 // Reads what a selection is at one moment: by a stream that is left when all of it is there, or in pages.
 import type { KubeClient, KubeObject, Resource, Selection, WatchEvent } from './client.ts'
-import { ApiError, isInvalid } from './errors.ts'
+import { isBusy, isInvalid } from './errors.ts'
 import type { SilenceGuard } from './silence.ts'
 
 export type Change<T> = Exclude<WatchEvent<T>, { readonly type: 'BOOKMARK' }>
@@ -19,13 +19,13 @@ const pageSize = 500
 const longestStreamSeconds = 240
 
 /**
- * How to try again after an error. A stream that broke may break there again, and a server may know no such stream
- * (WatchList), or not the field by which it is to select.
+ * How to try again after an error. A stream that broke may break there again, who stands between may never let one through,
+ * and a server may know no such stream (WatchList), or not the field by which it is to select.
  */
 export function wayAfter(error: unknown, way: Way): Way {
-  const isRefused = isInvalid(error)
-  if (way === 'stream' && (isRefused || !(error instanceof ApiError))) return 'pages'
-  return isRefused ? 'unselected pages' : way
+  // A server that has too much to do is not asked for more.
+  if (way === 'stream') return isBusy(error) ? way : 'pages'
+  return isInvalid(error) ? 'unselected pages' : way
 }
 
 /** Gives the version of which it is. Throws where the stream ends or falls silent before all is there. */
