@@ -67,6 +67,16 @@ export async function sealTo(publicKey: string, credential: Credential): Promise
   return new CompactEncrypt(plaintext).setProtectedHeader({ alg, enc }).encrypt(key)
 }
 
+/** To some points of the curve nothing can be encrypted (RFC 7748, section 6.1). */
+export async function isUsableKey(publicKey: string): Promise<boolean> {
+  try {
+    await sealTo(publicKey, { provider: 'x', inviteId: 'x', token: 'x', expiresAt: 'x' })
+    return true
+  } catch {
+    return false // Whatever it is, it is the fault of the key: nothing else of it came from outside.
+  }
+}
+
 export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }

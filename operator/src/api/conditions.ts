@@ -98,6 +98,7 @@ export const joinReasons = {
   ProviderGone: 'There is no Provider of that name.',
   InviteUnknown: 'The invite was used before, has expired, or was revoked.',
   InviteExpired: 'The invite has expired; ask for another one.',
+  KeyUnusable: 'Nothing can be encrypted to the key of the request.',
   SignatureMissing: "The Provider pins the owner's key, and the request is not signed.",
   SignatureWrong: "The request was not signed by the owner's key, or was signed for another hub, provider or invite.",
   AgentAlive: 'Another agent of this provider is alive; uninstall it, or ask for an invite with --takeover.',

@@ -17,8 +17,8 @@ export const RUN_NUMBER_LABEL = 'gpucommons.io/run-number'
 export const PROVIDER_LABEL = 'gpucommons.io/provider'
 /** The uid of the Provider: a Provider made again under the same name is another one. */
 export const PROVIDER_UID_LABEL = 'gpucommons.io/provider-uid'
-/** On the ServiceAccount of an invite: until when it is good, as an annotation in RFC 3339. */
-export const INVITE_EXPIRES_ANNOTATION = 'gpucommons.io/invite-expires-at'
+/** On the ServiceAccount of an invite, as an annotation: for how many seconds it is good, from its making. */
+export const INVITE_SECONDS_ANNOTATION = 'gpucommons.io/invite-seconds'
 /** Beside it: SHA-256, in hexadecimal, of the CA certificates (PEM) that were given out with it. */
 export const INVITE_CA_ANNOTATION = 'gpucommons.io/invite-ca-sha256'
 /** Beside it, with the value `true`: an agent that lives loses its credential to the one that uses this invite. */

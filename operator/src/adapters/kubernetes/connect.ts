@@ -82,10 +82,12 @@ async function clientOf(access: Access, options: ConnectOptions): Promise<KubeCl
   const connections = new Connections({ origin, tls, clock, connections: options.connections })
   const closing = new AbortController()
   const close = async () => {
+    giveUp?.removeEventListener('abort', onGivenUp)
     closing.abort(new Error('the client is closed'))
     await connections.destroy()
   }
-  giveUp?.addEventListener('abort', () => void close(), { once: true })
+  const onGivenUp = () => void close()
+  giveUp?.addEventListener('abort', onGivenUp, { once: true })
   if (giveUp?.aborted) await close()
   const line: Line = {
     access,

@@ -249,7 +249,7 @@ describe('a reflector waits', () => {
     const { api, time, put, start, names } = await bench()
     const reflection = start()
     await reflection.synced
-    api.fail(/^WATCH/, { with: refused })
+    api.fail(/^WATCH/, { with: refused, times: 99 })
     api.cutWatches()
     await put('b')
     await time.advance(2000)

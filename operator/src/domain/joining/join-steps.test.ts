@@ -12,7 +12,9 @@ const fresh: Seen = {
   invite,
   provider: 'Ready',
   signature: 'NotAsked',
+  isKeyUsable: true,
   agent: 'Silent',
+  knownMs: 1000,
   now: after(1),
 }
 
@@ -27,7 +29,7 @@ describe('who asks to join', () => {
     { name: 'with the signature that the Provider wants', seen: { signature: 'Right' }, does: { do: 'grant' } },
     {
       name: 'in the place of an agent that lives, where the invite says so',
-      seen: { agent: 'Alive', invite: { ...invite, takeover: true }, now: after(60) },
+      seen: { agent: 'Alive', invite: { ...invite, takeover: true }, knownMs: 60_000 },
       does: { do: 'grant' },
     },
     {
@@ -42,7 +44,7 @@ describe('who asks to join', () => {
     },
     {
       name: 'waits until the hub knows whether an agent lives, however long it takes',
-      seen: { agent: 'Unknown', now: after(60) },
+      seen: { agent: 'Unknown', knownMs: 60_000 },
       does: { do: 'wait', recheckMs: 2000 },
     },
   ])('$name', ({ seen, does }) => {
@@ -52,11 +54,12 @@ describe('who asks to join', () => {
   test.each<{ reason: string; seen: Partial<Seen> }>([
     { reason: 'ProviderGone', seen: { provider: 'Gone' } },
     { reason: 'InviteUnknown', seen: { invite: undefined } },
-    { reason: 'InviteExpired', seen: { now: after(3600) } },
+    { reason: 'InviteExpired', seen: { invite: { ...invite, expiresAt: created } } },
+    { reason: 'KeyUnusable', seen: { isKeyUsable: false } },
     { reason: 'SignatureMissing', seen: { signature: 'Missing' } },
     { reason: 'SignatureWrong', seen: { signature: 'Wrong' } },
     { reason: 'SignatureWrong', seen: { signature: 'Wrong', invite: { ...invite, takeover: true } } },
-    { reason: 'AgentAlive', seen: { agent: 'Alive', now: after(25) } },
+    { reason: 'AgentAlive', seen: { agent: 'Alive', knownMs: 25_000 } },
   ])('is refused: $reason', ({ reason, seen }) => {
     expect(decide({ ...fresh, ...seen })).toMatchObject({ do: 'refuse', reason })
   })
@@ -68,15 +71,24 @@ describe('what is decided', () => {
     expect(decide({ ...seen, now: after(2) })).toMatchObject({ do: 'tidyUp' })
   })
 
-  test('can be read by the one who asked for half a minute; then the invite is removed', () => {
+  test('can be read by the one who asked for an hour; then the invite is removed', () => {
     const seen = { ...fresh, request: decided(1) }
-    expect(decide({ ...seen, now: after(1) })).toEqual({ do: 'tidyUp', recheckMs: 30_000 })
-    expect(decide({ ...seen, now: after(31) })).toEqual({ do: 'tidyUp', removes: 'Invite', recheckMs: 0 })
+    expect(decide({ ...seen, now: after(1) })).toEqual({ do: 'tidyUp', recheckMs: 3_600_000 })
+    expect(decide({ ...seen, now: after(3601) })).toEqual({ do: 'tidyUp', removes: 'Invite', recheckMs: 0 })
   })
 
   test('is kept for a day', () => {
     const seen = { ...fresh, request: decided(1), invite: undefined }
     expect(decide({ ...seen, now: after(1) })).toEqual({ do: 'tidyUp', recheckMs: 86_400_000 })
     expect(decide({ ...seen, now: after(86_401) })).toEqual({ do: 'tidyUp', removes: 'Request' })
+  })
+
+  test('is not removed before its invite, however old it is', () => {
+    const seen = { ...fresh, request: decided(1) }
+    expect(decide({ ...seen, now: after(86_401) })).toMatchObject({ removes: 'Invite' })
+  })
+
+  test('takes nothing from who asked in time, however long the hub was away', () => {
+    expect(decide({ ...fresh, now: after(100_000) })).toEqual({ do: 'grant' })
   })
 })

@@ -5,7 +5,7 @@ import { toMillis } from '../../api/time.ts'
 
 export interface Invite {
   readonly uid: string
-  /** Wall clock, milliseconds. */
+  /** By the API server's clock, in milliseconds. */
   readonly expiresAt: number
   /** It may take the place of an agent that lives. */
   readonly takeover: boolean
@@ -17,10 +17,14 @@ export interface Seen {
   readonly invite: Invite | undefined
   /** Whether a Provider of that name exists, and its home is its own. */
   readonly provider: 'Ready' | 'NotYet' | 'Gone'
+  /** Whether anything can be encrypted to the key of the request; there are points of the curve to which nothing can. */
+  readonly isKeyUsable: boolean
   /** Of the request, by the key that the Provider pins. */
   readonly signature: 'NotAsked' | 'Right' | 'Missing' | 'Wrong'
-  /** Whether an agent of that provider renews its Lease; `Unknown`: this hub has not watched it for long enough. */
+  /** Whether an agent of that provider renews its Lease; `Unknown`: it was not watched for long enough. */
   readonly agent: 'Alive' | 'Silent' | 'Unknown'
+  /** For how long this hub has known of the request. */
+  readonly knownMs: number
   /** Wall clock, milliseconds. */
   readonly now: number
 }
@@ -38,8 +42,8 @@ export type Refusal = Exclude<JoinReason, 'Joined'>
 const longestWaitMs = 25_000
 const lookMs = 2000
 
-/** So long the one who asked can read the answer. */
-const readMs = 30_000
+/** So long the one who asked can read the answer: it may crash and be started anew meanwhile. */
+const readMs = 3600 * 1000
 
 /** So long people can read why it was refused. */
 const keptMs = 24 * 3600 * 1000
@@ -49,18 +53,20 @@ export function decide(seen: Seen): Decision {
   if (request.status) return tidyUp(now - toMillis(request.status.decidedAt), invite)
   if (provider === 'Gone') return refuse('ProviderGone', 'there is no Provider of that name')
   if (!invite) return refuse('InviteUnknown', 'the invite was used before, has expired, or was revoked')
-  if (invite.expiresAt <= now) return refuse('InviteExpired', 'the invite has expired; ask for another one')
+  // Both are by one clock, and a hub that was away takes nothing from who came in time.
+  if (invite.expiresAt <= toMillis(request.metadata.creationTimestamp))
+    return refuse('InviteExpired', 'the invite has expired; ask for another one')
+  if (!seen.isKeyUsable) return refuse('KeyUnusable', 'nothing can be encrypted to spec.publicKey')
   if (provider === 'NotYet') return { do: 'wait', recheckMs: lookMs }
   return bySignature(seen) ?? byAgent(seen, invite) ?? { do: 'grant' }
 }
 
 function tidyUp(ageMs: number, invite: Invite | undefined): Decision {
-  if (ageMs >= keptMs) return { do: 'tidyUp', removes: 'Request' }
-  if (!invite) return { do: 'tidyUp', recheckMs: keptMs - ageMs }
   // The one who asked still has to read the answer; the name of the request makes sure that nobody else can ask.
-  return ageMs < readMs
-    ? { do: 'tidyUp', recheckMs: readMs - ageMs }
-    : { do: 'tidyUp', removes: 'Invite', recheckMs: 0 }
+  if (invite && ageMs < readMs) return { do: 'tidyUp', recheckMs: readMs - ageMs }
+  // The invite always goes first: without the request it could be used once more.
+  if (invite) return { do: 'tidyUp', removes: 'Invite', recheckMs: 0 }
+  return ageMs < keptMs ? { do: 'tidyUp', recheckMs: keptMs - ageMs } : { do: 'tidyUp', removes: 'Request' }
 }
 
 function bySignature({ signature }: Seen): Decision | undefined {
@@ -72,10 +78,9 @@ function bySignature({ signature }: Seen): Decision | undefined {
   return undefined
 }
 
-function byAgent({ agent, request, now }: Seen, { takeover }: Invite): Decision | undefined {
+function byAgent({ agent, knownMs }: Seen, { takeover }: Invite): Decision | undefined {
   if (agent === 'Silent' || takeover) return undefined
-  const age = now - toMillis(request.metadata.creationTimestamp)
-  if (age < longestWaitMs || agent === 'Unknown') return { do: 'wait', recheckMs: lookMs }
+  if (knownMs < longestWaitMs || agent === 'Unknown') return { do: 'wait', recheckMs: lookMs }
   return refuse(
     'AgentAlive',
     'another agent of this provider is alive; uninstall it, or ask for an invite with --takeover',

@@ -4,12 +4,11 @@ import { apiVersion, GROUP } from '../../../api/group.ts'
 import { INVITE_ID_LENGTH } from '../../../api/joinrequest.ts'
 import {
   INVITE_CA_ANNOTATION,
-  INVITE_EXPIRES_ANNOTATION,
   INVITE_LABEL,
+  INVITE_SECONDS_ANNOTATION,
   INVITE_TAKEOVER_ANNOTATION,
 } from '../../../api/labels.ts'
 import type { ProviderSpec } from '../../../api/provider.ts'
-import { toTime } from '../../../api/time.ts'
 import { pause, type Timers } from '../../../controllers/clock.ts'
 import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
 import { sha256 } from '../../joining.ts'
@@ -62,7 +61,7 @@ export async function makeInvite(inviting: Inviting, wanted: InviteWanted): Prom
   const name = inviteAccount(id)
   const ref = { namespace, name }
   const annotations = {
-    [INVITE_EXPIRES_ANNOTATION]: toTime(Date.now() + seconds * 1000),
+    [INVITE_SECONDS_ANNOTATION]: String(seconds),
     [INVITE_CA_ANNOTATION]: sha256(ca),
     ...(takeover ? { [INVITE_TAKEOVER_ANNOTATION]: 'true' } : {}),
   }

@@ -55,12 +55,11 @@ export function hubControllers(hub: HubWorld): HubControllers {
   })
   const world = { ...hub, scheduling, now: clock.now }
   const ofProviders = providerPorts({ ...world, wake: (name) => queues.providers.add(name) })
-  const ofJoins = joiningPorts({ ...world, heartbeatOf: (name) => ofProviders.read(name) })
   const queues: HubQueues = {
     jobs: queue('gpujob', gpuJobReconciler(gpuJobPorts(world)), 32),
     providers: queue('provider', providerReconciler(ofProviders), 4),
     tombstones: queue('tombstone', tombstoneReconciler(tombstonePorts(world)), 8),
-    joins: queue('join', joinReconciler(ofJoins), 4),
+    joins: queue('join', joinReconciler(joiningPorts(world)), 4),
   }
   wireHub(caches, { queues, scheduling, identity })
   believeWhatWasSaid(ofProviders, caches.providers.keys())

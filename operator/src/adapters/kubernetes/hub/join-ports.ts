@@ -3,21 +3,24 @@ import type { JoinRequest } from '../../../api/joinrequest.ts'
 import {
   HUB_UID_LABEL,
   INVITE_CA_ANNOTATION,
-  INVITE_EXPIRES_ANNOTATION,
+  INVITE_SECONDS_ANNOTATION,
   INVITE_TAKEOVER_ANNOTATION,
 } from '../../../api/labels.ts'
 import { toMillis } from '../../../api/time.ts'
+import { type Clock, pause } from '../../../controllers/clock.ts'
 import type { JoiningPorts } from '../../../controllers/hub/joining.ts'
 import type { Invite, Seen } from '../../../domain/joining/join-steps.ts'
-import { providerNamespace, providerOf } from '../../../domain/lifecycle/gpurun.ts'
-import { isSignedBy, sealTo } from '../../joining.ts'
+import { providerOf } from '../../../domain/lifecycle/gpurun.ts'
+import { isSignedBy, isUsableKey, sealTo } from '../../joining.ts'
 import type { KubeClient } from '../client.ts'
-import { isAlreadyExists, isConflict, isInvalid, isNotFound } from '../errors.ts'
+import { isAlreadyExists, isConflict, isNotFound } from '../errors.ts'
 import type { Recorder } from '../events.ts'
 import { joinRequests } from '../kinds.ts'
-import { configMaps, leases, type ServiceAccount, secrets, serviceAccounts } from '../resources.ts'
+import type { ReflectorContext } from '../reflector-context.ts'
+import { configMaps, type ServiceAccount, secrets, serviceAccounts } from '../resources.ts'
 import { requestToken } from '../token-request.ts'
 import { CREDENTIAL_SECONDS } from './admission.ts'
+import { type AgentPresence, agentPresence } from './agent-presence.ts'
 import type { HubCaches } from './caches.ts'
 import type { HubIdentity } from './identity.ts'
 import { AGENT_NAME, AGENT_TOKEN_SECRET, HUB_AUDIENCES, inviteAccount } from './rights.ts'
@@ -26,49 +29,35 @@ export interface JoinWorld {
   readonly client: KubeClient
   readonly caches: Pick<HubCaches, 'providers' | 'requests'>
   readonly identity: Pick<HubIdentity, 'hubUid'>
-  /** How long the Lease of that provider was not renewed, and how long this hub has watched it; see the ports of the providers. */
-  readonly heartbeatOf: (provider: string) => Heartbeat | undefined
   /** The hub's own. */
   readonly namespace: string
   readonly recorder: Pick<Recorder, 'record'>
+  readonly context: Pick<ReflectorContext, 'timers' | 'signal'>
+  readonly clock: Clock
   /** Wall clock, milliseconds. */
   readonly now: () => number
 }
 
-interface Heartbeat {
-  readonly silentMs: number | undefined
-  readonly watchedMs: number
-}
+/** An agent that was let in so shortly ago may not have held its Lease yet. */
+const freshMs = 60_000
 
-/** An agent that lives renews its Lease three times in this time. */
-const silentAfterMs = 15_000
+/** An API server takes a token for so long that it has taken before, whatever became of it meanwhile, and somewhat longer. */
+const tokenCacheMs = 11_000
 
 export function joiningPorts(world: JoinWorld): JoiningPorts {
   const { client, caches, recorder, now } = world
+  const presence = agentPresence(world)
   return {
     now,
-    read: async (key) => {
-      const request = caches.requests.get(key)
-      const name = providerOf(request?.metadata.namespace)
-      if (!request || name === undefined) return undefined
-      const account = await client.get(serviceAccounts, inviteRef(request))
-      const provider = caches.providers.get(name)
-      return {
-        request,
-        invite: account && inviteOf(account),
-        provider: provider === undefined ? 'Gone' : provider.status?.namespaceUid ? 'Ready' : 'NotYet',
-        signature: signatureOf(request, { pinned: provider?.spec.publicKey, provider: name, account }),
-        agent: await agentOf(world, name),
-      }
-    },
-    mint: (request) => mint(world, request),
+    read: requestReader(world, presence),
+    mint: (request) => mint({ ...world, presence }, request),
     writeStatus: async ({ metadata: { name, namespace, resourceVersion } }, status) => {
       const target = { ref: { name, namespace }, patch: { metadata: { resourceVersion }, status } }
       try {
         await client.mergePatch(joinRequests, target, { subresource: 'status' })
         return true
       } catch (error) {
-        if (isConflict(error) || isNotFound(error) || isInvalid(error)) return false
+        if (isConflict(error) || isNotFound(error)) return false
         throw error
       }
     },
@@ -88,25 +77,69 @@ export function joiningPorts(world: JoinWorld): JoiningPorts {
   }
 }
 
-async function agentOf({ client, heartbeatOf }: JoinWorld, provider: string): Promise<Seen['agent']> {
-  const lease = await client.get(leases, { name: AGENT_NAME, namespace: providerNamespace(provider) })
-  if (!lease?.spec?.holderIdentity) return 'Silent' // It was never held, or was given back.
-  const { silentMs, watchedMs = 0 } = heartbeatOf(provider) ?? {}
-  if (silentMs !== undefined) return silentMs < silentAfterMs ? 'Alive' : 'Silent'
-  return watchedMs < silentAfterMs ? 'Unknown' : 'Silent'
+function requestReader(world: JoinWorld, presence: AgentPresence): JoiningPorts['read'] {
+  const { client, caches, clock, now } = world
+  /** By uid, the requests that are not decided: since when they are known, in boot time, and whether their key can be used. */
+  const open = new Map<string, { readonly since: number; readonly isKeyUsable: boolean }>()
+
+  /** The cache may lag behind a decision, our own or another hub's: to decide again would end the credential that was given. */
+  async function current(key: string): Promise<JoinRequest | undefined> {
+    const cached = caches.requests.get(key)
+    if (!cached || cached.status) return cached
+    const found = await client.get(joinRequests, cached.metadata)
+    return found?.metadata.uid === cached.metadata.uid ? found : undefined
+  }
+
+  async function knownOf({ metadata: { uid }, spec, status }: JoinRequest) {
+    const known = open.get(uid)
+    if (status) open.delete(uid)
+    if (known ?? status) return known ?? { since: clock.boot(), isKeyUsable: true }
+    const fresh = { since: clock.boot(), isKeyUsable: await isUsableKey(spec.publicKey) }
+    open.set(uid, fresh)
+    return fresh
+  }
+
+  async function agentOf(provider: string, { metadata: { namespace, uid } }: JoinRequest): Promise<Seen['agent']> {
+    const is = await presence.of(provider)
+    const isFresh = ({ metadata, status }: JoinRequest) =>
+      metadata.namespace === namespace &&
+      metadata.uid !== uid &&
+      status?.state === 'Granted' &&
+      now() - toMillis(status.decidedAt) < freshMs
+    return is === 'Silent' && [...caches.requests.values()].some(isFresh) ? 'Unknown' : is
+  }
+
+  return async (key) => {
+    const request = await current(key)
+    const name = providerOf(request?.metadata.namespace)
+    if (!request || name === undefined) return undefined
+    const known = await knownOf(request)
+    const account = await client.get(serviceAccounts, inviteRef(request))
+    const provider = caches.providers.get(name)
+    return {
+      request,
+      invite: account && inviteOf(account),
+      provider: provider === undefined ? 'Gone' : provider.status?.namespaceUid ? 'Ready' : 'NotYet',
+      signature: signatureOf(request, { pinned: provider?.spec.publicKey, provider: name, account }),
+      isKeyUsable: known.isKeyUsable,
+      agent: request.status ? 'Unknown' : await agentOf(name, request),
+      knownMs: clock.boot() - known.since,
+    }
+  }
 }
 
 function inviteRef({ metadata: { name, namespace } }: JoinRequest): { name: string; namespace: string | undefined } {
   return { name: inviteAccount(name), namespace }
 }
 
-function inviteOf({ metadata: { uid, annotations = {}, deletionTimestamp } }: ServiceAccount): Invite | undefined {
+function inviteOf({ metadata }: ServiceAccount): Invite | undefined {
+  const { uid, annotations = {}, creationTimestamp, deletionTimestamp } = metadata
   if (deletionTimestamp !== undefined) return undefined
-  const expiresAt = toMillis(annotations[INVITE_EXPIRES_ANNOTATION] ?? '')
+  const seconds = Number(annotations[INVITE_SECONDS_ANNOTATION])
   // A time that cannot be read is over.
   return {
     uid,
-    expiresAt: Number.isNaN(expiresAt) ? 0 : expiresAt,
+    expiresAt: seconds > 0 ? toMillis(creationTimestamp) + seconds * 1000 : 0,
     takeover: annotations[INVITE_TAKEOVER_ANNOTATION] === 'true',
   }
 }
@@ -126,17 +159,23 @@ function signatureOf(
  * There is one Secret to which tokens of an agent are bound. Made anew for each credential, it ends all earlier ones, also
  * one that this hub made before it crashed, or that another hub makes at the same time.
  */
-async function mint({ client, identity, namespace: ownNamespace }: JoinWorld, request: JoinRequest): Promise<string> {
+async function mint(
+  { client, identity, namespace: ownNamespace, context, presence }: JoinWorld & { readonly presence: AgentPresence },
+  request: JoinRequest,
+): Promise<string> {
   const { name: inviteId, namespace = '' } = request.metadata
+  const provider = providerOf(namespace) ?? ''
   const ref = { name: AGENT_TOKEN_SECRET, namespace }
   const earlier = await client.get(secrets, ref)
   if (earlier) await client.delete(secrets, ref, { uid: earlier.metadata.uid })
+  // Else an agent that lost its place could have a token that is bound to the next Secret of that name.
+  if (earlier ?? (await presence.wasEver(provider))) await pause(tokenCacheMs, context)
+  context.signal.throwIfAborted()
   const secret = await client.create(secrets, { metadata: { ...ref, labels: { [HUB_UID_LABEL]: identity.hubUid } } })
   const account = { name: AGENT_NAME, namespace }
   const asked = { seconds: CREDENTIAL_SECONDS, secret: { name: secret.metadata.name, uid: secret.metadata.uid } }
   const { token, expiresAt, audiences } = await requestToken(client, account, asked)
   await tellAudiences(client, { namespace: ownNamespace, audiences })
-  const provider = providerOf(namespace) ?? ''
   return sealTo(request.spec.publicKey, { provider, inviteId, token, expiresAt })
 }
 

@@ -26,9 +26,7 @@ async function joining(spec: Partial<ProviderSpec> = {}) {
   if (Object.keys(spec).length > 0) await api.mergePatch(providers, { ref: { name: 'acme' }, patch: { spec } })
   const invite = (how: Partial<InviteWanted> = {}) => {
     const inviting = { client: api, timers: time.timers, signal: new AbortController().signal }
-    // The time in memory is another one than the machine's.
-    const seconds = (how.seconds ?? 3600) - (Date.now() - time.clock.now()) / 1000
-    return makeInvite(inviting, { provider: 'acme', spec: {}, takeover: false, ca, ...how, seconds })
+    return makeInvite(inviting, { provider: 'acme', spec: {}, seconds: 3600, takeover: false, ca, ...how })
   }
   const ask = async (id: string, { owner, hubCa = ca }: { owner?: string; hubCa?: string } = {}) => {
     const key = await requestKeyOf(await newRequestKey())
@@ -39,15 +37,17 @@ async function joining(spec: Partial<ProviderSpec> = {}) {
     await time.advance(0)
     return key
   }
-  const statusOf = async (id: string) => (await api.get(joinRequests, { namespace, name: id }))?.status
+  const statusOf = async (id: string, where = namespace) =>
+    (await api.get(joinRequests, { namespace: where, name: id }))?.status
   /** Encryption takes turns of the machine's own, and nobody knows how many. */
-  const decided = async (id: string) => {
-    for (;;) {
-      const status = await statusOf(id)
-      await time.advance(0)
+  const decided = async (id: string, where = namespace) => {
+    for (let turn = 0; turn < 400; turn++) {
+      const status = await statusOf(id, where)
+      await time.advance(100)
       if (status) return status
       await new Promise((resolve) => setImmediate(resolve))
     }
+    throw new Error(`nothing was decided of ${id}`)
   }
   const secretUid = async () => (await api.get(secrets, { namespace, name: 'agent-token' }))?.metadata.uid
   return { cluster, api, time, hub, invite, ask, statusOf, decided, secretUid }
@@ -69,7 +69,7 @@ describe('an invite', () => {
     const { token, ...rest } = await key.open(credential)
     expect(rest).toMatchObject({ provider: 'acme', inviteId: id })
     expect(token).toContain(`/${await secretUid()}/`)
-    await time.advance(30_000)
+    await time.advance(3_600_000)
     expect((await api.list(serviceAccounts, { namespace })).items.map(({ metadata }) => metadata.name)).toEqual([
       'agent',
     ])
@@ -88,7 +88,7 @@ describe('an invite', () => {
   })
 
   test('ends the credential of before', async () => {
-    const { invite, ask, decided, secretUid } = await joining()
+    const { time, invite, ask, decided, secretUid } = await joining()
     const join = async () => {
       const { id } = await invite()
       await ask(id)
@@ -96,8 +96,28 @@ describe('an invite', () => {
     }
     await join()
     const first = await secretUid()
+    await time.advance(60_000)
     await join()
     expect(await secretUid()).not.toBe(first)
+  })
+
+  test('gives a credential that is good, although the hub did not hear that it was written', async () => {
+    const { api, invite, ask, decided, secretUid } = await joining()
+    const { id } = await invite()
+    api.fail(/^PATCH joinrequests/, { with: new Error('socket hang up'), answerLost: true })
+    api.fail(/^WATCH joinrequests/, { with: new Error('refused'), times: 5 })
+    api.cutWatches(new Error('reset'))
+    const key = await ask(id)
+    const { token } = await key.open((await decided(id)).credential ?? '')
+    expect(token).toContain(`/${await secretUid()}/`)
+  })
+
+  test('asked with a key to which nothing can be encrypted is refused, and ends no credential', async () => {
+    const { api, invite, decided, secretUid } = await joining()
+    const { id } = await invite()
+    const spec = { publicKey: 'A'.repeat(43), agentVersion: '0.1.0' }
+    await api.create(joinRequests, { metadata: { namespace, name: id }, spec })
+    expect([(await decided(id)).reason, await secretUid()]).toEqual(['KeyUnusable', undefined])
   })
 
   test('that nobody gave is good for nothing', async () => {
@@ -112,7 +132,7 @@ describe('an invite', () => {
     await time.advance(601_000)
     await ask(id)
     expect((await decided(id)).reason).toBe('InviteExpired')
-    await time.advance(30_000)
+    await time.advance(3_600_000)
     expect(await api.get(serviceAccounts, { namespace, name: `invite-${id}` })).toBeUndefined()
   })
 
@@ -130,7 +150,8 @@ describe('an invite', () => {
     const { id } = await invite()
     api.fail(/^PATCH joinrequests/, { with: new ApiError('', { status: 500, reason: 'Internal', message: 'no' }) })
     const key = await ask(id)
-    while (hub.errors.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    for (let turn = 0; hub.errors.length === 0 && turn < 400; turn++)
+      await new Promise((resolve) => setImmediate(resolve))
     const lost = await secretUid()
     hub.stop()
     await startHub(cluster)
@@ -158,6 +179,41 @@ describe('while an agent of the provider lives, another one', () => {
     expect(hub.happenings.map(({ reason, message }) => [reason, message.slice(0, 20)])).toEqual([
       ['AgentAlive', `invite ${id}: a`],
     ])
+  })
+
+  test('is refused also by a hub whose watches are broken', async () => {
+    const world = await joining()
+    const { api, time, cluster, invite, ask, decided } = world
+    await agentLives(world)
+    api.fail(/^WATCH leases/, { with: new Error('refused'), times: 99 })
+    api.cutWatches(new Error('reset'))
+    const { id } = await invite()
+    await ask(id)
+    for (let beat = 0; beat < 7; beat++) {
+      await time.advance(5000)
+      await heartbeat(cluster)
+    }
+    expect((await decided(id)).reason).toBe('AgentAlive')
+  })
+
+  test('is not let in after a time in which no agent could have renewed', async () => {
+    const world = await joining()
+    await agentLives(world)
+    const { id } = await world.invite()
+    await world.ask(id)
+    world.time.sleep(60_000)
+    await world.time.advance(2000)
+    expect(await world.statusOf(id)).toBeUndefined()
+  })
+
+  test('is not let in while one that was let in just now has not begun', async () => {
+    const { time, invite, ask, decided, statusOf } = await joining()
+    const [one, other] = [await invite(), await invite()]
+    await ask(one.id)
+    await decided(one.id)
+    await ask(other.id)
+    await time.advance(30_000)
+    expect(await statusOf(other.id)).toBeUndefined()
   })
 
   test('gets its place where the invite says so', async () => {
@@ -210,11 +266,10 @@ test('two who race with one invite: one of them asks, the other is told that it 
 })
 
 test('a request in the namespace of another provider is of that provider', async () => {
-  const { cluster, api, time, invite } = await joining()
+  const { cluster, api, invite, decided } = await joining()
   await addProvider(cluster, { name: 'acmexyz' })
   const { id } = await invite()
   const other = { namespace: 'provider-acmexyz', name: id }
   await api.create(joinRequests, { metadata: other, spec: { publicKey: 'A'.repeat(43), agentVersion: '0' } })
-  await time.advance(0)
-  expect((await api.get(joinRequests, other))?.status?.reason).toBe('InviteUnknown')
+  expect((await decided(id, other.namespace)).reason).toBe('InviteUnknown')
 })

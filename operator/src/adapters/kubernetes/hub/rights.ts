@@ -31,7 +31,7 @@ export const hubRules: readonly PolicyRule[] = [
   { apiGroups: [GROUP], resources: ['gpujobs'], verbs: ['get', 'list', 'watch', 'delete'] },
   { apiGroups: [GROUP], resources: ['gpuruns'], verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'] },
   { apiGroups: [GROUP], resources: ['providers', 'gpunodes', 'providerreports'], verbs: ['list', 'watch'] },
-  { apiGroups: [GROUP], resources: ['joinrequests'], verbs: ['list', 'watch', 'delete'] },
+  { apiGroups: [GROUP], resources: ['joinrequests'], verbs: ['get', 'list', 'watch', 'delete'] },
   { apiGroups: [GROUP], resources: ['gpujobs/status', 'providers/status', 'joinrequests/status'], verbs: ['patch'] },
   {
     apiGroups: ['apiextensions.k8s.io'],
