@@ -1,5 +1,5 @@
 // An invite as a folder of files: how a chart mounts it, and how it is handed over where there is no chart.
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** What was given to the owner, as files of one folder: how a chart mounts a Secret. */
@@ -45,6 +45,8 @@ export async function writeInvite(
   // The id last: whoever sees it finds the token of it.
   const files = { 'hub-url': hubUrl, 'hub-ca.crt': hubCa, token, id }
   for (const [name, content] of Object.entries(files)) {
-    await writeFile(join(folder, name), `${content.trimEnd()}\n`, { mode: 0o600 })
+    const file = join(folder, name)
+    await rm(file, { force: true }) // A mode is given to new files only.
+    await writeFile(file, `${content.trimEnd()}\n`, { mode: 0o600 })
   }
 }

@@ -144,6 +144,31 @@ describe('an agent', () => {
     expect((await obtaining).token).toBe('token of two')
   })
 
+  test('that is denied at first asks again, and gives up after a while', async () => {
+    const { world, time, grant, start } = agent({ invite: 'one' })
+    world.answers.set('one', { state: 'Denied', why: 'cannot get' })
+    const obtaining = start()
+    await time.advance(5000)
+    expect(world.told).toEqual([])
+    await time.advance(15_000)
+    const asked = world.asked.length
+    expect(world.told).toEqual(['another invite: the hub refused one: cannot get'])
+    await time.advance(10_000)
+    expect(world.asked).toHaveLength(asked)
+    world.invite = 'two'
+    grant('two')
+    await time.advance(1000)
+    expect((await obtaining).token).toBe('token of two')
+  })
+
+  test('that has a credential goes on with it, where a new invite is not answered within a minute', async () => {
+    const { world, time, held, start } = agent({ invite: 'two' })
+    world.kept = { held: held('kept') }
+    const obtaining = start()
+    await time.advance(61_000)
+    expect((await obtaining).token).toBe('kept')
+  })
+
   test('tries again when the hub cannot be asked', async () => {
     const { world, time, grant, start } = agent({ invite: 'one' })
     world.failing = new Error('no route')
@@ -200,6 +225,20 @@ describe('a credential', () => {
     world.kept = { held: held('by the other') }
     await time.advance(60_000)
     expect([world.renewals, world.used]).toEqual([0, ['by the other']])
+  })
+
+  test('that is older than its own is not taken over', async () => {
+    const { world, time, held } = await keeping()
+    world.kept = { held: { ...held('late'), obtainedAt: time.clock.now() - 1 } }
+    await time.advance(day)
+    expect(world.used).toEqual(['renewed 1'])
+  })
+
+  test('is renewed soon where the clock was set back', async () => {
+    const { world, time } = await keeping()
+    time.jumpWall(-30 * day)
+    await time.advance(60_000)
+    expect(world.used[0]).toBe('renewed 1')
   })
 
   test('is tried again while the hub is down, at longer and longer intervals', async () => {

@@ -27,6 +27,8 @@ export type Answer =
   | { readonly state: 'NotYet' }
   | { readonly state: 'Granted'; readonly held: Held }
   | { readonly state: 'Refused'; readonly why: string }
+  /** The hub does not take the invite's token. Rights take a moment until every API server knows of them. */
+  | { readonly state: 'Denied'; readonly why: string }
 
 export interface CredentialPorts {
   readonly load: () => Promise<Kept>
@@ -52,8 +54,16 @@ export interface CredentialPorts {
 
 const lookMs = 1000
 
+/** What is denied for so long is refused. */
+const deniedMs = 15_000
+/** An agent that has a credential does not wait longer for a new one. */
+const patienceMs = 60_000
+
 /** Comes back with a credential in use. Throws only when the signal aborts before. */
 export async function obtainCredential(ports: CredentialPorts, signal: AbortSignal): Promise<Held> {
+  const { clock } = ports
+  const began = clock.boot()
+  let deniedSince: number | undefined
   let refused: string | undefined
   for (;;) {
     signal.throwIfAborted()
@@ -61,9 +71,8 @@ export async function obtainCredential(ports: CredentialPorts, signal: AbortSign
       const { asked, held } = await ports.load()
       const inviteId = await ports.inviteId()
       // One that was given out anew is meant to be used, unless it is good for nothing.
-      if (held && (inviteId === undefined || inviteId === held.inviteId || inviteId === refused)) {
-        return take(ports, held)
-      }
+      const isAnew = inviteId !== undefined && inviteId !== held?.inviteId && inviteId !== refused
+      if (held && (!isAnew || clock.boot() - began >= patienceMs)) return take(ports, held)
       if (inviteId === undefined) ports.tell('an invite to the federation')
       else if (inviteId !== refused) {
         const answer = await ports.ask(await askedWith(ports, { asked, inviteId }))
@@ -71,7 +80,9 @@ export async function obtainCredential(ports: CredentialPorts, signal: AbortSign
           await ports.save(answer.held)
           return take(ports, answer.held)
         }
-        if (answer.state === 'Refused') {
+        deniedSince = answer.state === 'Denied' ? (deniedSince ?? clock.boot()) : undefined
+        const isDenied = deniedSince !== undefined && clock.boot() - deniedSince >= deniedMs
+        if (answer.state === 'Refused' || (answer.state === 'Denied' && isDenied)) {
           refused = inviteId
           ports.tell(`another invite: the hub refused ${inviteId}: ${answer.why}`)
         }
@@ -118,8 +129,7 @@ export function keepCredential(ports: CredentialPorts, first: Held, signal: Abor
     let held = first
     let failures = 0
     while (!signal.aborted) {
-      const due = held.obtainedAt + held.lifeMs * renewedAfter * (0.9 + random() / 5)
-      await untilDue(due)
+      await untilDue(held, held.lifeMs * renewedAfter * (0.9 + random() / 5))
       if (signal.aborted) return
       refusal = new AbortController()
       try {
@@ -135,17 +145,20 @@ export function keepCredential(ports: CredentialPorts, first: Held, signal: Abor
     }
   }
 
-  async function untilDue(due: number): Promise<void> {
+  async function untilDue({ obtainedAt }: Held, afterMs: number): Promise<void> {
     const until = AbortSignal.any([signal, refusal.signal])
-    while (!until.aborted && clock.now() < due) {
-      await pause(Math.min(tickMs, Math.max(1, due - clock.now())), { timers, signal: until })
+    for (;;) {
+      const ageMs = clock.now() - obtainedAt
+      // A clock that was set back says nothing of the age any more.
+      if (until.aborted || ageMs >= afterMs || ageMs < -tickMs) return
+      await pause(Math.min(tickMs, Math.max(1, afterMs - ageMs)), { timers, signal: until })
     }
   }
 
   async function renewed(held: Held): Promise<Held> {
     const kept = await ports.load()
     // Another replica of this agent may have been faster.
-    const other = kept.held && kept.held.token !== held.token ? kept.held : undefined
+    const other = kept.held && kept.held.obtainedAt > held.obtainedAt ? kept.held : undefined
     const next = other ?? (await ports.renew(held))
     ports.use(next)
     if (!other) await ports.save(next)

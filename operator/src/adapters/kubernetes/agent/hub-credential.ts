@@ -5,7 +5,7 @@ import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
 import type { InviteFiles } from '../../invite-folder.ts'
 import { newRequestKey, requestKeyOf, sha256, signJoin } from '../../joining.ts'
 import type { KubeClient } from '../client.ts'
-import { ApiError, isAlreadyExists, isConflict, isNotFound } from '../errors.ts'
+import { ApiError, isAlreadyExists, isConflict } from '../errors.ts'
 import { CREDENTIAL_SECONDS } from '../hub/admission.ts'
 import { AGENT_NAME, AGENT_TOKEN_SECRET } from '../hub/rights.ts'
 import { joinRequests } from '../kinds.ts'
@@ -63,13 +63,17 @@ export function credentialPorts(world: CredentialWorld): Ports {
   return {
     load: async () => keptOf(await own.get(secrets, ref)),
     save: async (held) => {
-      const data = inBase64({ ...dataOf(held), requestInvite: null, requestKey: null })
-      try {
-        await own.mergePatch(secrets, { ref, patch: { data } })
-      } catch (error) {
-        if (!isNotFound(error)) throw error
+      const secret = await own.get(secrets, ref)
+      if (!secret) {
         await own.create(secrets, { metadata: ref, data: inBase64(dataOf(held)) })
+        return
       }
+      // The key of another invite may still be waiting for its answer, in another replica.
+      const isAnswered = keptOf(secret).asked?.inviteId === held.inviteId
+      const done = isAnswered ? { requestInvite: null, requestKey: null } : {}
+      const { resourceVersion } = secret.metadata
+      const data = inBase64<string | null>({ ...dataOf(held), ...done })
+      await own.mergePatch(secrets, { ref, patch: { metadata: { resourceVersion }, data } })
     },
     begin: (inviteId) => begin(world, inviteId),
     inviteId: async () => (await world.readInvite()).id,
@@ -84,8 +88,9 @@ const dataSchema = z.looseObject({
   requestKey: z.string().optional(),
   inviteId: z.string().optional(),
   token: z.string().optional(),
-  obtainedAt: z.coerce.number().optional(),
-  lifeMs: z.coerce.number().positive().optional(),
+  // What cannot be read is not held.
+  obtainedAt: z.coerce.number().optional().catch(undefined),
+  lifeMs: z.coerce.number().positive().optional().catch(undefined),
 })
 
 function keptOf(secret: Secret | undefined): Kept {
@@ -167,7 +172,7 @@ async function ask(world: CredentialWorld, { inviteId, requestKey }: Asked): Pro
     if (isAlreadyExists(error)) return { state: 'NotYet' }
     const why = whyRefused(error, provider)
     if (why === undefined) throw error
-    return { state: 'Refused', why }
+    return { state: 'Denied', why }
   }
 }
 
@@ -188,7 +193,9 @@ async function renew(world: CredentialWorld, { inviteId }: Held): Promise<Held> 
   return heldOf({ token, inviteId, now: world.now() })
 }
 
-const claimsSchema = z.looseObject({ iat: z.number(), exp: z.number() })
+const claimsSchema = z
+  .looseObject({ iat: z.number(), exp: z.number() })
+  .refine(({ iat, exp }) => exp > iat, 'the token ends before it begins')
 
 function heldOf({ token, inviteId, now }: { token: string; inviteId: string; now: number }): Held {
   const [, payload = ''] = token.split('.')
