@@ -35,6 +35,10 @@ describe('a credential', () => {
   })
 })
 
+test('what cannot be read is not quoted', async () => {
+  await expect(requestKeyOf('eyJ-secret')).rejects.toThrow(/^the key of the request is not JSON$/)
+})
+
 describe('a signature', () => {
   test('is of the owner, in both ways to write base64', () => {
     const { pem, pinned } = ownersKey()

@@ -46,7 +46,7 @@ const requestKeySchema = z.object({
 
 /** `jwk` as `newRequestKey` made it. */
 export async function requestKeyOf(jwk: string): Promise<RequestKey> {
-  const parsed = requestKeySchema.parse(JSON.parse(jwk))
+  const parsed = requestKeySchema.parse(secretJson('the key of the request', jwk))
   const privateKey = await importJWK(parsed, alg)
   return {
     publicKey: parsed.x,
@@ -55,8 +55,17 @@ export async function requestKeyOf(jwk: string): Promise<RequestKey> {
         keyManagementAlgorithms: [alg],
         contentEncryptionAlgorithms: [enc],
       })
-      return credentialSchema.parse(JSON.parse(new TextDecoder().decode(plaintext)))
+      return credentialSchema.parse(secretJson('the credential', new TextDecoder().decode(plaintext)))
     },
+  }
+}
+
+/** Errors of JSON.parse quote what they could not read. */
+export function secretJson(what: string, text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new Error(`${what} is not JSON`)
   }
 }
 

@@ -241,6 +241,23 @@ describe('a credential', () => {
     expect(world.used[0]).toBe('renewed 1')
   })
 
+  test('that is good for nothing any more is replaced by a new invite, without a restart', async () => {
+    const { world, time, grant, refused, ports } = await keeping()
+    const renew = ports.renew
+    Object.assign(ports, { renew: async () => Promise.reject(new Error('401')) })
+    refused()
+    await time.advance(60_000)
+    expect(world.used).toEqual([])
+    world.invite = 'two'
+    grant('two')
+    refused() // Each request is.
+    await time.advance(60_000)
+    expect(world.used).toEqual(['token of two'])
+    Object.assign(ports, { renew })
+    await time.advance(day)
+    expect(world.used.at(-1)).toMatch(/^renewed/)
+  })
+
   test('is tried again while the hub is down, at longer and longer intervals', async () => {
     const { world, time } = await keeping()
     world.failing = new Error('down')

@@ -139,6 +139,7 @@ export function keepCredential(ports: CredentialPorts, first: Held, signal: Abor
       } catch (error) {
         if (signal.aborted) return
         ports.onError(error)
+        held = (await byNewInvite(held)) ?? held
         const retryMs = Math.min(lastRetryMs, tickMs * 2 ** failures++)
         await pause(retryMs * (0.5 + random() / 2), { timers, signal })
       }
@@ -163,6 +164,24 @@ export function keepCredential(ports: CredentialPorts, first: Held, signal: Abor
     ports.use(next)
     if (!other) await ports.save(next)
     return next
+  }
+
+  /** Where the credential may be good for nothing any more, another invite may have been given. */
+  async function byNewInvite({ inviteId: used }: Held): Promise<Held | undefined> {
+    try {
+      const inviteId = await ports.inviteId()
+      if (inviteId === undefined || inviteId === used) return undefined
+      const { asked } = await ports.load()
+      const answer = await ports.ask(await askedWith(ports, { asked, inviteId }))
+      if ('why' in answer) throw new Error(`the hub refused invite ${inviteId}: ${answer.why}`)
+      if (answer.state === 'NotYet') return undefined
+      ports.use(answer.held)
+      await ports.save(answer.held)
+      return answer.held
+    } catch (error) {
+      if (!signal.aborted) ports.onError(error)
+      return undefined
+    }
   }
 
   return {

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Answer, Asked, CredentialPorts, Held, Kept } from '../../../controllers/agent/credential.ts'
 import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
 import type { InviteFiles } from '../../invite-folder.ts'
-import { newRequestKey, requestKeyOf, sha256, signJoin } from '../../joining.ts'
+import { newRequestKey, requestKeyOf, secretJson, sha256, signJoin } from '../../joining.ts'
 import type { KubeClient } from '../client.ts'
 import { ApiError, isAlreadyExists, isConflict } from '../errors.ts'
 import { CREDENTIAL_SECONDS } from '../hub/admission.ts'
@@ -199,6 +199,6 @@ const claimsSchema = z
 
 function heldOf({ token, inviteId, now }: { token: string; inviteId: string; now: number }): Held {
   const [, payload = ''] = token.split('.')
-  const { iat, exp } = claimsSchema.parse(JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')))
+  const { iat, exp } = claimsSchema.parse(secretJson('the token', Buffer.from(payload, 'base64url').toString('utf8')))
   return { inviteId, token, obtainedAt: now, lifeMs: (exp - iat) * 1000 }
 }

@@ -1,6 +1,7 @@
 // The controllers of a hub that leads, each on its ports.
 import type { Clock, Timers } from '../../../controllers/clock.ts'
 import { gpuJobReconciler } from '../../../controllers/hub/gpujob.ts'
+import { inviteReconciler } from '../../../controllers/hub/invites.ts'
 import { joinReconciler } from '../../../controllers/hub/joining.ts'
 import { believeWhatWasSaid, providerReconciler } from '../../../controllers/hub/provider.ts'
 import { type Scheduling, type SchedulingPorts, schedulingLoop } from '../../../controllers/hub/scheduling.ts'
@@ -14,7 +15,7 @@ import type { StatusWriter } from '../status-writer.ts'
 import { type HubCaches, runsOf } from './caches.ts'
 import { gpuJobPorts } from './gpujob-ports.ts'
 import type { HubIdentity } from './identity.ts'
-import { joiningPorts } from './join-ports.ts'
+import { invitePorts, joiningPorts } from './join-ports.ts'
 import { providerPorts } from './provider-ports.ts'
 import { tombstonePorts } from './tombstone-ports.ts'
 import { type HubQueues, wireHub } from './wiring.ts'
@@ -60,6 +61,7 @@ export function hubControllers(hub: HubWorld): HubControllers {
     providers: queue('provider', providerReconciler(ofProviders), 4),
     tombstones: queue('tombstone', tombstoneReconciler(tombstonePorts(world)), 8),
     joins: queue('join', joinReconciler(joiningPorts(world)), 4),
+    invites: queue('invite', inviteReconciler(invitePorts(world)), 1),
   }
   wireHub(caches, { queues, scheduling, identity })
   believeWhatWasSaid(ofProviders, caches.providers.keys())

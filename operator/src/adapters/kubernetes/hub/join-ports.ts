@@ -3,14 +3,16 @@ import type { JoinRequest } from '../../../api/joinrequest.ts'
 import {
   HUB_UID_LABEL,
   INVITE_CA_ANNOTATION,
+  INVITE_LABEL,
   INVITE_SECONDS_ANNOTATION,
   INVITE_TAKEOVER_ANNOTATION,
 } from '../../../api/labels.ts'
 import { toMillis } from '../../../api/time.ts'
 import { type Clock, pause } from '../../../controllers/clock.ts'
+import type { InvitePorts } from '../../../controllers/hub/invites.ts'
 import type { JoiningPorts } from '../../../controllers/hub/joining.ts'
 import type { Invite, Seen } from '../../../domain/joining/join-steps.ts'
-import { providerOf } from '../../../domain/lifecycle/gpurun.ts'
+import { providerNamespace, providerOf } from '../../../domain/lifecycle/gpurun.ts'
 import { isSignedBy, isUsableKey, sealTo } from '../../joining.ts'
 import type { KubeClient } from '../client.ts'
 import { isAlreadyExists, isConflict, isNotFound } from '../errors.ts'
@@ -141,6 +143,29 @@ function inviteOf({ metadata }: ServiceAccount): Invite | undefined {
     uid,
     expiresAt: seconds > 0 ? toMillis(creationTimestamp) + seconds * 1000 : 0,
     takeover: annotations[INVITE_TAKEOVER_ANNOTATION] === 'true',
+  }
+}
+
+/** How the hub finds the invites of a provider that nobody has used. */
+export function invitePorts({ client, caches, now }: Pick<JoinWorld, 'client' | 'caches' | 'now'>): InvitePorts {
+  return {
+    now,
+    unused: async (provider) => {
+      if (!caches.providers.get(provider)?.status?.namespaceUid) return undefined
+      const namespace = providerNamespace(provider)
+      const { items } = await client.list(serviceAccounts, { namespace, labelSelector: INVITE_LABEL })
+      return items.flatMap((account) => {
+        const { name, labels } = account.metadata
+        const id = labels?.[INVITE_LABEL] ?? ''
+        const invite = inviteOf(account)
+        // One that was used stays until its answer can have been read.
+        const isUsed = caches.requests.get(`${namespace}/${id}`) !== undefined
+        return invite && !isUsed && name === inviteAccount(id) ? [{ ...invite, name }] : []
+      })
+    },
+    remove: async (provider, { name, uid }) => {
+      await client.delete(serviceAccounts, { namespace: providerNamespace(provider), name }, { uid })
+    },
   }
 }
 

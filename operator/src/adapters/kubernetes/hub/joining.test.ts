@@ -160,6 +160,19 @@ describe('an invite', () => {
   })
 })
 
+test('an invite that nobody used is removed when its time is over, and no other', async () => {
+  const { api, time, invite } = await joining()
+  const accounts = async () =>
+    (await api.list(serviceAccounts, { namespace })).items.map(({ metadata }) => metadata.name).toSorted()
+  await api.create(serviceAccounts, { metadata: { namespace, name: 'of-somebody-else' } })
+  const short = await invite({ seconds: 600 })
+  const long = await invite({ seconds: 86_400 })
+  await time.advance(600_000)
+  expect(await accounts()).toContain(`invite-${short.id}`)
+  await time.advance(1_300_000)
+  expect(await accounts()).toEqual(['agent', `invite-${long.id}`, 'of-somebody-else'])
+})
+
 describe('while an agent of the provider lives, another one', () => {
   test('is refused, with an event on the Provider, and the first keeps its credential', async () => {
     const world = await joining()

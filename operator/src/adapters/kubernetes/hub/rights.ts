@@ -69,7 +69,7 @@ export const hubNamespaceRules: readonly PolicyRule[] = [
 /** In the providers' namespaces: what the hub keeps there beside our own kinds. */
 export const providerNamespaceRules: readonly PolicyRule[] = [
   // The agent's, and those of the invites, which are used up once.
-  { apiGroups: [''], resources: ['serviceaccounts'], verbs: ['get', 'create', 'delete'] },
+  { apiGroups: [''], resources: ['serviceaccounts'], verbs: ['get', 'list', 'create', 'delete'] },
   { apiGroups: [''], resources: ['serviceaccounts/token'], resourceNames: [AGENT_NAME], verbs: ['create'] },
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] },
   {

@@ -18,6 +18,7 @@ export interface HubQueues {
   readonly providers: WorkQueue
   readonly tombstones: WorkQueue
   readonly joins: WorkQueue
+  readonly invites: WorkQueue
 }
 
 export interface HubWiring {
@@ -65,6 +66,8 @@ export function wireHub(
   })
   providers.subscribe(({ type, key, object, previous }) => {
     queues.providers.add(key)
+    // When it comes, and when it gets its home.
+    if (object.status?.namespaceUid !== previous?.status?.namespaceUid) queues.invites.add(key)
     // What it said of others' jobs counts no more.
     if (type === 'deleted') wakeThoseIn(reports.get(`${providerNamespace(key)}/${REPORT_NAME}`))
     else if (isConnected(object) === isConnected(previous)) return
@@ -81,7 +84,10 @@ export function wireHub(
     const provider = providerOf(metadata.namespace)
     if (provider !== undefined && metadata.deletionTimestamp === undefined) scheduling.setNode(nodeFact(provider, spec))
   }
-  for (const key of providers.keys()) queues.providers.add(key)
+  for (const key of providers.keys()) {
+    queues.providers.add(key)
+    queues.invites.add(key)
+  }
   const uids = new Set([...jobs.values()].map(({ metadata }) => metadata.uid))
   for (const run of runs.values()) uids.add(run.spec.job.uid)
   for (const uid of uids) scheduling.jobChanged(uid)
