@@ -72,7 +72,7 @@ async function main(): Promise<void> {
     .description('who is in the federation, and how they are')
     .action(async () => {
       await using client = await connect({ access: await access(), userAgent })
-      print(await providers(client))
+      print(await providers(client, stop.signal))
     })
 
   for (const [name, intake, what] of [

@@ -91,7 +91,7 @@ test('providers says of each how it is, and why it is not ready', async () => {
   const { api, time } = await hub()
   await setIntake(api, 'acme', 'Cordoned')
   await time.advance(0)
-  const { text, value } = await providers(api)
+  const { text, value } = await providers(api, new AbortController().signal)
   expect(text).toMatch(
     /^NAME +READY +CONNECTED +GPUS +NODES +REGION +INTAKE +WHY\nacme +False +True +8 +1 .*Cordoned +Cordoned: /,
   )

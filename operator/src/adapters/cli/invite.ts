@@ -9,7 +9,7 @@ export interface InviteOptions {
   readonly region?: string | undefined
   /** `H100=2.10` */
   readonly price?: readonly string[] | undefined
-  /** `90s`, `15m`, `1h` */
+  /** From `10m` to `7d`, such as `1h`. */
   readonly ttl: string
   readonly takeover: boolean
   /** As the agent is to reach the hub. */

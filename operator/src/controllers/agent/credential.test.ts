@@ -66,15 +66,14 @@ function agent({ kept = {}, invite }: { kept?: Kept; invite?: string } = {}) {
   }
   const grant = (id: string) =>
     world.answers.set(id, { state: 'Granted', held: held(`token of ${id}`, id) } satisfies Answer)
-  const obtain = async () => {
-    const obtaining = obtainCredential(ports, stop.signal)
-    obtaining.catch(() => {})
-    await time.turn()
-    return obtaining
-  }
   const start = () => {
     const obtaining = obtainCredential(ports, stop.signal)
     obtaining.catch(() => {})
+    return obtaining
+  }
+  const obtain = async () => {
+    const obtaining = start()
+    await time.turn()
     return obtaining
   }
   return { world, time, ports, stop, held, grant, obtain, start }

@@ -32,7 +32,7 @@ export type Answer =
 
 export interface CredentialPorts {
   readonly load: () => Promise<Kept>
-  /** In place of all that is kept. */
+  /** In place of what was held; the key of the request that brought it goes. */
   readonly save: (held: Held) => Promise<void>
   /** Keeps a new request key for that invite, beside what is held, and gives it; another replica may have been faster: then its key. */
   readonly begin: (inviteId: string) => Promise<string>

@@ -10,6 +10,7 @@ import {
 } from '../../../api/labels.ts'
 import type { ProviderSpec } from '../../../api/provider.ts'
 import { pause, type Timers } from '../../../controllers/clock.ts'
+import { condition } from '../../../domain/lifecycle/claims.ts'
 import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
 import { sha256 } from '../../joining.ts'
 import type { KubeClient, OwnerReference } from '../client.ts'
@@ -102,7 +103,7 @@ async function untilHome({ client, timers, signal }: Inviting, provider: string)
   for (let tries = 0; tries < homeTries && !signal.aborted; tries++) {
     const { status } = (await client.get(providers, { name: provider })) ?? {}
     if (status?.namespaceUid) return
-    said = status?.conditions.find(({ type }) => type === 'Ready')?.message ?? said
+    said = condition(status?.conditions, 'Ready')?.message ?? said
     await pause(lookMs, { timers, signal })
   }
   signal.throwIfAborted()

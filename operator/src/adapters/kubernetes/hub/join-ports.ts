@@ -1,4 +1,5 @@
 // How the hub looks at an invite, and makes the credential of an agent.
+import { apiVersion } from '../../../api/group.ts'
 import type { JoinRequest } from '../../../api/joinrequest.ts'
 import {
   HUB_UID_LABEL,
@@ -73,7 +74,7 @@ export function joiningPorts(world: JoinWorld): JoiningPorts {
       const provider = caches.providers.get(providerOf(metadata.namespace) ?? '')
       if (!provider) return
       const { name, uid } = provider.metadata
-      const regarding = { apiVersion: 'gpucommons.io/v1alpha1', kind: 'Provider', name, uid }
+      const regarding = { apiVersion, kind: 'Provider', name, uid }
       recorder.record({ regarding, type: 'Warning', reason, message: `invite ${metadata.name}: ${message}` })
     },
   }
