@@ -6,7 +6,7 @@ import { build } from 'esbuild'
 const root = join(import.meta.dirname, '..')
 
 /** Where `buildMains` puts a main. */
-export function builtMain(name: 'hub' | 'agent'): string {
+export function builtMain(name: 'hub' | 'agent' | 'leave'): string {
   return join(root, 'dist', `${name}.mjs`)
 }
 
@@ -14,7 +14,7 @@ export function builtMain(name: 'hub' | 'agent'): string {
 export async function buildMains(): Promise<void> {
   await build({
     absWorkingDir: root,
-    entryPoints: ['operator/src/hub.ts', 'operator/src/agent.ts'],
+    entryPoints: ['hub', 'agent', 'leave'].map((name) => `operator/src/${name}.ts`),
     outdir: 'dist',
     outExtension: { '.js': '.mjs' },
     bundle: true,

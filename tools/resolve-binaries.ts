@@ -8,12 +8,12 @@ import { build } from './resolve-build.ts'
 import { download, isReachable, officialSites, type Sites } from './resolve-download.ts'
 import { type Install, install, removeUnfinished } from './resolve-install.ts'
 import { whileLocked } from './resolve-lock.ts'
-import { type Pin, pinOf, saysVersion, type Tool, tools } from './resolve-pins.ts'
+import { type BedTool, chartTools, nodeTools, type Pin, pinOf, saysVersion, type Tool, tools } from './resolve-pins.ts'
 
-export { type Tool, tools } from './resolve-pins.ts'
+export { type BedTool, chartTools, nodeTools, type Tool, tools } from './resolve-pins.ts'
 
 /** A file for each program. */
-export type Binaries<T extends Tool = Tool> = Readonly<Record<T, string>>
+export type Binaries<T extends Tool = BedTool> = Readonly<Record<T, string>>
 
 export interface ResolveOptions {
   /** Default: `GPU_COMMONS_CACHE`, else `~/.cache/gpu-commons`. */
@@ -123,6 +123,7 @@ function askedOnce(ask: () => Promise<boolean>): () => Promise<boolean> {
 }
 
 if (import.meta.main) {
-  const paths = await resolveBinaries(tools, { report: (line) => console.error(line) })
-  for (const tool of tools) console.log(`${tool} ${paths[tool]}`)
+  const all = [...tools, ...chartTools, ...nodeTools]
+  const paths = await resolveBinaries(all, { report: (line) => console.error(line) })
+  for (const tool of all) console.log(`${tool} ${paths[tool]}`)
 }

@@ -72,6 +72,8 @@ function offerOf(pin: Pin, sites: Sites): Offer | undefined {
   const arch = process.arch === 'x64' ? 'amd64' : process.arch
   switch (pin.tool) {
     case 'kwok':
+    case 'helm':
+    case 'kubeconform':
       return undefined // Its releases carry no checksums.
     case 'etcd': {
       const release = `${sites.etcd}/${pin.version}`

@@ -2,9 +2,15 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
+/** What a federation of control planes is made of. */
 export const tools = ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubectl', 'etcd', 'kwok'] as const
+/** What the charts are tried with. */
+export const chartTools = ['helm', 'kubeconform'] as const
+/** What makes a node of this machine. */
+export const nodeTools = ['kubelet', 'kube-proxy'] as const
 
-export type Tool = (typeof tools)[number]
+export type BedTool = (typeof tools)[number]
+export type Tool = BedTool | (typeof chartTools)[number] | (typeof nodeTools)[number]
 
 /** A program, exactly. */
 export interface Pin {
@@ -26,6 +32,8 @@ interface Source {
   readonly module: string
   readonly package: (tool: Tool) => string
   readonly buildTakes: string
+  /** Default: without symbols. */
+  readonly ldflags?: (version: string) => string
 }
 
 const kubernetes: Source = {
@@ -33,6 +41,7 @@ const kubernetes: Source = {
   module: 'k8s.io/kubernetes',
   package: (tool) => `k8s.io/kubernetes/cmd/${tool}`,
   buildTakes: '5 minutes',
+  ldflags: kubernetesLdflags,
 }
 
 const sources: Readonly<Record<Tool, Source>> = {
@@ -40,6 +49,8 @@ const sources: Readonly<Record<Tool, Source>> = {
   'kube-controller-manager': kubernetes,
   'kube-scheduler': kubernetes,
   kubectl: kubernetes,
+  kubelet: kubernetes,
+  'kube-proxy': kubernetes,
   etcd: {
     folder: 'etcd',
     module: 'go.etcd.io/etcd/server/v3',
@@ -52,6 +63,26 @@ const sources: Readonly<Record<Tool, Source>> = {
     package: () => 'sigs.k8s.io/kwok/cmd/kwok',
     buildTakes: '90 seconds',
   },
+  helm: {
+    folder: 'helm',
+    module: 'helm.sh/helm/v3',
+    package: () => 'helm.sh/helm/v3/cmd/helm',
+    buildTakes: '2 minutes',
+    ldflags: (version) => `-s -w -X helm.sh/helm/v3/internal/version.version=${version}`,
+  },
+  kubeconform: {
+    folder: 'kubeconform',
+    module: 'github.com/yannh/kubeconform',
+    package: () => 'github.com/yannh/kubeconform/cmd/kubeconform',
+    buildTakes: '20 seconds',
+    ldflags: (version) => `-s -w -X main.version=${version}`,
+  },
+}
+
+const versionArgs: Partial<Record<Tool, readonly string[]>> = {
+  kubectl: ['version', '--client'],
+  helm: ['version', '--short'],
+  kubeconform: ['-v'],
 }
 
 export function pinOf(tool: Tool): Pin {
@@ -63,8 +94,8 @@ export function pinOf(tool: Tool): Pin {
     version,
     folder,
     package: source.package(tool),
-    versionArgs: tool === 'kubectl' ? ['version', '--client'] : ['--version'],
-    ldflags: source === kubernetes ? kubernetesLdflags(version) : '-s -w',
+    versionArgs: versionArgs[tool] ?? ['--version'],
+    ldflags: source.ldflags?.(version) ?? '-s -w',
     buildTakes: source.buildTakes,
   }
 }

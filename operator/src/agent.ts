@@ -3,7 +3,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { readInvite } from './adapters/invite-folder.ts'
 import { credentialPorts, HubAccess } from './adapters/kubernetes/agent/hub-credential.ts'
 import { leasePorts } from './adapters/kubernetes/agent/lease.ts'
-import { memoryPorts } from './adapters/kubernetes/agent/memory.ts'
+import { memoryPorts, tellLeft } from './adapters/kubernetes/agent/memory.ts'
 import { type AgentReadiness, agentReadiness } from './adapters/kubernetes/agent/readiness.ts'
 import { type Filled, obeyWhileTrusted } from './adapters/kubernetes/agent/session.ts'
 import { unorderedPorts } from './adapters/kubernetes/agent/unordered-ports.ts'
@@ -15,6 +15,7 @@ import { type AgentConfig, agentConfig, inCluster } from './config.ts'
 import { keepCredential, obtainCredential } from './controllers/agent/credential.ts'
 import { type HeartbeatPorts, keepLease, takeLease } from './controllers/agent/heartbeat.ts'
 import { HubTrust } from './controllers/agent/hub-trust.ts'
+import { Leaving } from './controllers/agent/leaving.ts'
 import { tellUnordered } from './controllers/agent/unordered.ts'
 import type { WorkQueue } from './controllers/work-queue.ts'
 import { providerNamespace } from './domain/lifecycle/gpurun.ts'
@@ -41,9 +42,11 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
     waitsFor: program.waitsFor,
     warn: (what) => log.warn(`waits for ${what}`),
   })
+  const leaving = new Leaving()
+  const memory = { provider: remembers, namespace: config.namespace, providerName: config.provider }
   const trust = new HubTrust({
     ...program,
-    ...memoryPorts({ provider: remembers, namespace: config.namespace, providerName: config.provider, signal }),
+    ...memoryPorts({ ...memory, onLeaving: () => leaving.ask(), signal }),
     lookMs: beatMs,
     nonce: () => crypto.randomUUID(),
     onChange: readiness.hubChanged,
@@ -82,6 +85,8 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
     namespace,
     orphanAfterSeconds: config.orphanAfterSeconds,
     onSetBack: () => trust.setBack(),
+    leaving,
+    tellLeft: () => tellLeft(memory),
     vouched: (until: AbortSignal) => trust.vouched(until),
   }
   const onFilled = (filled: Filled) => {
@@ -145,6 +150,7 @@ function heartbeatPorts({ config, program, beats, trust, readiness }: Beating): 
     ...leasePorts({ ...about, hub: beats, namespace, identity, now: clock.now, signal }),
     identity,
     beatMs: heartbeatSeconds * 1000,
+    onStandBy: readiness.standsBy,
     onRenewed: metrics.countHeartbeat,
     onSilent: () => readiness.heard(false),
     onHeard: () => readiness.heard(true),

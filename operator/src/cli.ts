@@ -7,6 +7,8 @@ import { setIntake } from './adapters/cli/intake.ts'
 import { type InviteOptions, invite } from './adapters/cli/invite.ts'
 import { type Answer, type Format, formats, printed } from './adapters/cli/output.ts'
 import { providers } from './adapters/cli/providers.ts'
+import { leave, revoke } from './adapters/cli/revoke.ts'
+import { secondsOf } from './adapters/cli/time.ts'
 import { NotThere, WrongUse } from './adapters/cli/wrong-use.ts'
 import { writeInvite } from './adapters/invite-folder.ts'
 import { connect } from './adapters/kubernetes/connect.ts'
@@ -88,6 +90,26 @@ async function main(): Promise<void> {
         print(await setIntake(client, provider, intake))
       })
   }
+
+  program
+    .command('revoke')
+    .description('shut the agent of a provider out, at once; uncordon and another invite let it in again')
+    .argument('<provider>')
+    .action(async (provider: string) => {
+      await using client = await connect({ access: await access(), userAgent })
+      print(await revoke({ client }, provider))
+    })
+
+  program
+    .command('leave')
+    .description('take a provider out of the federation: no new work, and when what runs has ended it is removed')
+    .argument('<provider>')
+    .option('--timeout <time>', 'how long that may take, 10s to 7d', '1h')
+    .action(async (provider: string, { timeout }: { readonly timeout: string }) => {
+      await using client = await connect({ access: await access(), userAgent })
+      const seconds = secondsOf('--timeout', timeout, { least: 10 })
+      print(await leave({ client, timers: systemTimers, signal: stop.signal }, provider, { seconds }))
+    })
 
   await program.parseAsync()
 }

@@ -32,6 +32,17 @@ export interface AgentConfig extends CommonConfig {
   readonly orphanAfterSeconds: number
 }
 
+export interface LeaveConfig {
+  readonly kubeconfig: string | undefined
+  readonly provider: string
+  /** Of the agent on its own cluster. */
+  readonly namespace: string
+  /** Of the agent. */
+  readonly deployment: string
+  /** How long the agent may take to end what runs. */
+  readonly graceSeconds: number
+}
+
 type Environment = Readonly<Record<string, string | undefined>>
 
 /** A flag: what it is for, and what it is when it is not given. `undefined` as a default: may be left out. */
@@ -77,6 +88,14 @@ export const agentFlags = {
   },
 } as const satisfies Record<string, Flag>
 
+export const leaveFlags = {
+  provider: { means: 'the name of the Provider on the hub', example: 'acme', required: true },
+  deployment: { means: 'that runs the agent', example: 'gpu-commons-agent', required: true },
+  kubeconfig: { means: "the provider's own cluster; left out inside a pod", example: 'provider.kubeconfig' },
+  namespace: { means: 'of the agent on its own cluster', example: 'gpu-commons', default: 'gpu-commons' },
+  'grace-seconds': { means: 'how long the agent may take to end what runs', example: '120', default: '120' },
+} as const satisfies Record<string, Flag>
+
 export function hubConfig(args: readonly string[], env: Environment = process.env): HubConfig {
   const flags = read('hub', hubFlags, args)
   return {
@@ -96,6 +115,17 @@ export function agentConfig(args: readonly string[], env: Environment = process.
     namespace: flags.namespace ?? '',
     heartbeatSeconds: positive('heartbeat-seconds', flags['heartbeat-seconds']),
     orphanAfterSeconds: positive('orphan-after-seconds', flags['orphan-after-seconds']),
+  }
+}
+
+export function leaveConfig(args: readonly string[], env: Environment = process.env): LeaveConfig {
+  const flags = read('leave', leaveFlags, args)
+  return {
+    kubeconfig: ownCluster(flags.kubeconfig, env),
+    provider: providerName(flags.provider ?? ''),
+    namespace: flags.namespace ?? '',
+    deployment: flags.deployment ?? '',
+    graceSeconds: positive('grace-seconds', flags['grace-seconds']),
   }
 }
 
@@ -154,17 +184,22 @@ function commonConfig(flags: CommonFlags, env: Environment): CommonConfig {
   if (!['trace', 'debug', 'info', 'warn', 'error'].includes(level)) {
     throw new WrongFlags(`--log-level ${level} is none of trace, debug, info, warn, error`)
   }
-  if (flags.kubeconfig === undefined && env['KUBERNETES_SERVICE_HOST'] === undefined) {
-    throw new WrongFlags(
-      '--kubeconfig is missing, and this is no pod of a cluster (KUBERNETES_SERVICE_HOST is not set)',
-    )
-  }
   return {
-    kubeconfig: flags.kubeconfig,
+    kubeconfig: ownCluster(flags.kubeconfig, env),
     http: addressOf(flags['http-address'] ?? ''),
     logLevel: level,
     identity: env['POD_UID'] ?? `${hostname()}-${crypto.randomUUID()}`,
   }
+}
+
+/** `undefined` in a pod, which finds its cluster by itself. */
+function ownCluster(kubeconfig: string | undefined, env: Environment): string | undefined {
+  if (kubeconfig === undefined && env['KUBERNETES_SERVICE_HOST'] === undefined) {
+    throw new WrongFlags(
+      '--kubeconfig is missing, and this is no pod of a cluster (KUBERNETES_SERVICE_HOST is not set)',
+    )
+  }
+  return kubeconfig
 }
 
 /** Where a pod finds the API server of its own cluster. */

@@ -62,19 +62,21 @@ export interface ApiServer {
   readonly etcdPort: number
   readonly controllerManager: boolean
   readonly audit?: boolean
+  readonly address?: string
 }
 
-export function apiServerArgs(files: Files, { port, etcdPort, controllerManager, audit = false }: ApiServer): string[] {
+export function apiServerArgs(files: Files, options: ApiServer): string[] {
+  const { port, etcdPort, controllerManager, audit = false, address = '127.0.0.1' } = options
   return [
     `--etcd-servers=http://127.0.0.1:${etcdPort}`,
-    '--bind-address=127.0.0.1',
+    `--bind-address=${address}`,
     `--secure-port=${port}`,
-    // Without it the server looks for a default route and does not start where there is none. An Endpoints object
-    // refuses loopback addresses, so nobody keeps one.
-    '--advertise-address=127.0.0.1',
-    '--endpoint-reconciler-type=none',
+    // Without it the server looks for a default route and does not start where there is none.
+    `--advertise-address=${address}`,
+    // An Endpoints object refuses loopback addresses, so nobody keeps one.
+    ...(options.address === undefined ? ['--endpoint-reconciler-type=none'] : []),
     '--service-cluster-ip-range=10.96.0.0/16',
-    // It makes a CA and a certificate for 127.0.0.1 here, and takes them again when it is restarted.
+    // It makes a CA and a certificate for its address here, and takes them again when it is restarted.
     `--cert-dir=${files.certificates}`,
     `--token-auth-file=${files.tokens}`,
     '--authorization-mode=Node,RBAC',
@@ -149,7 +151,7 @@ export function schedulerArgs(files: Files): string[] {
 }
 
 /** Each program has a name of its own, so that an audit log tells them apart. Ours are none of these: see install.ts. */
-export const users = ['admin', 'controller-manager', 'scheduler', 'kwok'] as const
+export const users = ['admin', 'controller-manager', 'scheduler', 'kwok', 'kubelet', 'kube-proxy'] as const
 export type User = (typeof users)[number]
 
 export function kubeconfigOf(files: Files, user: User): string {

@@ -3,7 +3,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { dump } from 'js-yaml'
-import { type Binaries, resolveBinaries, type Tool, tools } from '../../tools/resolve-binaries.ts'
+import { type BedTool, type Binaries, resolveBinaries, tools } from '../../tools/resolve-binaries.ts'
 import { type ApiRequests, type Ask, apiRequests } from './api-requests.ts'
 import { type Child, startChild, waitUntil } from './child.ts'
 import {
@@ -37,6 +37,11 @@ export interface ControlPlaneOptions {
   readonly nodeGraceSeconds?: number
   /** Environment of its programs, over their own. */
   readonly env?: Readonly<Record<string, string>>
+  /**
+   * Where it listens, for programs that are not on this machine's loopback, such as pods. Then it also gives itself to them
+   * as Service `kubernetes`. Default: 127.0.0.1, and it does not.
+   */
+  readonly address?: string
   /** Further flags of kube-apiserver. */
   readonly apiServerArgs?: readonly string[]
   /** Default: found by `resolveBinaries`. */
@@ -174,7 +179,7 @@ async function writeKubeconfigs({ options, files, tokens }: Site, url: string): 
   }
 }
 
-function launch(site: Site, tool: Tool, args: readonly string[]): Promise<Child> {
+function launch(site: Site, tool: BedTool, args: readonly string[]): Promise<Child> {
   const { options, binaries, files, report } = site
   return startChild({
     name: `${options.name} ${tool}`,
@@ -262,7 +267,7 @@ async function startApiServer(site: Site, etcdPort: number): Promise<ApiServer> 
   let stoppedAt = 0
   return {
     port,
-    url: urlOf(port),
+    url: urlOf(site, port),
     requests,
     absences,
     stop: () => {
@@ -283,8 +288,8 @@ async function startApiServer(site: Site, etcdPort: number): Promise<ApiServer> 
   }
 }
 
-function urlOf(port: number): string {
-  return `https://127.0.0.1:${port}`
+function urlOf({ options }: Site, port: number): string {
+  return `https://${options.address ?? '127.0.0.1'}:${port}`
 }
 
 /** The server makes its certificate when it starts; a file with both certificates is complete. */
@@ -294,7 +299,7 @@ async function requestsTo(site: Site, { child, port }: { child: Child; port: num
     return text.split('END CERTIFICATE').length > 2 ? text : undefined
   }
   const ca = await waitUntil(certificates, { what: 'its certificate', seconds: 30, signal: site.signal, child })
-  return apiRequests(urlOf(port), { ca, token: site.tokens.admin })
+  return apiRequests(urlOf(site, port), { ca, token: site.tokens.admin })
 }
 
 async function untilReady(site: Site, { child, requests }: { child: Child; requests: ApiRequests }): Promise<void> {

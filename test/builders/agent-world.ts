@@ -8,6 +8,7 @@ import { gpuRuns } from '../../operator/src/adapters/kubernetes/kinds.ts'
 import { type Job, jobs, type Node, nodes, type Pod, pods } from '../../operator/src/adapters/kubernetes/resources.ts'
 import type { GpuRun } from '../../operator/src/api/gpurun.ts'
 import { HUB_UID_LABEL, RUN_LABEL } from '../../operator/src/api/labels.ts'
+import { Leaving } from '../../operator/src/controllers/agent/leaving.ts'
 import { orphanReconciler } from '../../operator/src/controllers/agent/orphans.ts'
 import { runReconciler } from '../../operator/src/controllers/agent/run.ts'
 import { settled, workQueue } from '../../operator/src/controllers/work-queue.ts'
@@ -56,6 +57,7 @@ export async function startAgent({ time, hub, provider }: Clusters) {
   await time.turn()
   await caches.synced
   const records = new WorkerRecords()
+  const leaving = new Leaving()
   const world: RunWorld = {
     hub,
     provider,
@@ -64,6 +66,7 @@ export async function startAgent({ time, hub, provider }: Clusters) {
     node: nodeWatch(caches.nodes, clock.boot),
     hubUid,
     providerName: 'acme',
+    leaving,
     clock,
     nonce: () => 'nonce',
     timers,
@@ -79,12 +82,18 @@ export async function startAgent({ time, hub, provider }: Clusters) {
   const trust = { vouched: async () => undefined, signal: stop.signal, orphanAfterSeconds: 600 }
   const removing = orphanReconciler(orphanPorts({ ...world, ...trust, namespace }))
   const orphans = workQueue({ ...shared, name: 'orphan', concurrency: 1, reconcile: removing })
-  wireAgent(caches, { queues: { runs, nodes: claims, orphans }, records, boot: clock.boot })
+  wireAgent(caches, {
+    queues: { runs, nodes: claims, orphans },
+    records,
+    boot: clock.boot,
+    leaving,
+    signal: stop.signal,
+  })
   void runs.run(stop.signal)
   void claims.run(stop.signal)
   void orphans.run(stop.signal)
   await time.advance(0)
-  return { stop: () => stop.abort(), errors, caches, claimed, world }
+  return { stop: () => stop.abort(), errors, caches, claimed, world, leaving }
 }
 
 /** The hub orders a run. */

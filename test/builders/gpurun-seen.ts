@@ -41,6 +41,7 @@ export function runSeen(some: Partial<Seen>): Seen {
     making: 'Known',
     service: 'Unseen',
     workers: [],
+    leaving: false,
     node: () => ready,
   } as const
   return { ...world, now, boot, ...some }

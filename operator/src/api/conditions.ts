@@ -26,6 +26,7 @@ export const gpuJobReasons = {
     NotStarted: 'No run has begun yet.',
     Starting: 'The order is given; the provider is starting the workers.',
     StartTrouble: 'A worker cannot start; the provider goes on trying, and the message has its words.',
+    ProviderRevoked: 'Its provider was shut out while it ran there: nobody knows what became of the run.',
     ProviderSilent: 'Its provider has not been heard of for a while: nobody knows what became of the run.',
     Stopping: 'The run was told to stop and has not ended yet.',
     RunLost: 'Nobody knows whether it runs: a node with a worker on it does not answer.',
@@ -47,6 +48,7 @@ export const providerReasons = {
     Silent: 'The agent has not renewed its Lease for a while: no new work goes there.',
     HubChanged: 'To the agent this hub is not the one that it remembers: it begins nothing and deletes nothing.',
     NeverSeen: 'No agent has connected yet.',
+    Revoked: 'spec.intake is Revoked: the agent is shut out, and nothing that it says counts.',
   },
   Verified: {
     NotYet: 'What the provider claims is believed: this version checks no claims.',
@@ -54,6 +56,7 @@ export const providerReasons = {
   Ready: {
     Ready: 'The provider takes new work.',
     Cordoned: 'spec.intake is Cordoned: no new work goes there, what runs goes on.',
+    Revoked: 'spec.intake is Revoked: the agent is shut out, and nothing is ordered there.',
     NotConnected: 'The agent is silent or was never seen.',
     NameTaken: 'The namespace of the provider exists and is not ours.',
     HubChanged: 'Runs there are of GpuJobs that went with an earlier CustomResourceDefinition: nothing new goes there.',
@@ -87,6 +90,7 @@ export const gpuRunReasons = {
   NodeShutdown: 'A node was shut down. This is no failure of the job.',
   Reclaimed: "The owner's own work took the GPUs back. This is no failure of the job.",
   JobRemoved: 'Somebody removed the Job on the provider. This is no failure of the job.',
+  ProviderLeaves: 'The owner takes the cluster out of the federation. This is no failure of the job.',
   PodRemoved: "Somebody removed a worker's pod on the provider. This is no failure of the job.",
   NodeLost: 'A node stopped answering, or began anew, while a worker was on it. This is no failure of the job.',
   Stopped: 'The hub told the run to stop: the job was deleted, suspended or replaced.',
@@ -96,6 +100,7 @@ export const gpuRunReasons = {
 export const joinReasons = {
   Joined: 'The agent has its credential, and the invite is used up.',
   ProviderGone: 'There is no Provider of that name.',
+  ProviderRevoked: 'The Provider is revoked: nobody may join as it.',
   InviteUnknown: 'The invite was used before, has expired, or was revoked.',
   InviteExpired: 'The invite has expired; ask for another one.',
   KeyUnusable: 'Nothing can be encrypted to the key of the request.',

@@ -14,7 +14,12 @@ export const providerSpecSchema = z.object({
     .meta(listMap('model'))
     .optional()
     .describe('Kept for later: this version does not look at prices.'),
-  intake: z.enum(['Open', 'Cordoned']).default('Open').describe('Cordoned: no new work goes there, what runs goes on.'),
+  intake: z
+    .enum(['Open', 'Cordoned', 'Revoked'])
+    .default('Open')
+    .describe(
+      'Cordoned: no new work goes there, what runs goes on. Revoked: its agent is shut out, and the hub writes nothing for it.',
+    ),
   publicKey: z
     .string()
     .max(128)

@@ -9,6 +9,7 @@ import { NotThere } from './wrong-use.ts'
 const says: Readonly<Record<ProviderSpec['intake'], string>> = {
   Cordoned: 'takes no new work; what runs there goes on',
   Open: 'takes new work',
+  Revoked: 'is shut out',
 }
 
 export async function setIntake(

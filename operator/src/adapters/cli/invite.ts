@@ -3,6 +3,7 @@ import { gpuModel, price } from '../../api/fields.ts'
 import { MAX_PROVIDER_NAME, type ProviderSpec } from '../../api/provider.ts'
 import { type Invite, type Inviting, makeInvite } from '../kubernetes/cli/invites.ts'
 import type { Answer } from './output.ts'
+import { secondsOf } from './time.ts'
 import { WrongUse } from './wrong-use.ts'
 
 export interface InviteOptions {
@@ -41,7 +42,13 @@ export async function invite(inviting: Inviting, provider: string, options: Invi
     )
   }
   const { takeover, hubUrl, hubCa } = options
-  const wanted = { provider, spec: specOf(options), seconds: secondsOf(options.ttl), takeover, ca: hubCa }
+  const wanted = {
+    provider,
+    spec: specOf(options),
+    seconds: secondsOf('--ttl', options.ttl, { least: shortest }),
+    takeover,
+    ca: hubCa,
+  }
   const made = await makeInvite(inviting, wanted)
   const helm = helmLine(made, options)
   const { id, expiresAt, isNewProvider } = made
@@ -54,14 +61,6 @@ export async function invite(inviting: Inviting, provider: string, options: Invi
 
 /** The API server gives no token for less than ten minutes. */
 const shortest = 600
-const longest = 7 * 24 * 3600
-
-function secondsOf(ttl: string): number {
-  const [, number, unit = ''] = /^(\d{1,6})([smhd])$/.exec(ttl) ?? []
-  const seconds = Number(number) * ({ s: 1, m: 60, h: 3600, d: 86_400 }[unit] ?? Number.NaN)
-  if (seconds >= shortest && seconds <= longest) return seconds
-  throw new WrongUse(`--ttl ${ttl} is not a time from 10m to 7d, such as 1h`)
-}
 
 function specOf({ region, price: asked = [] }: InviteOptions): Partial<ProviderSpec> {
   if (region !== undefined && (region.length === 0 || region.length > 63)) {

@@ -49,6 +49,13 @@ describe('what is installed', () => {
         'ClusterRole gpc-agent',
         'ClusterRole gpc-tenant-namespace',
         'ClusterRoleBinding gpc-agent',
+        'ServiceAccount gpu-commons/gpc-leave',
+        'ClusterRole gpc-leave',
+        'Role gpu-commons/gpc-leave',
+        ...['gpc-agent-namespaces', 'gpc-leave-namespaces', 'gpc-agent-rolebindings'].flatMap((name) => [
+          `ValidatingAdmissionPolicy ${name}`,
+          `ValidatingAdmissionPolicyBinding ${name}`,
+        ]),
       ]),
     },
   ])('for the $program', ({ manifests, says }) => {
@@ -56,18 +63,18 @@ describe('what is installed', () => {
   })
 
   test.each([
-    { program: 'hub', manifests: hub },
-    { program: 'agent', manifests: agent },
-  ])('binds roles of its own to the $program alone', ({ program, manifests }) => {
+    { program: 'hub', manifests: hub, accounts: ['hub'] },
+    { program: 'agent', manifests: agent, accounts: ['agent', 'gpc-leave'] },
+  ])('binds roles of its own to the $program alone', ({ accounts, manifests }) => {
     const bindings = manifests.filter(({ roleRef }) => roleRef)
     expect(bindings.map(({ metadata, roleRef }) => roleRef?.name === metadata.name)).not.toContain(false)
     const who = bindings.flatMap(({ subjects = [] }) => subjects.map(({ namespace, name }) => `${namespace}/${name}`))
-    expect(new Set(who)).toEqual(new Set([`gpu-commons/${program}`]))
+    expect(new Set(who)).toEqual(new Set(accounts.map((name) => `gpu-commons/${name}`)))
   })
 
   test('binds over all namespaces only what each program has of its own', () => {
     const cluster = all.filter(({ kind }) => kind === 'ClusterRoleBinding').map(({ roleRef }) => roleRef?.name)
-    expect(cluster).toEqual(['gpc-hub', 'gpc-hub-tenants', 'gpc-agent'])
+    expect(cluster).toEqual(['gpc-hub', 'gpc-hub-tenants', 'gpc-agent', 'gpc-leave'])
   })
 })
 

@@ -1,8 +1,12 @@
 // What has to be on a cluster before one of our programs can run there with its own rights and no others.
+import { agentAdmission } from './agent/admission.ts'
 import {
   AGENT_ROLE,
   agentClusterRules,
   agentNamespaceRules,
+  LEAVE_ROLE,
+  leaveClusterRules,
+  leaveNamespaceRules,
   TENANT_NAMESPACE_ROLE,
   tenantNamespaceRules,
 } from './agent/rights.ts'
@@ -40,12 +44,18 @@ export function hubInstallation(account: Account = hubAccount): readonly Manifes
 }
 
 export function agentInstallation(account: Account = agentAccount): readonly Manifest[] {
+  const leave: Account = { ...account, name: LEAVE_ROLE }
   return [
     ...identity(account),
     clusterRole(AGENT_ROLE, agentClusterRules),
     clusterRole(TENANT_NAMESPACE_ROLE, tenantNamespaceRules),
     clusterRoleBinding(AGENT_ROLE, account),
     ...ownNamespace(AGENT_ROLE, { account, rules: agentNamespaceRules }),
+    ...identity(leave).slice(1),
+    clusterRole(LEAVE_ROLE, leaveClusterRules),
+    clusterRoleBinding(LEAVE_ROLE, leave),
+    ...ownNamespace(LEAVE_ROLE, { account: leave, rules: leaveNamespaceRules }),
+    ...agentAdmission(account),
   ]
 }
 

@@ -132,6 +132,14 @@ export interface Node extends KubeObject {
   }
 }
 
+export interface Deployment extends KubeObject {
+  readonly metadata: Metadata
+  readonly spec: {
+    readonly replicas?: number
+    readonly selector: { readonly matchLabels?: Readonly<Record<string, string>> }
+  }
+}
+
 export interface Job extends KubeObject {
   readonly metadata: Metadata
   readonly spec: {
@@ -227,6 +235,10 @@ export const configMaps: Resource<ConfigMap> = core('ConfigMap', 'configmaps')
 export const pods: Resource<Pod> = core('Pod', 'pods')
 export const nodes: Resource<Node> = kindOf('v1', 'Node', { plural: 'nodes', namespaced: false })
 export const events: Resource<KubeEvent> = core('Event', 'events')
+export const deployments: Resource<Deployment> = kindOf('apps/v1', 'Deployment', {
+  plural: 'deployments',
+  namespaced: true,
+})
 export const jobs: Resource<Job> = kindOf('batch/v1', 'Job', { plural: 'jobs', namespaced: true })
 export const roleBindings: Resource<RoleBinding> = kindOf('rbac.authorization.k8s.io/v1', 'RoleBinding', {
   plural: 'rolebindings',

@@ -39,6 +39,7 @@ const worthAnEvent: ReadonlySet<string> = new Set<GpuJobReason | ProviderReason>
   'Silent',
   'HubChanged',
   'Cordoned',
+  'Revoked',
 ])
 
 /** `undefined` for a transition that is no news. */

@@ -37,6 +37,7 @@ type Hub = ReturnType<typeof hub>
 
 function agent(identity: string, { of, time }: { of: Hub; time: FakeTime }) {
   const told: string[] = []
+  let standsBy = false
   const ending = new AbortController()
   const ports: HeartbeatPorts = {
     read: async () => of.seen(),
@@ -46,6 +47,9 @@ function agent(identity: string, { of, time }: { of: Hub; time: FakeTime }) {
     beatMs: 5000,
     clock: time.clock,
     timers: time.timers,
+    onStandBy: (is) => {
+      standsBy = is
+    },
     onRenewed: () => void told.push('renewed'),
     onSilent: () => void told.push('silent'),
     onHeard: () => void told.push('heard'),
@@ -57,7 +61,7 @@ function agent(identity: string, { of, time }: { of: Hub; time: FakeTime }) {
     return lease
   }
   const live = async () => keepLease(ports, await take(), ending.signal)
-  return { told, take, live, stop: () => ending.abort(new Error('told to end')) }
+  return { told, standsBy: () => standsBy, take, live, stop: () => ending.abort(new Error('told to end')) }
 }
 
 function federation(durationSeconds?: number) {
@@ -91,6 +95,7 @@ describe('taking the Lease', () => {
     await time.advance(60_000)
     expect(of.holder()).toBe('a')
     expect([second.told, first.told.length]).toEqual([[], 13])
+    expect([first.standsBy(), second.standsBy()]).toEqual([false, true])
   })
 
   test('a silent holder is replaced after as long as the Lease says, by our own clock', async () => {
@@ -123,6 +128,7 @@ describe('taking the Lease', () => {
     await time.turn()
     of.setAway(true)
     await time.advance(60_000)
+    expect(next.standsBy()).toBe(false)
     of.setAway(false)
     await time.advance(10_000)
     expect([of.holder(), next.told[0]]).toEqual(['alive', 'the hub is away'])

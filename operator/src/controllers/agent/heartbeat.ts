@@ -18,6 +18,8 @@ export interface HeartbeatPorts {
   readonly release: (seen: LeaseSeen) => Promise<void>
   readonly identity: string
   readonly beatMs: number
+  /** Whether another agent of this provider holds the Lease and is alive, as far as the last look could tell. */
+  readonly onStandBy: (is: boolean) => void
   readonly clock: Clock
   readonly timers: Timers
   readonly onRenewed: () => void
@@ -47,8 +49,10 @@ export async function takeLease(ports: HeartbeatPorts, signal: AbortSignal): Pro
       const silent = clock.boot() - watched.since >= lease.durationSeconds * 1000
       const taken = free || silent ? await ports.write(lease) : undefined
       if (taken) return taken
+      ports.onStandBy(!free && !silent)
     } catch (error) {
       if (!signal.aborted) onError(error)
+      ports.onStandBy(false)
       watched = undefined
     }
     if (!(await pause(ports, signal))) throw new Error('stopped while waiting for the Lease', { cause: signal.reason })

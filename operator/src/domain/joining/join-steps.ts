@@ -16,7 +16,7 @@ export interface Seen {
   /** By a read of the API server; absent: it was used, has expired, or was revoked. */
   readonly invite: Invite | undefined
   /** Whether a Provider of that name exists, and its home is its own. */
-  readonly provider: 'Ready' | 'NotYet' | 'Gone'
+  readonly provider: 'Ready' | 'NotYet' | 'Gone' | 'Revoked'
   /** Whether anything can be encrypted to the key of the request; there are points of the curve to which nothing can. */
   readonly isKeyUsable: boolean
   /** Of the request, by the key that the Provider pins. */
@@ -52,6 +52,7 @@ export function decide(seen: Seen): Decision {
   const { request, invite, provider, now } = seen
   if (request.status) return tidyUp(now - toMillis(request.status.decidedAt), invite)
   if (provider === 'Gone') return refuse('ProviderGone', 'there is no Provider of that name')
+  if (provider === 'Revoked') return refuse('ProviderRevoked', 'the Provider is revoked')
   if (!invite) return refuse('InviteUnknown', 'the invite was used before, has expired, or was revoked')
   // Both are by one clock, and a hub that was away takes nothing from who came in time.
   if (invite.expiresAt <= toMillis(request.metadata.creationTimestamp))

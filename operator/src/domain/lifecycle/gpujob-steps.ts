@@ -28,6 +28,8 @@ export interface Seen {
   readonly explain: () => Explanation | undefined
   /** Since when the provider of its run has not been heard of, if it is not; by the hub's wall clock in milliseconds. */
   readonly silentSince?: number | undefined
+  /** The agent of the provider of its run is shut out: what it says does not count, and no order reaches it. */
+  readonly shutOut?: boolean | undefined
   /** Whether the Secrets and ConfigMaps that the template names may travel; absent: not looked at in this pass. */
   readonly payload?: PayloadVerdict
   /** Whether this process knows that the payload of the run lies where its agent fetches it. */
@@ -59,6 +61,7 @@ export const steps: readonly Step[] = [
   leave, // First: a job on its way out acquires nothing.
   rest, // A finished job never runs again.
   awaitReading, // What became of its run is not known before all is read.
+  awaitVerdict, // What goes on where nobody is heard or obeyed any more is for a person to say.
   awaitSurvivor, // A run that this hub has forgotten is over before another one begins.
   start, // The record of a placement comes before its run.
   yieldToNamesake, // What only has our name is not ours.
@@ -113,6 +116,14 @@ function rest({ job, now }: Seen): Decision | undefined {
 
 function awaitReading({ job, runMayBeUnread }: Seen): Decision | undefined {
   return job.status?.placement && runMayBeUnread ? {} : undefined
+}
+
+function awaitVerdict(seen: Seen): Decision | undefined {
+  const { job, run, shutOut } = seen
+  const placement = job.status?.placement
+  if (!placement || !shutOut || (run && isRunOf(run, job, placement.run) && outcomeOf(run))) return undefined
+  const message = `provider ${placement.provider} was shut out while run ${placement.run} was there; nobody knows what became of it`
+  return claim(seen, { type: 'Running', status: 'Unknown', reason: 'ProviderRevoked', message })
 }
 
 function awaitSurvivor(seen: Seen): Decision | undefined {

@@ -19,6 +19,8 @@ const rejections: ReadonlySet<string> = new Set(['NoRoom', 'NameTaken', 'Invalid
 export function intentOf({ status }: GpuRun): Ending | undefined {
   const { state, reason, message = '', troubleSince } = status ?? {}
   if (state === 'Running' && reason === 'DeadlineExceeded') return { state: 'Failed', reason, message }
+  if ((state === 'Running' || state === undefined) && reason === 'ProviderLeaves')
+    return { state: 'Reclaimed', reason, message }
   // Trouble that is still borne is no intent yet.
   if (reason === undefined || state !== undefined || troubleSince !== undefined) return undefined
   const ends = rejections.has(reason) ? 'Rejected' : endOfTrial(reason)

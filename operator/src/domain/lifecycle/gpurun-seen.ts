@@ -31,6 +31,8 @@ export interface Seen {
   /** Whether this process has seen that the gang's headless Service is there and ours. */
   readonly service: 'Ours' | 'Unseen'
   readonly workers: readonly WorkerRecord[]
+  /** The owner takes this cluster out of the federation. */
+  readonly leaving: boolean
   readonly node: (name: string) => NodeSeen | undefined
   /** Wall clock, milliseconds. */
   readonly now: number

@@ -17,6 +17,7 @@ export const steps: readonly Step[] = [
   linger, // Over: the Job stays for its logs and leaves by its own clock.
   yieldToNamesake, // What only has our name is not ours.
   finish, // Every worker is over: say how it ended.
+  leave, // Its owner takes the cluster out of the federation.
   end, // It has been decided that it must end: by the hub, or because it cannot go on.
   begin,
   release, // An agent that ended between the Job and its Secrets is followed by one that goes on from there.
@@ -102,6 +103,12 @@ function withoutSecrets(decision: Decision, job: ProviderJob | undefined): Decis
 /** Only kubelets say Succeeded of a pod, and a Job is complete when they said it of every index: that outlives the pods. */
 function isProvenBy(job: ProviderJob | undefined, workers: readonly WorkerRecord[]): boolean {
   return job?.complete === true && workers.every(({ goneSince }) => goneSince !== undefined)
+}
+
+function leave(seen: Seen): Decision | undefined {
+  const { run, leaving } = seen
+  if (!leaving || run.spec.stop || intentOf(run) !== undefined) return undefined
+  return intend(seen, 'ProviderLeaves', 'the owner takes this cluster out of the federation')
 }
 
 function end(seen: Seen): Decision | undefined {

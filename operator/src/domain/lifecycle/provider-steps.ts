@@ -12,6 +12,8 @@ import { type HubChange, whatChanged } from './hub-identity.ts'
 
 /** Namespace, ServiceAccount, Role, RoleBinding and Lease of a provider on the hub. */
 export type Home =
+  /** Whatever let an agent in is removed. */
+  | { readonly state: 'Closed' }
   | { readonly state: 'Made'; readonly namespaceUid: string }
   /** `what` exists and is not ours. */
   | { readonly state: 'Taken'; readonly what: string; readonly by: 'Stranger' | 'EarlierProvider' }
@@ -103,6 +105,9 @@ const wasHeard: ReadonlySet<string> = new Set([
 
 function connection(seen: Seen): { readonly claim: ConnectedClaim; readonly recheckMs?: number } {
   const { silentMs, watchedMs, suspectAfterMs, provider, hubChanged } = seen
+  if (isRevoked(provider)) {
+    return { claim: { type: 'Connected', status: 'False', reason: 'Revoked', message: 'spec.intake is Revoked' } }
+  }
   const heartbeat: ConnectedClaim = hubChanged
     ? { type: 'Connected', status: 'False', reason: 'HubChanged', message: wayBack(provider, hubChanged) }
     : { type: 'Connected', status: 'True', reason: 'Heartbeat', message: 'the agent renews its Lease' }
@@ -138,6 +143,9 @@ function readiness(
   { provider, home, runsFromBefore, jobsUid }: Seen,
   { claim }: { readonly claim: ConnectedClaim },
 ): ReadyClaim {
+  if (isRevoked(provider)) {
+    return { type: 'Ready', status: 'False', reason: 'Revoked', message: 'spec.intake is Revoked' }
+  }
   if (home.state === 'Taken') {
     return { type: 'Ready', status: 'False', reason: 'NameTaken', message: wayOut(provider, home) }
   }
@@ -174,8 +182,19 @@ function wayOnward({ metadata: { name } }: Provider, jobsUid: string): string {
   return `runs go on there whose GpuJobs went with an earlier CustomResourceDefinition gpujobs; to let them end by themselves: ${label(LET_GO)} ; to stop them and clean up: ${label(jobsUid)}`
 }
 
+/** Its agent is shut out, and nothing is written for it any more. */
+export function isRevoked(provider: Pick<Provider, 'spec'> | undefined): boolean {
+  return provider?.spec.intake === 'Revoked'
+}
+
+const notReady: ReadonlySet<string> = new Set([
+  'NameTaken',
+  'HubChanged',
+  'Revoked',
+] satisfies ProviderReason<'Ready'>[])
+
 function factState(connected: ConnectedClaim, ready: ReadyClaim): ProviderFact['state'] {
-  if (ready.reason === 'NameTaken' || ready.reason === 'HubChanged') return 'NotReady'
+  if (notReady.has(ready.reason)) return 'NotReady'
   if (ready.reason === 'Cordoned') return 'Cordoned'
   return connected.status === 'True' ? 'Connected' : 'Disconnected'
 }

@@ -1,6 +1,9 @@
 // The namespace of a tenant on a provider: one for each namespace of each hub.
 import { HUB_UID_LABEL, JOB_NAMESPACE_LABEL } from '../../api/labels.ts'
 
+/** Of the names of all of them. */
+export const TENANT_NAMESPACE_PREFIX = 'gpc-'
+
 const longest = 63
 
 /**
@@ -8,7 +11,7 @@ const longest = 63
  * Names that are cut may meet: the labels say whose it is, and a namespace with other labels is never used.
  */
 export function tenantNamespace(hubUid: string, namespace: string, sha256Hex: (text: string) => string): string {
-  const prefix = `gpc-${hubUid.slice(0, 6)}-`
+  const prefix = `${TENANT_NAMESPACE_PREFIX}${hubUid.slice(0, 6)}-`
   if (prefix.length + namespace.length <= longest) return prefix + namespace
   const hash = sha256Hex(namespace).slice(0, 12)
   return `${prefix}${namespace.slice(0, longest - prefix.length - hash.length - 1)}-${hash}`

@@ -2,14 +2,17 @@ import { describe, expect, test } from '@jest/globals'
 import { fakeKubeApi } from '../../../../../test/fakes/kube-api.ts'
 import { fakeTime } from '../../../../../test/fakes/time.ts'
 import { leases } from '../resources.ts'
-import { memoryPorts } from './memory.ts'
+import { memoryPorts, tellLeft } from './memory.ts'
 
 const ref = { name: 'gpu-commons-agent-acme', namespace: 'gpu-commons' }
 const remembered = { hubUid: 'h', runsUid: 'r', providerUid: 'p', version: '10', setBack: false }
 
 function world() {
   const provider = fakeKubeApi(fakeTime())
-  return { provider, ...memoryPorts({ provider, namespace: 'gpu-commons', providerName: 'acme' }) }
+  let asked = 0
+  const where = { provider, namespace: 'gpu-commons', providerName: 'acme' }
+  const ports = memoryPorts({ ...where, onLeaving: () => (asked += 1) })
+  return { provider, ...ports, asked: () => asked, left: () => tellLeft(where) }
 }
 
 describe('what an agent remembers of its hub', () => {
@@ -40,6 +43,21 @@ describe('what an agent remembers of its hub', () => {
     await save(remembered)
     await provider.mergePatch(leases, { ref, patch: { metadata: { annotations: { 'gpucommons.io/hub-uid': null } } } })
     await expect(load()).rejects.toThrow('lacks the annotation gpucommons.io/hub-uid')
+  })
+
+  test('hears that its owner leaves at the next look or save, and says when nothing runs any more', async () => {
+    const { provider, save, load, asked, left } = world()
+    await save(remembered)
+    expect(asked()).toBe(0)
+    await provider.mergePatch(leases, {
+      ref,
+      patch: { metadata: { annotations: { 'gpucommons.io/leaving': 'true' } } },
+    })
+    await save({ ...remembered, version: '11' })
+    await load()
+    expect(asked()).toBe(2)
+    await left()
+    expect((await provider.get(leases, ref))?.metadata.annotations?.['gpucommons.io/left']).toBe('true')
   })
 
   test('nor when nothing of it is left but its Lease', async () => {

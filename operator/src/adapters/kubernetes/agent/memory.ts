@@ -1,9 +1,16 @@
 // What the agent remembers of its hub, on its own cluster. A Lease, so that an idle agent writes nothing but Leases.
-import { ACCEPT_HUB_ANNOTATION, HUB_UID_LABEL, PROVIDER_UID_LABEL, RUNS_KIND_LABEL } from '../../../api/labels.ts'
+import {
+  ACCEPT_HUB_ANNOTATION,
+  HUB_UID_LABEL,
+  LEAVING_ANNOTATION,
+  LEFT_ANNOTATION,
+  PROVIDER_UID_LABEL,
+  RUNS_KIND_LABEL,
+} from '../../../api/labels.ts'
 import type { HubTrustPorts, Memory } from '../../../controllers/agent/hub-trust.ts'
 import type { KubeClient } from '../client.ts'
 import { isNotFound } from '../errors.ts'
-import { leases, namespaces } from '../resources.ts'
+import { type Lease, leases, namespaces } from '../resources.ts'
 
 const versionKey = 'gpucommons.io/hub-version'
 const setBackKey = 'gpucommons.io/hub-set-back'
@@ -13,6 +20,8 @@ export interface MemoryWorld {
   /** The agent's own on its cluster. */
   readonly namespace: string
   readonly providerName: string
+  /** Hears, with each look at it, whether the owner takes the cluster out of the federation. */
+  readonly onLeaving: () => void
   /** Ends what only looks. */
   readonly signal?: AbortSignal | undefined
 }
@@ -22,7 +31,7 @@ export function memoryName(providerName: string): string {
 }
 
 export function memoryPorts(world: MemoryWorld): Pick<HubTrustPorts, 'load' | 'save'> {
-  const { provider, namespace, providerName, signal } = world
+  const { provider, namespace, providerName, onLeaving, signal } = world
   const ref = { name: memoryName(providerName), namespace }
 
   async function create(annotations: Record<string, string>): Promise<void> {
@@ -37,9 +46,14 @@ export function memoryPorts(world: MemoryWorld): Pick<HubTrustPorts, 'load' | 's
     }
   }
 
+  const look = (lease: Lease | undefined) => {
+    if (lease?.metadata.annotations?.[LEAVING_ANNOTATION] === 'true') onLeaving()
+    return lease
+  }
+
   return {
     load: async () => {
-      const lease = await provider.get(leases, ref, { signal })
+      const lease = look(await provider.get(leases, ref, { signal }))
       return lease && memoryOf(lease.metadata.annotations ?? {})
     },
     save: async ({ hubUid, runsUid, providerUid, version, setBack }) => {
@@ -51,13 +65,19 @@ export function memoryPorts(world: MemoryWorld): Pick<HubTrustPorts, 'load' | 's
         [setBackKey]: String(setBack),
       }
       try {
-        await provider.mergePatch(leases, { ref, patch: { metadata: { annotations } } })
+        look(await provider.mergePatch(leases, { ref, patch: { metadata: { annotations } } }))
       } catch (error) {
         if (!isNotFound(error)) throw error
         await create(annotations)
       }
     },
   }
+}
+
+/** Tells whoever asked for it that nothing of the federation runs here any more. */
+export async function tellLeft({ provider, namespace, providerName }: Omit<MemoryWorld, 'onLeaving'>): Promise<void> {
+  const ref = { name: memoryName(providerName), namespace }
+  await provider.mergePatch(leases, { ref, patch: { metadata: { annotations: { [LEFT_ANNOTATION]: 'true' } } } })
 }
 
 /** Throws for what is there and cannot be read: to take that for nothing would be to believe any hub. */

@@ -30,7 +30,7 @@ async function world() {
   )
   const agent = await startAgent(cluster)
   agents.push(agent)
-  const reconcile = nodeClaimReconciler(nodeClaimPorts({ hub: cluster.hub, caches: agent.caches, namespace }))
+  const reconcile = nodeClaimReconciler(nodeClaimPorts({ ...agent.world, namespace }))
   const look = async () => {
     cluster.hub.requests.splice(0)
     await reconcile('node-1')

@@ -1,4 +1,5 @@
 import type { GpuNodeSpec } from '../../../api/gpunode.ts'
+import type { Leaving } from '../../../controllers/agent/leaving.ts'
 import type { NodeClaimPorts } from '../../../controllers/agent/node-claims.ts'
 import { nodeClaim } from '../../../domain/inventory/node-claim.ts'
 import type { KubeClient } from '../client.ts'
@@ -11,14 +12,15 @@ export interface NodeClaimWorld {
   readonly caches: AgentCaches
   /** The agent's namespace on the hub. */
   readonly namespace: string
+  readonly leaving: Pick<Leaving, 'isAsked'>
 }
 
-export function nodeClaimPorts({ hub, caches, namespace }: NodeClaimWorld): NodeClaimPorts {
+export function nodeClaimPorts({ hub, caches, namespace, leaving }: NodeClaimWorld): NodeClaimPorts {
   const isOurs = isOfRun(caches.runs)
   return {
     claim: (name): GpuNodeSpec | undefined => {
       const kept = caches.nodes.get(name)
-      if (!kept) return undefined
+      if (!kept || leaving.isAsked) return undefined
       const pods = caches.pods.by('node', name).map(({ takes }) => takes)
       return nodeClaim({
         node: kept.node,

@@ -17,6 +17,8 @@ export interface ReadinessOptions {
 export interface AgentReadiness {
   /** Whether the hub takes our heartbeat. */
   readonly heard: (is: boolean) => void
+  /** Whether another agent works and this one is ready to take over. */
+  readonly standsBy: (is: boolean) => void
   readonly hubChanged: (distrust: Distrust | undefined) => void
   /** Whether all that is to be known is known. */
   readonly filled: (is: boolean) => void
@@ -25,13 +27,15 @@ export interface AgentReadiness {
 export function agentReadiness(options: ReadinessOptions): AgentReadiness {
   const { waitsFor, warn, setHolding, setHubChanged } = options
   let isHeard = false
+  let isStandBy = false
   let isFilled = false
   let distrust: string | undefined
   let said: string | undefined
 
   function say(): void {
     const lists = isFilled ? undefined : 'the lists of runs, nodes, pods and Jobs'
-    const now = distrust ?? (isHeard ? lists : 'the hub, which takes no heartbeat of this agent')
+    const silence = isStandBy ? undefined : 'the hub, which takes no heartbeat of this agent'
+    const now = distrust ?? (isHeard ? lists : silence)
     if (now === said) return
     said = now
     waitsFor(now)
@@ -41,7 +45,12 @@ export function agentReadiness(options: ReadinessOptions): AgentReadiness {
   return {
     heard: (is) => {
       isHeard = is
+      isStandBy = false
       setHolding(is)
+      say()
+    },
+    standsBy: (is) => {
+      isStandBy = is
       say()
     },
     filled: (is) => {

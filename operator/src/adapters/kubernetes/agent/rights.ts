@@ -48,3 +48,26 @@ export const agentNamespaceRules: readonly PolicyRule[] = [
   { apiGroups: [''], resources: ['secrets'], resourceNames: [CREDENTIAL_SECRET], verbs: ['get', 'patch'] },
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'patch'] },
 ]
+
+/** ClusterRole, Role and ServiceAccount of the program that takes the agent off its cluster. */
+export const LEAVE_ROLE = 'gpc-leave'
+
+/** In all namespaces: to remove what the agent has made. Nothing here can look into a namespace. */
+export const leaveClusterRules: readonly PolicyRule[] = [
+  { apiGroups: [''], resources: ['namespaces'], verbs: ['list', 'delete'] },
+  {
+    apiGroups: ['scheduling.k8s.io'],
+    resources: ['priorityclasses'],
+    resourceNames: [priorityClassName],
+    verbs: ['delete'],
+  },
+]
+
+/** In the agent's own namespace: to speak to the agent, to end it, and to remove what it remembers. */
+export const leaveNamespaceRules: readonly PolicyRule[] = [
+  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'patch', 'delete'] },
+  { apiGroups: [''], resources: ['secrets'], resourceNames: [CREDENTIAL_SECRET], verbs: ['delete'] },
+  { apiGroups: ['apps'], resources: ['deployments/scale'], verbs: ['patch'] },
+  { apiGroups: ['apps'], resources: ['deployments'], verbs: ['get'] },
+  { apiGroups: [''], resources: ['pods'], verbs: ['list'] },
+]

@@ -4,6 +4,7 @@ import { prettifyError } from 'zod'
 import type { GpuRun, GpuRunStatus } from '../../../api/gpurun.ts'
 import { RUN_LABEL } from '../../../api/labels.ts'
 import { type PodTemplate, podTemplateSchema } from '../../../api/template.ts'
+import type { Leaving } from '../../../controllers/agent/leaving.ts'
 import type { NotYet, RunPorts } from '../../../controllers/agent/run.ts'
 import type { Clock, Timers } from '../../../controllers/clock.ts'
 import { runId } from '../../../domain/lifecycle/gpurun.ts'
@@ -40,6 +41,7 @@ export interface RunWorld {
   readonly node: (name: string) => NodeSeen | undefined
   readonly hubUid: string
   readonly providerName: string
+  readonly leaving: Pick<Leaving, 'isAsked'>
   readonly clock: Clock
   readonly timers: Timers
   readonly signal: AbortSignal
@@ -84,6 +86,7 @@ export function runPorts(world: RunWorld): RunPorts {
         making: unanswered.has(id) ? 'Unanswered' : 'Known',
         service: servicesSeen.has(id) ? 'Ours' : 'Unseen',
         workers: records.of(id),
+        leaving: world.leaving.isAsked,
         node,
       }
     },

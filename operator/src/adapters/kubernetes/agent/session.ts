@@ -1,11 +1,13 @@
 // A time in which the agent obeys its hub: from the lists to the last pass. What it learnt in it is dropped afterwards.
 import { randomUUID } from 'node:crypto'
 import type { HubTrust } from '../../../controllers/agent/hub-trust.ts'
+import { type Leaving, tellWhenLeft } from '../../../controllers/agent/leaving.ts'
 import { nodeClaimReconciler } from '../../../controllers/agent/node-claims.ts'
 import { orphanReconciler } from '../../../controllers/agent/orphans.ts'
 import { runReconciler } from '../../../controllers/agent/run.ts'
 import { pause } from '../../../controllers/clock.ts'
 import type { WorkQueue } from '../../../controllers/work-queue.ts'
+import { outcomeOf } from '../../../domain/lifecycle/gpurun.ts'
 import { WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
 import type { Program } from '../../run-main.ts'
 import type { KubeClient } from '../client.ts'
@@ -29,6 +31,8 @@ export interface Obeying extends Pick<OrphanWorld, 'vouched' | 'orphanAfterSecon
   /** Aborts when the hub is no longer trusted, or the agent is to end. */
   readonly signal: AbortSignal
   readonly onSetBack: () => void
+  readonly leaving: Leaving
+  readonly tellLeft: () => Promise<void>
   /** What is known is complete, and work begins. */
   readonly onFilled: (filled: Filled) => void
 }
@@ -62,6 +66,7 @@ interface Trying extends Pick<Program, 'timers'> {
 }
 
 const againMs = 1000
+const leftLookMs = 1000
 
 /** API servers that start refuse and break off: an agent that ended for that would leave its provider without one. */
 async function untilDone({ timers, signal, onError }: Trying, act: () => Promise<void>): Promise<void> {
@@ -78,7 +83,7 @@ async function untilDone({ timers, signal, onError }: Trying, act: () => Promise
 
 /** Resolves when the last pass has ended. */
 async function obey(place: Obeying): Promise<void> {
-  const { program, hub, provider, hubUid, namespace, signal, onSetBack, onFilled } = place
+  const { program, hub, provider, hubUid, namespace, signal, onSetBack, onFilled, leaving } = place
   const { clock, queue, onError } = program
   await untilDone({ ...program, signal, onError: onError('report to the hub') }, async () => {
     const { agentVersion } = place
@@ -102,6 +107,17 @@ async function obey(place: Obeying): Promise<void> {
     orphans: queue('orphan', orphanReconciler(orphanPorts(world)), 16),
   }
   onFilled({ queues: Object.values(queues), runs: caches.runs })
-  wireAgent(caches, { queues, records, boot: clock.boot })
-  await Promise.all(Object.values(queues).map((one) => one.run(signal)))
+  wireAgent(caches, { queues, records, boot: clock.boot, leaving, signal })
+  const telling = tellWhenLeft(
+    {
+      ...program,
+      leaving,
+      isLeft: () => caches.claims.size === 0 && [...caches.runs.values()].every((run) => outcomeOf(run) !== undefined),
+      tell: place.tellLeft,
+      lookMs: leftLookMs,
+      onError: onError('telling that the cluster has left'),
+    },
+    signal,
+  )
+  await Promise.all([...Object.values(queues).map((one) => one.run(signal)), telling])
 }

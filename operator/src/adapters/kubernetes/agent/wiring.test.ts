@@ -14,9 +14,10 @@ import {
   stopRun,
   vanish,
 } from '../../../../../test/builders/agent-world.ts'
+import { gpuNode } from '../../../../../test/builders/gpunode.ts'
 import { runId } from '../../../domain/lifecycle/gpurun.ts'
 import { ApiError } from '../errors.ts'
-import { gpuRuns } from '../kinds.ts'
+import { gpuNodes, gpuRuns } from '../kinds.ts'
 import { jobs, nodes, pods, services } from '../resources.ts'
 
 const agents: { readonly stop: () => void; readonly errors: readonly string[] }[] = []
@@ -82,6 +83,19 @@ describe('a run on a provider', () => {
     expect(writes(world.hub.requests).filter((one) => one.startsWith('PATCH'))).toHaveLength(2)
     expect(writes(world.provider.requests).filter((one) => /jobs|services/.test(one))).toHaveLength(1)
     expect(agent.errors).toEqual([])
+  })
+
+  test('ends when the owner takes the cluster out of the federation, and its nodes are offered no more', async () => {
+    const { world, agent, run, pod } = await running()
+    await world.hub.create(gpuNodes, { metadata: { name: 'node-1', namespace: 'provider-acme' }, spec: gpuNode().spec })
+    await world.time.advance(0)
+    agent.claimed.splice(0)
+    agent.leaving.ask()
+    await world.time.advance(0)
+    expect(await jobOf(world, run)).toBeUndefined()
+    await kubeletSays(world, pod, 143)
+    expect(await stateOf(world, run)).toBe('Reclaimed/ProviderLeaves')
+    expect(agent.claimed).toContain('node-1')
   })
 
   test('a gang gets its Service, which leaves with the Job', async () => {

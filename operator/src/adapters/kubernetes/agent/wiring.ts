@@ -1,6 +1,7 @@
 // Which change wakes which controller of the agent.
 
 import type { GpuRun } from '../../../api/gpurun.ts'
+import type { Leaving } from '../../../controllers/agent/leaving.ts'
 import type { WorkQueue } from '../../../controllers/work-queue.ts'
 import { runId } from '../../../domain/lifecycle/gpurun.ts'
 import type { WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
@@ -16,6 +17,9 @@ export interface AgentQueues {
 
 export interface AgentWiring {
   readonly queues: AgentQueues
+  readonly leaving: Leaving
+  /** Of the session. */
+  readonly signal: AbortSignal
   readonly records: WorkerRecords
   /** Boot clock, milliseconds. */
   readonly boot: () => number
@@ -24,7 +28,7 @@ export interface AgentWiring {
 /** Call when the caches are filled: what is there already is told first, in one go with what comes. */
 export function wireAgent(
   { runs, claims, nodes, pods, jobs }: AgentCaches,
-  { queues, records, boot }: AgentWiring,
+  { queues, records, boot, leaving, signal }: AgentWiring,
 ): void {
   const isOrdered = isOfRun(runs)
   const wakeRun = (id: string | undefined) => {
@@ -75,6 +79,11 @@ export function wireAgent(
     for (const id of records.runsOn(key)) wakeRun(id) // Also those whose pods are gone and that wait for this node.
   })
   claims.subscribe(({ object }) => queues.nodes.add(object.metadata.name))
+
+  leaving.subscribe(() => {
+    for (const key of runs.keys()) queues.runs.add(key)
+    for (const { metadata } of claims.values()) queues.nodes.add(metadata.name)
+  }, signal)
 
   for (const { ours } of pods.values()) if (ours) records.seen(ours)
   for (const run of runs.values()) findMissed(run)

@@ -12,6 +12,7 @@ import type { ProviderSpec } from '../../../api/provider.ts'
 import { pause, type Timers } from '../../../controllers/clock.ts'
 import { condition } from '../../../domain/lifecycle/claims.ts'
 import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
+import { isRevoked } from '../../../domain/lifecycle/provider-steps.ts'
 import { sha256 } from '../../joining.ts'
 import type { KubeClient, OwnerReference } from '../client.ts'
 import { isAlreadyExists } from '../errors.ts'
@@ -88,7 +89,13 @@ export async function makeInvite(inviting: Inviting, wanted: InviteWanted): Prom
 }
 
 async function ensureProvider(client: KubeClient, { provider, spec }: InviteWanted): Promise<boolean> {
-  if (await client.get(providers, { name: provider })) return false
+  const there = await client.get(providers, { name: provider })
+  if (isRevoked(there)) {
+    throw new Error(
+      `Provider ${provider} is revoked: nobody may join as it, until you say kubectl gpu uncordon ${provider}`,
+    )
+  }
+  if (there) return false
   try {
     await client.create(providers, { metadata: { name: provider }, spec: { intake: 'Open', ...spec } })
     return true

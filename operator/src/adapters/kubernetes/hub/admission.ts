@@ -1,24 +1,12 @@
 // What roles cannot say, as ValidatingAdmissionPolicies of the hub's API server. CEL: https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
 import { GROUP, VERSION } from '../../../api/group.ts'
 import { PROVIDER_LABEL } from '../../../api/labels.ts'
+import { manifestsOf, type Policy } from '../admission-policy.ts'
 import type { Account, Manifest } from '../manifest.ts'
 import { AGENT_NAME, AGENT_TOKEN_SECRET, HUB_AUDIENCES } from './rights.ts'
 
 /** Longer tokens of an agent are refused; an API server may grant less. */
 export const CREDENTIAL_SECONDS = 7 * 24 * 3600
-
-interface Policy {
-  readonly name: string
-  readonly on: { readonly group: string; readonly version: string; readonly resources: readonly string[] }
-  readonly operations: readonly ('CREATE' | 'UPDATE')[]
-  /** Only requests for which all of them hold are looked at. */
-  readonly when?: Readonly<Record<string, string>>
-  readonly rules: readonly { readonly expression: string; readonly message: string }[]
-  /** Only in the namespaces of providers: a fault in it could stop nobody else. */
-  readonly inHomesOnly?: true
-  /** The ConfigMap that is `params` in the rules. While it is missing nothing is refused, whatever `when` says. */
-  readonly params?: { readonly namespace: string; readonly name: string }
-}
 
 export function hubAdmission(hub: Account): readonly Manifest[] {
   return [joinRequestsOfInvites(), tokensOfAgents(), audiencesOfAgents(hub), verdictsOfHub(hub)].flatMap(manifestsOf)
@@ -47,7 +35,7 @@ function joinRequestsOfInvites(): Policy {
 const onTokens = {
   on: { group: '', version: 'v1', resources: ['serviceaccounts/token'] },
   operations: ['CREATE'],
-  inHomesOnly: true,
+  inNamespacesWith: PROVIDER_LABEL,
   when: {
     'by-an-agent-or-an-invite': "request.userInfo.username.matches('^system:serviceaccount:provider-[^:]+:')",
   },
@@ -109,39 +97,4 @@ function verdictsOfHub({ namespace, name }: Account): Policy {
       },
     ],
   }
-}
-
-function manifestsOf({ name, on, operations, when = {}, rules, params, inHomesOnly }: Policy): Manifest[] {
-  const apiVersion = 'admissionregistration.k8s.io/v1'
-  const { group, version, resources } = on
-  const policy = {
-    apiVersion,
-    kind: 'ValidatingAdmissionPolicy',
-    metadata: { name },
-    spec: {
-      failurePolicy: 'Fail',
-      ...(params ? { paramKind: { apiVersion: 'v1', kind: 'ConfigMap' } } : {}),
-      matchConstraints: {
-        resourceRules: [{ apiGroups: [group], apiVersions: [version], operations, resources }],
-        ...(inHomesOnly
-          ? { namespaceSelector: { matchExpressions: [{ key: PROVIDER_LABEL, operator: 'Exists' }] } }
-          : {}),
-      },
-      ...(Object.keys(when).length === 0
-        ? {}
-        : { matchConditions: Object.entries(when).map(([key, expression]) => ({ name: key, expression })) }),
-      validations: rules.map((rule) => ({ ...rule, reason: 'Forbidden' })),
-    },
-  }
-  const binding = {
-    apiVersion,
-    kind: 'ValidatingAdmissionPolicyBinding',
-    metadata: { name },
-    spec: {
-      policyName: name,
-      validationActions: ['Deny'],
-      ...(params ? { paramRef: { ...params, parameterNotFoundAction: 'Allow' } } : {}),
-    },
-  }
-  return [policy, binding]
 }

@@ -8,6 +8,7 @@ import type { Provider } from '../../../api/provider.ts'
 import type { ProviderReport } from '../../../api/providerreport.ts'
 import { overStates, providerOf } from '../../../domain/lifecycle/gpurun.ts'
 import { type KeptJob, type KeptRun, keptJob, keptRun } from '../../../domain/lifecycle/kept.ts'
+import { isRevoked } from '../../../domain/lifecycle/provider-steps.ts'
 import { isFromBefore } from '../../../domain/lifecycle/tombstone-steps.ts'
 import { gpuJobs, gpuNodes, gpuRuns, joinRequests, providerReports, providers } from '../kinds.ts'
 import { withoutBallast } from '../projection.ts'
@@ -126,7 +127,7 @@ export function jobsOf({ spec }: ProviderReport): string[] {
   return (spec.unordered ?? []).map((id) => id.slice(0, id.lastIndexOf('.')))
 }
 
-/** Where a run of the job computes that this hub does not order there; the word of a Provider that is gone counts no more. */
+/** Where a run of the job computes that this hub does not order there; the word of a Provider that is gone or shut out counts no more. */
 export function survivorOf(
   { reports, providers }: HubCaches,
   { metadata: { uid }, status }: KeptJob,
@@ -134,10 +135,16 @@ export function survivorOf(
   const { placement } = status ?? {}
   return reports.by('unordered', uid).flatMap(({ metadata, spec }) => {
     const provider = providerOf(metadata.namespace)
-    if (provider === undefined || !providers.get(provider)) return []
+    const said = provider === undefined ? undefined : providers.get(provider)
+    if (provider === undefined || !said || isRevoked(said)) return []
     const ordered = placement?.provider === provider ? `${uid}.${placement.run}` : undefined
     return spec.unordered?.some((id) => id.startsWith(`${uid}.`) && id !== ordered) ? [provider] : []
   })[0]
+}
+
+/** Whether nothing is ordered from that provider any more, and nothing that it says counts. */
+export function isShutOut({ providers }: Pick<HubCaches, 'providers'>, provider: string | undefined): boolean {
+  return provider !== undefined && isRevoked(providers.get(provider))
 }
 
 /** With what a person accepts on it. */

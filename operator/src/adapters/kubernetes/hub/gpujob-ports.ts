@@ -14,7 +14,7 @@ import type { KubeClient } from '../client.ts'
 import { isAlreadyExists, isInvalid, isNotFound } from '../errors.ts'
 import { gpuJobs, gpuRuns } from '../kinds.ts'
 import { type StatusWriter } from '../status-writer.ts'
-import { type HubCaches, survivorOf } from './caches.ts'
+import { type HubCaches, isShutOut, survivorOf } from './caches.ts'
 import type { HubIdentity } from './identity.ts'
 import { ownRecords } from './own-records.ts'
 import { type Delivery, type Origin, payloadsOf, removePayload, type Snapshot } from './payloads.ts'
@@ -71,6 +71,7 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
         survivesAt: survivorOf(caches, job),
         choice: scheduling.choiceOf(job.metadata.uid),
         explain: () => scheduling.explain(job.metadata.uid),
+        shutOut: placement && isShutOut(caches, placement.provider),
         silentSince: placement && silentSince(caches.providers.get(placement.provider)),
       }
     },

@@ -8,12 +8,14 @@ import {
   INVITE_SECONDS_ANNOTATION,
   INVITE_TAKEOVER_ANNOTATION,
 } from '../../../api/labels.ts'
+import type { Provider } from '../../../api/provider.ts'
 import { toMillis } from '../../../api/time.ts'
 import { type Clock, pause } from '../../../controllers/clock.ts'
 import type { InvitePorts } from '../../../controllers/hub/invites.ts'
 import type { JoiningPorts } from '../../../controllers/hub/joining.ts'
 import type { Invite, Seen } from '../../../domain/joining/join-steps.ts'
 import { providerNamespace, providerOf } from '../../../domain/lifecycle/gpurun.ts'
+import { isRevoked } from '../../../domain/lifecycle/provider-steps.ts'
 import { isSignedBy, isUsableKey, sealTo } from '../../joining.ts'
 import type { KubeClient } from '../client.ts'
 import { isAlreadyExists, isConflict, isNotFound } from '../errors.ts'
@@ -122,13 +124,19 @@ function requestReader(world: JoinWorld, presence: AgentPresence): JoiningPorts[
     return {
       request,
       invite: account && inviteOf(account),
-      provider: provider === undefined ? 'Gone' : provider.status?.namespaceUid ? 'Ready' : 'NotYet',
+      provider: stateOf(provider),
       signature: signatureOf(request, { pinned: provider?.spec.publicKey, provider: name, account }),
       isKeyUsable: known.isKeyUsable,
       agent: request.status ? 'Unknown' : await agentOf(name, request),
       knownMs: clock.boot() - known.since,
     }
   }
+}
+
+function stateOf(provider: Provider | undefined): Seen['provider'] {
+  if (!provider) return 'Gone'
+  if (isRevoked(provider)) return 'Revoked'
+  return provider.status?.namespaceUid ? 'Ready' : 'NotYet'
 }
 
 function inviteRef({ metadata: { name, namespace } }: JoinRequest): { name: string; namespace: string | undefined } {

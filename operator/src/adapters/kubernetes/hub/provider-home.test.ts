@@ -31,7 +31,7 @@ const homeFor = (client: Api, of = acme, hub = identity) =>
 
 async function homeOn(hub: Api) {
   const home = await homeFor(hub)
-  return home.state === 'Made' ? 'Made' : home.what
+  return home.state === 'Taken' ? home.what : home.state
 }
 
 describe('the home of a Provider', () => {

@@ -3,19 +3,22 @@
 import {
   FORMER_PROVIDER_ANNOTATION,
   HUB_UID_LABEL,
+  INVITE_LABEL,
   PROVIDER_LABEL,
   PROVIDER_UID_LABEL,
   RUNS_KIND_LABEL,
 } from '../../../api/labels.ts'
 import type { Provider } from '../../../api/provider.ts'
 import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
+import type { KeptRun } from '../../../domain/lifecycle/kept.ts'
 import type { Home } from '../../../domain/lifecycle/provider-steps.ts'
 import type { DraftMeta, KubeClient, KubeObject, Resource } from '../client.ts'
 import { isAlreadyExists } from '../errors.ts'
 import { type RightsTaker, takeRights } from '../own-rights.ts'
-import { leases, namespaces, roleBindings, serviceAccounts } from '../resources.ts'
+import { leases, namespaces, roleBindings, secrets, serviceAccounts } from '../resources.ts'
 import type { HubIdentity } from './identity.ts'
-import { AGENT_NAME, PROVIDER_AGENT_ROLE, PROVIDER_NAMESPACE_ROLE } from './rights.ts'
+import { removePayload } from './payloads.ts'
+import { AGENT_NAME, AGENT_TOKEN_SECRET, PROVIDER_AGENT_ROLE, PROVIDER_NAMESPACE_ROLE } from './rights.ts'
 
 /** How long the agent may be silent before its Lease counts as free for another agent, in seconds. */
 const leaseDurationSeconds = 15
@@ -73,6 +76,27 @@ export async function makeHome(
   }
   if (!isOf(last, onLease)) await tellAgent(client, last, onLease)
   return { state: 'Made', namespaceUid: home.metadata.uid }
+}
+
+/** Removes whatever lets an agent in, or would let one in. Its GpuRuns stay: they say what was ordered, to the hub itself too. */
+export async function closeHome(
+  taker: RightsTaker,
+  provider: Provider,
+  { runs, hubUid }: { readonly runs: readonly KeptRun[]; readonly hubUid: string },
+): Promise<Home> {
+  const { client } = taker
+  const namespace = providerNamespace(provider.metadata.name)
+  const ours = { [HUB_UID_LABEL]: hubUid, [PROVIDER_LABEL]: provider.metadata.name }
+  const home = await client.get(namespaces, { name: namespace })
+  if (!home || !isOf(home, ours)) return { state: 'Closed' }
+  // Each alone would do, sooner or later; the tokens of an account that is gone are refused first.
+  await client.delete(serviceAccounts, { namespace, name: AGENT_NAME })
+  await client.delete(secrets, { namespace, name: AGENT_TOKEN_SECRET })
+  await client.delete(roleBindings, { namespace, name: PROVIDER_AGENT_ROLE })
+  const { items: invites } = await client.list(serviceAccounts, { namespace, labelSelector: INVITE_LABEL })
+  for (const { metadata } of invites) await client.delete(serviceAccounts, { namespace, name: metadata.name })
+  for (const run of runs) if (run.spec.payload) await removePayload({ client, hubUid }, run)
+  return { state: 'Closed' }
 }
 
 /**

@@ -14,7 +14,7 @@ import type { Scheduling } from '../../../controllers/hub/scheduling.ts'
 import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
 import { hubChanges } from '../../../domain/lifecycle/hub-identity.ts'
 import type { KeptRun } from '../../../domain/lifecycle/kept.ts'
-import type { Home, HubChanged } from '../../../domain/lifecycle/provider-steps.ts'
+import { type Home, type HubChanged, isRevoked } from '../../../domain/lifecycle/provider-steps.ts'
 import type { KubeClient } from '../client.ts'
 import { providers } from '../kinds.ts'
 import { reflect } from '../reflector.ts'
@@ -23,7 +23,7 @@ import { type Lease, leases } from '../resources.ts'
 import type { StatusWriter } from '../status-writer.ts'
 import type { HubCaches } from './caches.ts'
 import { type HubIdentity, kindReader } from './identity.ts'
-import { makeHome } from './provider-home.ts'
+import { closeHome, makeHome } from './provider-home.ts'
 import { AGENT_NAME } from './rights.ts'
 
 export interface ProviderWorld {
@@ -67,14 +67,23 @@ export function providerPorts(world: ProviderWorld): ProviderPorts {
     scheduling.removeProvider(name)
   }
 
+  const taker = { ...world.context, client: world.client }
+  const make = (provider: Provider) => makeHome(taker, provider, world.identity)
+  const close = (provider: Provider) => {
+    const namespace = providerNamespace(provider.metadata.name)
+    const runs = [...caches.runs.values()].filter(({ metadata }) => metadata.namespace === namespace)
+    return closeHome(taker, provider, { runs, hubUid: world.identity.hubUid })
+  }
+
   async function homeOf(provider: Provider): Promise<Home> {
     const { name, uid } = provider.metadata
     const known = watched.get(name)
-    if (known?.providerUid === uid && known.home.state === 'Made' && !known.isLost) {
+    if (known?.providerUid === uid && known.home.state === 'Made' && !known.isLost && !isRevoked(provider)) {
       await passOn({ ...world, runsKind }, provider, known)
       return known.home
     }
-    const home = await makeHome({ ...world.context, client: world.client }, provider, world.identity)
+    if (known?.providerUid === uid && known.home.state === 'Closed' && isRevoked(provider)) return known.home
+    const home = await (isRevoked(provider) ? close(provider) : make(provider))
     known?.stop.abort()
     const sinceBoot = known?.providerUid === uid ? known.sinceBoot : clock.boot()
     const next: Watched = { providerUid: uid, home, sinceBoot, stop: new AbortController() }

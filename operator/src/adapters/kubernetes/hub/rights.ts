@@ -78,6 +78,13 @@ export const providerNamespaceRules: readonly PolicyRule[] = [
     resourceNames: [AGENT_NAME],
     verbs: ['get', 'list', 'watch', 'patch'],
   },
+  // When its provider is shut out.
+  {
+    apiGroups: ['rbac.authorization.k8s.io'],
+    resources: ['rolebindings'],
+    resourceNames: [PROVIDER_AGENT_ROLE],
+    verbs: ['delete'],
+  },
   // The payloads of runs, and the one to which the agent's tokens are bound.
   { apiGroups: [''], resources: ['secrets'], verbs: ['get', 'create', 'delete'] },
 ]

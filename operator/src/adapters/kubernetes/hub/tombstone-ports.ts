@@ -1,9 +1,10 @@
 import { toTime } from '../../../api/time.ts'
 import type { TombstonePorts } from '../../../controllers/hub/tombstones.ts'
+import { providerOf } from '../../../domain/lifecycle/gpurun.ts'
 import type { Seen } from '../../../domain/lifecycle/tombstone-steps.ts'
 import type { KubeClient } from '../client.ts'
 import { gpuJobs, gpuRuns } from '../kinds.ts'
-import type { HubCaches } from './caches.ts'
+import { type HubCaches, isShutOut } from './caches.ts'
 import { orderStop } from './gpujob-ports.ts'
 import { type HubIdentity, kindReader } from './identity.ts'
 import { removePayload } from './payloads.ts'
@@ -26,7 +27,8 @@ export function tombstonePorts(world: TombstoneWorld): TombstonePorts {
     now,
     read: async (key) => {
       const run = caches.runs.get(key)
-      if (!run) return undefined
+      // Nobody there is told anything any more; when its Provider is let in again, or is gone, it is looked at anew.
+      if (!run || isShutOut(caches, providerOf(run.metadata.namespace))) return undefined
       const { namespace, name, uid } = run.spec.job
       const found = (job: Seen['job']) => ({ run, job, jobsUid, tombstoneSeconds })
       if (caches.jobs.get(`${namespace}/${name}`)?.metadata.uid === uid) return found('Lives')

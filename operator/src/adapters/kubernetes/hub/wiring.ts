@@ -8,6 +8,7 @@ import { nodeFact } from '../../../domain/inventory/node-fact.ts'
 import { isTrue } from '../../../domain/lifecycle/claims.ts'
 import { outcomeOf, providerNamespace, providerOf } from '../../../domain/lifecycle/gpurun.ts'
 import type { KeptJob } from '../../../domain/lifecycle/kept.ts'
+import { isRevoked } from '../../../domain/lifecycle/provider-steps.ts'
 import { isFromBefore } from '../../../domain/lifecycle/tombstone-steps.ts'
 import { keyOf } from '../store.ts'
 import { type HubCaches, jobsOf } from './caches.ts'
@@ -70,7 +71,7 @@ export function wireHub(
     if (object.status?.namespaceUid !== previous?.status?.namespaceUid) queues.invites.add(key)
     // What it said of others' jobs counts no more.
     if (type === 'deleted') wakeThoseIn(reports.get(`${providerNamespace(key)}/${REPORT_NAME}`))
-    else if (isConnected(object) === isConnected(previous)) return
+    else if (isConnected(object) === isConnected(previous) && isRevoked(object) === isRevoked(previous)) return
     // What runs there says whether its provider is heard of.
     for (const job of jobs.values()) {
       if (job.status?.placement?.provider === key && isPlaced(job)) queues.jobs.add(keyOf(job.metadata))
@@ -99,6 +100,12 @@ export function wireAbsence({ jobs, runs, providers }: HubCaches, { queues }: Pi
     if (type === 'deleted') for (const run of runs.by('job', metadata.uid)) queues.tombstones.add(runKey(run.metadata))
   })
   runs.subscribe(({ key }) => queues.tombstones.add(key))
+  providers.subscribe(({ type, key, object, previous }) => {
+    if (!isRevoked(previous) || (type !== 'deleted' && isRevoked(object))) return
+    const namespace = providerNamespace(key)
+    for (const { metadata } of runs.values())
+      if (metadata.namespace === namespace) queues.tombstones.add(runKey(metadata))
+  })
 
   // A run whose job lives needs no look; most of what is stored are such runs.
   for (const { metadata, spec } of runs.values()) {

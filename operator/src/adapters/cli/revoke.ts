@@ -1,0 +1,73 @@
+// kubectl gpu revoke|leave <provider>: its agent is shut out at once; or it ends its work first and is removed.
+import type { GpuRun } from '../../api/gpurun.ts'
+import { INVITE_LABEL } from '../../api/labels.ts'
+import { pause, type Timers } from '../../controllers/clock.ts'
+import { outcomeOf, providerNamespace } from '../../domain/lifecycle/gpurun.ts'
+import type { KubeClient } from '../kubernetes/client.ts'
+import { AGENT_NAME, AGENT_TOKEN_SECRET } from '../kubernetes/hub/rights.ts'
+import { gpuRuns, providers } from '../kubernetes/kinds.ts'
+import { namespaces, secrets, serviceAccounts } from '../kubernetes/resources.ts'
+import { type Change, readPages } from '../kubernetes/snapshot.ts'
+import { setIntake } from './intake.ts'
+import type { Answer } from './output.ts'
+
+export interface Revoking {
+  readonly client: KubeClient
+  readonly timers: Timers
+  readonly signal: AbortSignal
+}
+
+/** The hub does the same; this does not wait for one. */
+export async function revoke({ client }: Pick<Revoking, 'client'>, provider: string): Promise<Answer> {
+  await setIntake(client, provider, 'Revoked')
+  const namespace = providerNamespace(provider)
+  await client.delete(serviceAccounts, { namespace, name: AGENT_NAME })
+  await client.delete(secrets, { namespace, name: AGENT_TOKEN_SECRET })
+  const { items } = await client.list(serviceAccounts, { namespace, labelSelector: INVITE_LABEL })
+  for (const { metadata } of items) await client.delete(serviceAccounts, { namespace, name: metadata.name })
+  return {
+    value: { provider, intake: 'Revoked', invites: items.length },
+    text: `Provider ${provider} is shut out: within 15 s its agent is refused everything. What runs there goes on until its owner ends it; its jobs say ProviderRevoked`,
+  }
+}
+
+export interface LeaveOptions {
+  /** How long its runs may take to end. */
+  readonly seconds: number
+}
+
+const lookMs = 2000
+
+/** Throws where something still runs when the time is over; then it takes no new work, and nothing else has changed. */
+export async function leave(leaving: Revoking, provider: string, { seconds }: LeaveOptions): Promise<Answer> {
+  const { client, timers, signal } = leaving
+  await setIntake(client, provider, 'Cordoned')
+  const namespace = providerNamespace(provider)
+  const live = async () => {
+    const names: string[] = []
+    const take = ({ object }: Change<GpuRun>) => {
+      if (outcomeOf(object) === undefined) names.push(object.metadata.name)
+    }
+    await readPages({ client, resource: gpuRuns, selection: { namespace }, take }, signal)
+    return names
+  }
+  let left = await live()
+  for (let waitedMs = 0; left.length > 0; waitedMs += lookMs) {
+    if (waitedMs >= seconds * 1000) {
+      const some = `${left.slice(0, 5).join(', ')}${left.length > 5 ? ` and ${left.length - 5} more` : ''}`
+      throw new Error(
+        `after ${seconds} s ${provider} still runs ${some}; it takes no new work. Call it again, or revoke it`,
+      )
+    }
+    await pause(lookMs, { timers, signal })
+    signal.throwIfAborted()
+    left = await live()
+  }
+  await revoke(leaving, provider)
+  await client.delete(providers, { name: provider })
+  await client.delete(namespaces, { name: namespace })
+  return {
+    value: { provider, removed: true },
+    text: `Provider ${provider} has left: nothing ran there any more, and it is removed`,
+  }
+}

@@ -1,0 +1,87 @@
+// What roles cannot say of the agent on its own cluster, as ValidatingAdmissionPolicies that its owner installs with it.
+import { HUB_UID_LABEL, JOB_NAMESPACE_LABEL } from '../../../api/labels.ts'
+import { TENANT_NAMESPACE_PREFIX } from '../../../domain/workload/tenant-namespace.ts'
+import { manifestsOf, type Policy } from '../admission-policy.ts'
+import type { Account, Manifest } from '../manifest.ts'
+import { LEAVE_ROLE, TENANT_NAMESPACE_ROLE } from './rights.ts'
+
+export function agentAdmission(agent: Account): readonly Manifest[] {
+  return [namespacesOfTenants(agent), namespacesThatGo(agent), bindingsOfAgent(agent)].flatMap(manifestsOf)
+}
+
+const namespaces = { group: '', version: 'v1', resources: ['namespaces'] }
+
+/** By the labels that the agent gives it; a hub's own namespaces carry one of them. */
+function isTenants(namespace: string): string {
+  return [HUB_UID_LABEL, JOB_NAMESPACE_LABEL].map((key) => `'${key}' in ${namespace}.metadata.labels`).join(' && ')
+}
+
+function by({ namespace, name }: Account): string {
+  return `request.userInfo.username == 'system:serviceaccount:${namespace}:${name}'`
+}
+
+/** Its own is for an agent outside of a pod, whose namespace nobody has made. */
+function namespacesOfTenants(agent: Account): Policy {
+  const isOwn = `object.metadata.name == '${agent.namespace}'`
+  const level = 'pod-security.kubernetes.io/enforce'
+  return {
+    name: 'gpc-agent-namespaces',
+    on: namespaces,
+    operations: ['CREATE'],
+    when: { 'by-the-agent': by(agent) },
+    rules: [
+      {
+        expression: `${isOwn} || object.metadata.name.startsWith('${TENANT_NAMESPACE_PREFIX}')`,
+        message: `the agent makes namespaces of tenants only, whose names begin with ${TENANT_NAMESPACE_PREFIX}`,
+      },
+      {
+        expression: `${isOwn} || (has(object.metadata.labels) && ${isTenants('object')} && '${level}' in object.metadata.labels && object.metadata.labels['${level}'] in ['baseline', 'restricted'])`,
+        message: `a tenant's namespace must carry ${HUB_UID_LABEL}, ${JOB_NAMESPACE_LABEL} and the Pod Security level baseline or restricted`,
+      },
+      {
+        expression: '!has(object.metadata.ownerReferences) && !has(object.metadata.finalizers)',
+        message: 'metadata.ownerReferences and metadata.finalizers must be absent',
+      },
+    ],
+  }
+}
+
+/** RBAC can hold no DELETE to a label. */
+function namespacesThatGo({ namespace }: Account): Policy {
+  return {
+    name: 'gpc-leave-namespaces',
+    on: namespaces,
+    operations: ['DELETE'],
+    when: { 'by-who-leaves': by({ namespace, name: LEAVE_ROLE }) },
+    rules: [
+      {
+        expression: `oldObject.metadata.name.startsWith('${TENANT_NAMESPACE_PREFIX}') && has(oldObject.metadata.labels) && ${isTenants('oldObject')}`,
+        message: 'only namespaces that the agent has made may be removed',
+      },
+    ],
+  }
+}
+
+/** The right to bind one role holds in every namespace, and says nothing of to whom. */
+function bindingsOfAgent(agent: Account): Policy {
+  return {
+    name: 'gpc-agent-rolebindings',
+    on: { group: 'rbac.authorization.k8s.io', version: 'v1', resources: ['rolebindings'] },
+    operations: ['CREATE'],
+    when: { 'by-the-agent': by(agent) },
+    rules: [
+      {
+        expression: `object.roleRef.kind == 'ClusterRole' && object.roleRef.name == '${TENANT_NAMESPACE_ROLE}'`,
+        message: `the agent binds ClusterRole ${TENANT_NAMESPACE_ROLE} only`,
+      },
+      {
+        expression: `has(object.subjects) && object.subjects.size() == 1 && object.subjects[0].kind == 'ServiceAccount' && object.subjects[0].name == '${agent.name}' && object.subjects[0].namespace == '${agent.namespace}'`,
+        message: 'the agent binds it to itself only',
+      },
+      {
+        expression: `request.namespace.startsWith('${TENANT_NAMESPACE_PREFIX}') && has(namespaceObject.metadata.labels) && ${isTenants('namespaceObject')}`,
+        message: 'and in namespaces of tenants only',
+      },
+    ],
+  }
+}
