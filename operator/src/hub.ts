@@ -7,6 +7,7 @@ import { guardIdentity, hubIdentity } from './adapters/kubernetes/hub/identity.t
 import { HUB_LEASE } from './adapters/kubernetes/hub/rights.ts'
 import { type HubQueues, wireAbsence } from './adapters/kubernetes/hub/wiring.ts'
 import { elect } from './adapters/kubernetes/leader-election.ts'
+import { ownedByUs } from './adapters/kubernetes/own-rights.ts'
 import { statusWriter, telling } from './adapters/kubernetes/status-writer.ts'
 import { hubGauges, hubMetrics } from './adapters/prometheus/metrics.ts'
 import { type Program, runMain } from './adapters/run-main.ts'
@@ -28,6 +29,7 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
     signal: leading.signal,
     client: electing,
     lease: { namespace: config.namespace, name: HUB_LEASE },
+    owned: () => ownedByUs(electing, config.namespace),
     identity: config.identity,
     onLost: program.stop,
     onError: onError('election'),

@@ -148,6 +148,9 @@ test('a provider that is revoked gets 401 within 15 s, its open watch brings not
 }, 240_000)
 
 test('a provider that leaves is waited for, and nothing of it is left', async () => {
+  await using agent = await stage.startAgent('acme', { name: 'agent-acme-last' })
+  await stage.untilCondition('acme', 'Ready', 60)
+  expect(agent.url).toBeDefined()
   await sendJob('last', 8)
   await untilRunning('last', 'True/Running')
   await expect(stage.kubectlGpu('leave', 'acme', '--timeout', '10s')).resolves.toContain('has left')

@@ -2,13 +2,15 @@
 import { toMicroTime } from '../../api/time.ts'
 import { type Clock, pause, type Random, type Timers } from '../../controllers/clock.ts'
 import { isOlder } from '../../domain/lifecycle/hub-identity.ts'
-import type { Draft, KubeClient, ObjectRef } from './client.ts'
+import type { Draft, DraftMeta, KubeClient, ObjectRef } from './client.ts'
 import { isAlreadyExists, isConflict } from './errors.ts'
 import { type Lease, leases } from './resources.ts'
 
 export interface ElectionOptions {
   readonly client: Pick<KubeClient, 'get' | 'create' | 'replace'>
   readonly lease: ObjectRef & { readonly namespace: string }
+  /** With whom a Lease that we make shall go. */
+  readonly owned?: () => Promise<Pick<DraftMeta, 'ownerReferences'>>
   /** Ours alone among all that ever contend, also after a restart beside one that still runs: a pod's UID. */
   readonly identity: string
   readonly clock: Clock
@@ -176,13 +178,10 @@ class Election {
 
   async #write(spec: NonNullable<Lease['spec']>, signal: AbortSignal): Promise<void> {
     const { client, lease } = this.#options
-    const draft: Draft<Lease> = { metadata: lease, spec }
     const seen = this.#seen
-    this.#see(
-      seen
-        ? await client.replace(leases, { ...seen, spec }, { signal, lane: 'Urgent' })
-        : await client.create(leases, draft, { signal, lane: 'Urgent' }),
-    )
+    if (seen) return this.#see(await client.replace(leases, { ...seen, spec }, { signal, lane: 'Urgent' }))
+    const draft: Draft<Lease> = { metadata: { ...lease, ...(await this.#options.owned?.()) }, spec }
+    this.#see(await client.create(leases, draft, { signal, lane: 'Urgent' }))
   }
 
   async #release(): Promise<void> {

@@ -3,7 +3,7 @@ import { fakeKubeApi } from '../../../../test/fakes/kube-api.ts'
 import { fakeTime } from '../../../../test/fakes/time.ts'
 import type { RawRequest } from './client.ts'
 import { ApiError } from './errors.ts'
-import { ownSubject, takeRights } from './own-rights.ts'
+import { ownedByUs, ownSubject, takeRights } from './own-rights.ts'
 import { roleBindings } from './resources.ts'
 
 const wanted = {
@@ -19,7 +19,7 @@ function cluster({ allowedAt = 1, username = 'system:serviceaccount:gpu-commons:
   const time = fakeTime()
   let asked = 0
   const answer = ({ path }: RawRequest) => {
-    if (path.endsWith('/selfsubjectreviews')) return { status: { userInfo: { username } } }
+    if (path.endsWith('/selfsubjectreviews')) return { status: { userInfo: { username, uid: 'uid-of-it' } } }
     asked += 1
     return { status: { allowed: asked >= allowedAt } }
   }
@@ -30,6 +30,14 @@ function cluster({ allowedAt = 1, username = 'system:serviceaccount:gpu-commons:
 }
 
 const errorOf = (act: Promise<void>) => act.then(() => '', String)
+
+test.each([
+  { of: 'gpu-commons', says: [{ apiVersion: 'v1', kind: 'ServiceAccount', name: 'agent', uid: 'uid-of-it' }] },
+  { of: 'another', says: undefined },
+])('what a program makes in $of goes with its ServiceAccount, if that is there', async ({ of, says }) => {
+  const { client } = cluster()
+  expect((await ownedByUs(client, of)).ownerReferences).toEqual(says)
+})
 
 describe('rights in a namespace', () => {
   test('that are there already cost one question and no write', async () => {
@@ -92,7 +100,7 @@ describe('who the API server takes us for', () => {
 
   test.each([undefined, '', 7])('is an error where it says %p', async (username) => {
     const { client } = cluster()
-    const strange = { ...client, request: async () => ({ status: { userInfo: { username } } }) }
+    const strange = { ...client, request: async () => ({ status: { userInfo: { username, uid: 'uid-of-it' } } }) }
     await expect(ownSubject(strange)).rejects.toThrow('did not say who we are')
   })
 })

@@ -1,6 +1,6 @@
 // Rights that a program gives to itself in one namespace, out of a ClusterRole that it may bind.
 import { pause, type Timers } from '../../controllers/clock.ts'
-import type { KubeClient } from './client.ts'
+import type { KubeClient, OwnerReference } from './client.ts'
 import { isAlreadyExists } from './errors.ts'
 import { type RoleBinding, roleBindings } from './resources.ts'
 
@@ -8,17 +8,43 @@ export type Subject = NonNullable<RoleBinding['subjects']>[number]
 
 /** Who the API server takes us for. */
 export async function ownSubject(client: KubeClient, options?: { readonly signal: AbortSignal }): Promise<Subject> {
+  const { username } = await ownUser(client, options)
+  const account = accountOf(username)
+  return account
+    ? { kind: 'ServiceAccount', ...account }
+    : { kind: 'User', name: username, apiGroup: 'rbac.authorization.k8s.io' }
+}
+
+/** For what is ours in our own namespace: Kubernetes removes it when our ServiceAccount goes. Empty where we are no account of it. */
+export async function ownedByUs(
+  client: Pick<KubeClient, 'request'>,
+  namespace: string,
+): Promise<{ readonly ownerReferences?: readonly OwnerReference[] }> {
+  const { username, uid } = await ownUser(client)
+  const account = accountOf(username)
+  if (account?.namespace !== namespace || uid === undefined) return {}
+  return { ownerReferences: [{ apiVersion: 'v1', kind: 'ServiceAccount', name: account.name, uid }] }
+}
+
+function accountOf(username: string): { readonly namespace: string; readonly name: string } | undefined {
+  const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(username) ?? []
+  return namespace === undefined || name === undefined ? undefined : { namespace, name }
+}
+
+async function ownUser(
+  client: Pick<KubeClient, 'request'>,
+  options?: { readonly signal: AbortSignal },
+): Promise<{ readonly username: string; readonly uid?: string }> {
   const answer = await client.request({
     method: 'POST',
     path: '/apis/authentication.k8s.io/v1/selfsubjectreviews',
     body: { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' },
     signal: options?.signal,
   })
-  const name = (answer as { status?: { userInfo?: { username?: unknown } } }).status?.userInfo?.username
-  if (typeof name !== 'string' || name === '') throw new Error('the API server did not say who we are')
-  const [, namespace, account] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(name) ?? []
-  if (namespace !== undefined && account !== undefined) return { kind: 'ServiceAccount', name: account, namespace }
-  return { kind: 'User', name, apiGroup: 'rbac.authorization.k8s.io' }
+  const user = (answer as { status?: { userInfo?: { username?: unknown; uid?: unknown } } }).status?.userInfo
+  const { username, uid } = user ?? {}
+  if (typeof username !== 'string' || username === '') throw new Error('the API server did not say who we are')
+  return { username, ...(typeof uid === 'string' && uid !== '' ? { uid } : {}) }
 }
 
 export interface RightsWanted {

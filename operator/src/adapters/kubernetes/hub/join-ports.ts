@@ -21,6 +21,7 @@ import type { KubeClient } from '../client.ts'
 import { isAlreadyExists, isConflict, isNotFound } from '../errors.ts'
 import type { Recorder } from '../events.ts'
 import { joinRequests } from '../kinds.ts'
+import { ownedByUs } from '../own-rights.ts'
 import type { ReflectorContext } from '../reflector-context.ts'
 import { configMaps, type ServiceAccount, secrets, serviceAccounts } from '../resources.ts'
 import { requestToken } from '../token-request.ts'
@@ -221,7 +222,7 @@ async function tellAudiences(
   const ref = { namespace, name: HUB_AUDIENCES }
   const data = { audiences: audiences.join(' ') }
   try {
-    await client.create(configMaps, { metadata: ref, data })
+    await client.create(configMaps, { metadata: { ...ref, ...(await ownedByUs(client, namespace)) }, data })
   } catch (error) {
     if (!isAlreadyExists(error)) throw error
     await client.mergePatch(configMaps, { ref, patch: { data } })

@@ -1,5 +1,6 @@
 // What each Provider has on the hub: a namespace, an identity for its agent with rights in there alone, and a Lease.
 
+import type { JoinRequest } from '../../../api/joinrequest.ts'
 import {
   FORMER_PROVIDER_ANNOTATION,
   HUB_UID_LABEL,
@@ -14,6 +15,7 @@ import type { KeptRun } from '../../../domain/lifecycle/kept.ts'
 import type { Home } from '../../../domain/lifecycle/provider-steps.ts'
 import type { DraftMeta, KubeClient, KubeObject, Resource } from '../client.ts'
 import { isAlreadyExists } from '../errors.ts'
+import { joinRequests } from '../kinds.ts'
 import { type RightsTaker, takeRights } from '../own-rights.ts'
 import { leases, namespaces, roleBindings, secrets, serviceAccounts } from '../resources.ts'
 import type { HubIdentity } from './identity.ts'
@@ -78,11 +80,18 @@ export async function makeHome(
   return { state: 'Made', namespaceUid: home.metadata.uid }
 }
 
+export interface Closing {
+  /** Of the provider. */
+  readonly runs: readonly KeptRun[]
+  readonly requests: readonly JoinRequest[]
+  readonly hubUid: string
+}
+
 /** Removes whatever lets an agent in, or would let one in. Its GpuRuns stay: they say what was ordered, to the hub itself too. */
 export async function closeHome(
   taker: RightsTaker,
   provider: Provider,
-  { runs, hubUid }: { readonly runs: readonly KeptRun[]; readonly hubUid: string },
+  { runs, requests, hubUid }: Closing,
 ): Promise<Home> {
   const { client } = taker
   const namespace = providerNamespace(provider.metadata.name)
@@ -95,6 +104,8 @@ export async function closeHome(
   await client.delete(roleBindings, { namespace, name: PROVIDER_AGENT_ROLE })
   const { items: invites } = await client.list(serviceAccounts, { namespace, labelSelector: INVITE_LABEL })
   for (const { metadata } of invites) await client.delete(serviceAccounts, { namespace, name: metadata.name })
+  // After the invites, which could else be used once more. A credential that was just given is good for nothing now.
+  for (const { metadata } of requests) await client.delete(joinRequests, { namespace, name: metadata.name })
   for (const run of runs) if (run.spec.payload) await removePayload({ client, hubUid }, run)
   return { state: 'Closed' }
 }

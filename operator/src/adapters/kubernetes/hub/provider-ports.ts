@@ -71,8 +71,11 @@ export function providerPorts(world: ProviderWorld): ProviderPorts {
   const make = (provider: Provider) => makeHome(taker, provider, world.identity)
   const close = (provider: Provider) => {
     const namespace = providerNamespace(provider.metadata.name)
-    const runs = [...caches.runs.values()].filter(({ metadata }) => metadata.namespace === namespace)
-    return closeHome(taker, provider, { runs, hubUid: world.identity.hubUid })
+    const isThere = (one: { readonly metadata: { readonly namespace?: string } }) =>
+      one.metadata.namespace === namespace
+    const runs = [...caches.runs.values()].filter(isThere)
+    const requests = [...caches.requests.values()].filter(isThere)
+    return closeHome(taker, provider, { runs, requests, hubUid: world.identity.hubUid })
   }
 
   async function homeOf(provider: Provider): Promise<Home> {
