@@ -10,7 +10,7 @@ import { type Install, install, removeUnfinished } from './resolve-install.ts'
 import { whileLocked } from './resolve-lock.ts'
 import { type BedTool, chartTools, nodeTools, type Pin, pinOf, saysVersion, type Tool, tools } from './resolve-pins.ts'
 
-export { type BedTool, chartTools, nodeTools, type Tool, tools } from './resolve-pins.ts'
+export { type BedTool, type Tool, tools } from './resolve-pins.ts'
 
 /** A file for each program. */
 export type Binaries<T extends Tool = BedTool> = Readonly<Record<T, string>>

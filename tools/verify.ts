@@ -23,6 +23,7 @@ export function verifySteps(): Step[] {
     scriptStep('dead-code'),
     scriptStep('format'),
     scriptStep('crds', '--check'),
+    scriptStep('charts', '--check'),
     scriptStep('lockfile', '--check'),
   ]
 }

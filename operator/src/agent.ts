@@ -35,13 +35,8 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
   await using beats = await connect({ ...toHub, userAgent: `${userAgent}/heartbeat` })
 
   const beatMs = config.heartbeatSeconds * 1000
-  const readiness = agentReadiness({
-    ...metrics,
-    provider: config.provider,
-    namespace: config.namespace,
-    waitsFor: program.waitsFor,
-    warn: (what) => log.warn(`waits for ${what}`),
-  })
+  const warn = (what: string) => log.warn(`waits for ${what}`)
+  const readiness = agentReadiness({ ...metrics, ...config, waitsFor: program.waitsFor, warn })
   const leaving = new Leaving()
   const memory = { provider: remembers, namespace: config.namespace, providerName: config.provider }
   const trust = new HubTrust({

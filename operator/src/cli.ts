@@ -12,7 +12,7 @@ import { secondsOf } from './adapters/cli/time.ts'
 import { NotThere, WrongUse } from './adapters/cli/wrong-use.ts'
 import { writeInvite } from './adapters/invite-folder.ts'
 import { connect } from './adapters/kubernetes/connect.ts'
-import { accessOfKubeconfig } from './adapters/kubernetes/kubeconfig.ts'
+import { type Access, accessOfKubeconfig } from './adapters/kubernetes/kubeconfig.ts'
 import { systemTimers } from './adapters/system-clock.ts'
 import { kubeconfigFile, WrongFlags } from './config.ts'
 
@@ -91,6 +91,18 @@ async function main(): Promise<void> {
       })
   }
 
+  addGoodbyes(program, { access, print, signal: stop.signal })
+  await program.parseAsync()
+}
+
+interface Commands {
+  readonly access: () => Promise<Access>
+  readonly print: (answer: Answer) => void
+  readonly signal: AbortSignal
+}
+
+/** The ways out of a federation. */
+function addGoodbyes(program: Command, { access, print, signal }: Commands): void {
   program
     .command('revoke')
     .description('shut the agent of a provider out, at once; uncordon and another invite let it in again')
@@ -108,10 +120,8 @@ async function main(): Promise<void> {
     .action(async (provider: string, { timeout }: { readonly timeout: string }) => {
       await using client = await connect({ access: await access(), userAgent })
       const seconds = secondsOf('--timeout', timeout, { least: 10 })
-      print(await leave({ client, timers: systemTimers, signal: stop.signal }, provider, { seconds }))
+      print(await leave({ client, timers: systemTimers, signal }, provider, { seconds }))
     })
-
-  await program.parseAsync()
 }
 
 /** The hub as the one who invites reaches it, where the flags do not say otherwise. */

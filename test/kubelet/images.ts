@@ -22,6 +22,13 @@ interface Wanted {
   readonly args?: Readonly<Record<string, string>>
 }
 
+const ourImage = {
+  image: OUR_IMAGE,
+  context: root,
+  dockerfile: join(root, 'Dockerfile'),
+  args: { BASE: 'localhost/node-base:1' },
+} as const satisfies Wanted
+
 export interface ImageFolder {
   /** For contexts and archives. */
   readonly dir: string
@@ -34,12 +41,12 @@ export async function buildImages({ dir }: ImageFolder): Promise<readonly string
   await buildMains()
   const busybox = await busyboxContext(join(dir, 'busybox'))
   const node = await nodeContext(join(dir, 'node'))
-  const base = 'localhost/node-base:1'
+  const base = ourImage.args.BASE
   const wanted: readonly Wanted[] = [
     { image: PAUSE_IMAGE, context: busybox, dockerfile: join(busybox, 'pause.Dockerfile') },
     { image: BUSYBOX_IMAGE, context: busybox, dockerfile: join(busybox, 'Dockerfile') },
     { image: base, context: node, dockerfile: join(node, 'Dockerfile') },
-    { image: OUR_IMAGE, context: root, dockerfile: join(root, 'Dockerfile'), args: { BASE: base } },
+    ourImage,
   ]
   const archives: string[] = []
   for (const one of wanted) {
@@ -69,8 +76,24 @@ function budArgs({ image, context, dockerfile, args = {} }: Wanted): string[] {
   ]
 }
 
-/** The id of an image that was built: the digest of its configuration, and so of all its layers. */
-export async function imageId({ dir }: ImageFolder, image: string): Promise<string> {
+/** Of our image, as it was built and as it is built once more from the same sources: the digests of its configuration, and so of its layers. */
+export async function idsOfTwoBuilds({ dir }: ImageFolder): Promise<readonly [string, string]> {
+  await buildMains()
+  const again = 'localhost/again:1'
+  await buildah(dir, 'bud', ...budArgs({ ...ourImage, image: again }))
+  return [await imageId(dir, OUR_IMAGE), await imageId(dir, again)]
+}
+
+/** All files in our image, by path. */
+export async function filesOfOurImage({ dir }: ImageFolder): Promise<readonly string[]> {
+  const container = (await buildah(dir, 'from', OUR_IMAGE)).trim()
+  const mounted = (await buildah(dir, 'mount', container)).trim()
+  const { stdout } = await run('find', [mounted, '-not', '-type', 'd', '-printf', '/%P\n'])
+  await buildah(dir, 'rm', container)
+  return stdout.trim().split('\n')
+}
+
+async function imageId(dir: string, image: string): Promise<string> {
   const said = JSON.parse(await buildah(dir, 'inspect', '--type', 'image', image)) as { FromImageID: string }
   return said.FromImageID
 }

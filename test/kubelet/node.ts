@@ -1,7 +1,7 @@
 // A real node: containerd, kubelet and kube-proxy of this machine, and a bridge for its pods. See own-namespaces.sh for where it runs.
 
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { dump } from 'js-yaml'
 import { resolveBinaries } from '../../tools/resolve-binaries.ts'
@@ -13,18 +13,6 @@ import { imported, PAUSE_IMAGE } from './images.ts'
 /** The node's own, on the bridge that own-namespaces.sh makes. */
 export const NODE_ADDRESS = '172.31.255.1'
 const PODS = '10.244.0.0/24'
-
-/** What must be there, and the Debian packages that have it. */
-const needed: Readonly<Record<string, string>> = {
-  containerd: 'containerd',
-  ctr: 'containerd',
-  runc: 'runc',
-  iptables: 'iptables',
-  conntrack: 'conntrack',
-  buildah: 'buildah',
-  ip: 'iproute2',
-  unshare: 'util-linux',
-}
 
 export interface NodeOptions {
   readonly name: string
@@ -103,18 +91,6 @@ export async function startNode(plane: ControlPlane, options: NodeOptions, signa
   })
   const held = parts.move()
   return { name, kubelet, [Symbol.asyncDispose]: () => held.disposeAsync() }
-}
-
-/** Why there can be no node here, in words for a person; `undefined` where there can be one. */
-export async function whyNoNode(): Promise<string | undefined> {
-  if (process.platform !== 'linux') return 'a kubelet runs on Linux only'
-  if (process.getuid?.() !== 0) return 'a kubelet needs root'
-  const folders = (process.env['PATH'] ?? '').split(':')
-  const found = new Set((await Promise.all(folders.map((one) => readdir(one).catch(() => [])))).flat())
-  const missing = new Set(Object.entries(needed).flatMap(([program, its]) => (found.has(program) ? [] : [its])))
-  if (!existsSync('/usr/lib/cni/bridge')) missing.add('containernetworking-plugins')
-  if (!existsSync('/bin/busybox')) missing.add('busybox-static')
-  return missing.size === 0 ? undefined : `these Debian packages are missing: ${[...missing].join(' ')}`
 }
 
 function containerdConfig(dir: string, socket: string): string {

@@ -21,7 +21,7 @@ inside='
 groups() { ls -d /sys/fs/cgroup/kubepods /sys/fs/cgroup/*/kubepods 2>/dev/null || true; }
 before=$(groups)
 code=0
-unshare --net --mount --pid --fork --kill-child --mount-proc -- sh -euc "$inside" sh "$@" || code=$?
+setpriv --pdeathsig KILL -- unshare --net --mount --pid --fork --kill-child --mount-proc -- sh -euc "$inside" sh "$@" || code=$?
 if [ -z "$before" ]; then
   groups | while read -r group; do find "$group" -depth -type d -exec rmdir {} \; || true; done
 fi

@@ -9,15 +9,16 @@ import { waitUntil } from '../bed/child.ts'
 import { type ControlPlane, startControlPlane } from '../bed/control-plane.ts'
 import { type Shell, shellOf } from '../bed/shell.ts'
 import { startDevicePlugin } from './device-plugin.ts'
-import { BUSYBOX_IMAGE, buildImages } from './images.ts'
-import { NODE_ADDRESS, startNode, whyNoNode } from './node.ts'
+import { BUSYBOX_IMAGE, buildImages, filesOfOurImage, idsOfTwoBuilds } from './images.ts'
+import { NODE_ADDRESS, startNode } from './node.ts'
+import { whyNotHere } from './why-no-node.ts'
 
 const dir = join(import.meta.dirname, '..', '..', '.results', 'whole-way')
 const report = (line: string) => void process.stderr.write(`whole-way: ${line}\n`)
 const group = '/apis/gpucommons.io/v1alpha1'
 const gpus = ['GPU-a', 'GPU-b', 'GPU-c', 'GPU-d']
 
-const reason = await whyNoNode()
+const reason = whyNotHere()
 if (reason !== undefined) report(`LEFT OUT: ${reason}`)
 const onNode = reason === undefined ? describe : describe.skip
 
@@ -47,6 +48,16 @@ onNode('one cluster that is both hub and provider', () => {
     const { body } = await plane.ask(`${group}/namespaces/team/gpujobs/${name}`)
     return (body as GpuJob).status
   }
+
+  test('the image is the same when it is built again, and has no shell and nobody else in it', async () => {
+    const folder = { dir: join(dir, 'images') }
+    const [first, second] = await idsOfTwoBuilds(folder)
+    expect([first.length, second]).toEqual([64, first])
+    const files = await filesOfOurImage(folder)
+    expect(files.filter((file) => /\/(sh|bash|ash|dash|busybox|npm|npx|apt|dpkg)$/.test(file))).toEqual([])
+    expect(files).toContain('/app/hub.mjs')
+    expect(files).toContain('/app/agent.mjs')
+  }, 120_000)
 
   test('two charts and an invite bring a job to a real container, and leave nothing', async () => {
     await shell.sh(

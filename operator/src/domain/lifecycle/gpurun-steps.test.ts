@@ -35,56 +35,6 @@ const waiting = containerSeen({ state: 'Waiting', reason: 'PodInitializing' })
 const preparing = containerSeen({ name: 'prepare', role: 'Init' })
 const gang = { workers: 2, nodes: [{ name: 'node-1', workers: 2 }] }
 
-const leaves = 'the owner takes this cluster out of the federation'
-const told = { reason: 'ProviderLeaves', message: leaves } as const
-
-const leaving: readonly Case[] = [
-  {
-    name: 'one that runs is told so first',
-    seen: { leaving: true, run: running, workers: [record(workerPod())] },
-    says: 'Running/ProviderLeaves',
-  },
-  {
-    name: 'then its Job goes',
-    seen: {
-      leaving: true,
-      run: runOnProvider({ ...running.status, ...told }),
-      workers: [record(workerPod())],
-    },
-    says: 'deleteJob',
-  },
-  {
-    name: 'and when its pod has ended it is Reclaimed, whatever the exit code: the job is placed elsewhere',
-    seen: {
-      leaving: true,
-      run: runOnProvider({ ...running.status, ...told }),
-      job: undefined,
-      workers: [record(failed(143))],
-    },
-    says: 'Reclaimed/ProviderLeaves',
-  },
-  {
-    name: 'one that has not begun does not begin',
-    seen: { leaving: true, job: undefined },
-    says: 'not begun/ProviderLeaves',
-  },
-  {
-    name: 'and is over at once',
-    seen: { leaving: true, run: runOnProvider(told), job: undefined },
-    says: 'Reclaimed/ProviderLeaves',
-  },
-  {
-    name: 'one that the hub has stopped is stopped',
-    seen: { leaving: true, run: runOnProvider(running.status, { stop }), workers: [record(workerPod())] },
-    says: 'deleteJob',
-  },
-  {
-    name: 'one that has succeeded has succeeded',
-    seen: { leaving: true, run: running, job: providerJob({ complete: true }), workers: [record(succeeded())] },
-    says: 'Succeeded/Completed',
-  },
-]
-
 const beginning: readonly Case[] = [
   { name: 'a new run gets its Job', seen: { job: undefined }, says: 'createJob' },
   { name: 'while no pod is there it looks again', seen: {}, says: 'again in 5 s' },
@@ -352,7 +302,7 @@ const namesakes: readonly Case[] = [
 ]
 
 describe('the life of a GpuRun', () => {
-  const all = { beginning, leaving, refusals, orders, afterwards, namesakes }
+  const all = { beginning, refusals, orders, afterwards, namesakes }
   describe.each(Object.entries(all))('%s', (_, cases) => {
     test.each(cases)('$name', ({ seen: some, says }) => {
       expect(renderedRun(decide(runSeen(some)))).toBe(says)
