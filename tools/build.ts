@@ -1,7 +1,8 @@
-// `npm run build`: the mains as they ship, each with all that it needs, in dist/. What is seldom needed lies in files of its own.
+// `npm run build`: the mains as they ship, in dist/, each with all that it needs; what is seldom needed lies in files of its own.
+import { chmod, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { type BuildOptions, build } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
 
@@ -10,23 +11,45 @@ export function builtMain(name: 'hub' | 'agent' | 'leave'): string {
   return join(root, 'dist', `${name}.mjs`)
 }
 
+// CommonJS packages inside still call require for what Node itself has.
+const requireOfNode = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"
+
+const common = {
+  absWorkingDir: root,
+  bundle: true,
+  minify: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node24',
+  logLevel: 'warning',
+} as const satisfies BuildOptions
+
 /** Compared with the sources, a built hub starts in half the time and is some 25 MiB smaller: nothing is compiled while it runs. */
 export async function buildMains(): Promise<void> {
+  // Chunks are named by what is in them: an earlier build's would stay, and come into the image.
+  await rm(join(root, 'dist'), { recursive: true, force: true })
   await build({
-    absWorkingDir: root,
+    ...common,
     entryPoints: ['hub', 'agent', 'leave'].map((name) => `operator/src/${name}.ts`),
     outdir: 'dist',
     outExtension: { '.js': '.mjs' },
-    bundle: true,
     splitting: true,
-    minify: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    // CommonJS packages inside still call require for what Node itself has.
-    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
-    logLevel: 'warning',
+    banner: { js: requireOfNode },
   })
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await buildMains()
+/** The command line as one file, which a person puts on their PATH: dist/kubectl-gpu. */
+export async function buildCli(outfile = join(root, 'dist', 'kubectl-gpu')): Promise<void> {
+  await build({
+    ...common,
+    entryPoints: ['operator/src/cli.ts'],
+    outfile,
+    banner: { js: requireOfNode },
+  })
+  await chmod(outfile, 0o755)
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await buildMains()
+  await buildCli()
+}

@@ -12,10 +12,10 @@ export interface Shell {
   readonly sh: (line: string) => Promise<string>
 }
 
-/** Of a person who administers a cluster. */
-export async function shellOf(plane: ControlPlane, report: (line: string) => void): Promise<Shell> {
+/** Of a person who administers a cluster; programs in the folder are found first. */
+export async function shellOf(plane: ControlPlane, report: (line: string) => void, folder = ''): Promise<Shell> {
   const { helm } = await resolveBinaries(['helm'], { report })
-  const path = [dirname(helm), dirname(plane.binaries.kubectl), process.env['PATH']].join(':')
+  const path = [folder, dirname(helm), dirname(plane.binaries.kubectl), process.env['PATH']].join(':')
   const own = { KUBECONFIG: plane.kubeconfig, HELM_CACHE_HOME: join(plane.dir, 'helm'), PATH: path }
   return {
     sh: async (line) => {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Invited } from '../../operator/src/adapters/cli/invite.ts'
 import type { GpuJob } from '../../operator/src/api/gpujob.ts'
 import type { Provider } from '../../operator/src/api/provider.ts'
+import { buildCli } from '../../tools/build.ts'
 import { waitUntil } from '../bed/child.ts'
 import { type ControlPlane, startControlPlane } from '../bed/control-plane.ts'
 import { type Shell, shellOf } from '../bed/shell.ts'
@@ -35,7 +36,8 @@ onNode('one cluster that is both hub and provider', () => {
     parts.use(await startNode(plane, { name: 'node-1', dir: join(dir, 'node'), images, report }))
     report('the node is Ready')
     parts.use(await startDevicePlugin(gpus))
-    shell = await shellOf(plane, report)
+    await buildCli(join(dir, 'bin', 'kubectl-gpu'))
+    shell = await shellOf(plane, report, join(dir, 'bin'))
   }, 300_000)
   afterAll(() => parts.disposeAsync(), 60_000)
 
@@ -64,7 +66,7 @@ onNode('one cluster that is both hub and provider', () => {
       'helm install gpu-commons charts/gpu-commons-hub -n gpu-commons --create-namespace --wait --timeout 90s',
     )
     report('the hub is ready')
-    const { helm } = JSON.parse(await shell.sh('node operator/src/cli.ts -o json invite acme')) as Invited['value']
+    const { helm } = JSON.parse(await shell.sh('kubectl gpu -o json invite acme')) as Invited['value']
     const began = performance.now()
     await shell.sh(helm)
     await waitUntil(connected, { what: 'Provider acme to be Connected', seconds: 60 })
