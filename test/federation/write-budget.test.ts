@@ -319,6 +319,8 @@ const kept: Readonly<Record<string, string>> = {
   'gpc-provider-namespace: get secrets': 'where gpc-hub-tenants is bound in the namespaces of tenants alone',
   'gpc-provider-namespace: patch leases.coordination.k8s.io/agent':
     'the agent is told that the kinds were made anew, or that its home was handed over',
+  'gpc-provider-namespace: delete rolebindings.rbac.authorization.k8s.io/gpc-provider-agent':
+    'when its provider is revoked: revoke.test.ts',
   'gpc-hub: get gpuruns.gpucommons.io': 'a stop order that was refused: is it because it stands already?',
   'gpc-tenant-namespace: get jobs.batch': 'a Job of that name is there: hands-off.test.ts',
   'gpc-tenant-namespace: get services': 'a Service of that name is there: hands-off.test.ts',

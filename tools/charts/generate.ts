@@ -66,8 +66,13 @@ function rightsOf({ installation, account, isByHand }: Chart): string {
   }
   const documents = installation(release)
     .filter((manifest) => manifest.kind !== 'Namespace' && !isByHand(manifest))
-    .map((manifest) => yaml({ ...manifest, metadata: { ...manifest.metadata, labels } }))
+    .map((manifest) => yaml({ ...manifest, metadata: withLabels(manifest, labels) }))
   return generatedFrom('operator/src/adapters/kubernetes/*/rights.ts and admission.ts') + documents.join('---\n')
+}
+
+function withLabels({ metadata }: Manifest, labels: Readonly<Record<string, string>>): object {
+  const { labels: own } = metadata as { readonly labels?: object }
+  return { ...metadata, labels: { ...labels, ...own } }
 }
 
 function chartYaml({ name, description }: Chart): string {

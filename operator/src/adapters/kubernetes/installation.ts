@@ -20,7 +20,11 @@ import {
   PROVIDER_AGENT_ROLE,
   PROVIDER_NAMESPACE_ROLE,
   providerNamespaceRules,
+  TENANT_EDIT_ROLE,
+  TENANT_VIEW_ROLE,
+  tenantEditRules,
   tenantRules,
+  tenantViewRules,
 } from './hub/rights.ts'
 import type { Account, Manifest } from './manifest.ts'
 import type { PolicyRule } from './resources.ts'
@@ -36,6 +40,8 @@ export function hubInstallation(account: Account = hubAccount): readonly Manifes
     clusterRole(HUB_TENANT_ROLE, tenantRules),
     clusterRole(PROVIDER_NAMESPACE_ROLE, providerNamespaceRules),
     clusterRole(PROVIDER_AGENT_ROLE, agentRules),
+    clusterRole(TENANT_VIEW_ROLE, tenantViewRules, aggregatedTo('view')),
+    clusterRole(TENANT_EDIT_ROLE, tenantEditRules, aggregatedTo('edit')),
     clusterRoleBinding(HUB_ROLE, account),
     clusterRoleBinding(HUB_TENANT_ROLE, account),
     ...ownNamespace(HUB_ROLE, { account, rules: hubNamespaceRules }),
@@ -68,8 +74,17 @@ function identity({ namespace, name }: Account): Manifest[] {
   ]
 }
 
-function clusterRole(name: string, rules: readonly PolicyRule[]): Manifest & { readonly rules: readonly PolicyRule[] } {
-  return { apiVersion: `${rbac}/v1`, kind: 'ClusterRole', metadata: { name }, rules }
+function clusterRole(
+  name: string,
+  rules: readonly PolicyRule[],
+  labels?: Readonly<Record<string, string>>,
+): Manifest & { readonly rules: readonly PolicyRule[] } {
+  return { apiVersion: `${rbac}/v1`, kind: 'ClusterRole', metadata: { name, ...(labels ? { labels } : {}) }, rules }
+}
+
+/** https://kubernetes.io/docs/reference/access-authn-authz/rbac/#aggregated-clusterroles: `admin` takes all of `edit`, and `edit` all of `view`. */
+function aggregatedTo(role: 'view' | 'edit'): Readonly<Record<string, string>> {
+  return { [`${rbac}/aggregate-to-${role}`]: 'true' }
 }
 
 function clusterRoleBinding(role: string, account: Account): Manifest {

@@ -1,15 +1,71 @@
 // What roles cannot say, as ValidatingAdmissionPolicies of the hub's API server. CEL: https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
 import { GROUP, VERSION } from '../../../api/group.ts'
 import { PROVIDER_LABEL } from '../../../api/labels.ts'
+import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
 import { manifestsOf, type Policy } from '../admission-policy.ts'
 import type { Account, Manifest } from '../manifest.ts'
-import { AGENT_NAME, AGENT_TOKEN_SECRET, HUB_AUDIENCES } from './rights.ts'
+import {
+  AGENT_NAME,
+  AGENT_TOKEN_SECRET,
+  HUB_AUDIENCES,
+  PROVIDER_AGENT_ROLE,
+  PROVIDER_NAMESPACE_ROLE,
+} from './rights.ts'
 
 /** Longer tokens of an agent are refused; an API server may grant less. */
 export const CREDENTIAL_SECONDS = 7 * 24 * 3600
 
 export function hubAdmission(hub: Account): readonly Manifest[] {
-  return [joinRequestsOfInvites(), tokensOfAgents(), audiencesOfAgents(hub), verdictsOfHub(hub)].flatMap(manifestsOf)
+  return [
+    joinRequestsOfInvites(),
+    tokensOfAgents(),
+    audiencesOfAgents(hub),
+    verdictsOfHub(hub),
+    namespacesOfHub(hub),
+    bindingsOfHub(hub),
+  ].flatMap(manifestsOf)
+}
+
+function byHub({ namespace, name }: Account): string {
+  return `request.userInfo.username == 'system:serviceaccount:${namespace}:${name}'`
+}
+
+/** RBAC can hold no CREATE to a name. */
+function namespacesOfHub(hub: Account): Policy {
+  return {
+    name: 'gpc-hub-namespaces',
+    on: { group: '', version: 'v1', resources: ['namespaces'] },
+    operations: ['CREATE'],
+    when: { 'by-the-hub': byHub(hub) },
+    rules: [
+      {
+        expression: `object.metadata.name.startsWith('${providerNamespace('')}') && has(object.metadata.labels) && '${PROVIDER_LABEL}' in object.metadata.labels && object.metadata.name == '${providerNamespace('')}' + object.metadata.labels['${PROVIDER_LABEL}']`,
+        message: `the hub makes namespaces of providers only, with their name in ${PROVIDER_LABEL}`,
+      },
+    ],
+  }
+}
+
+/** The right to bind holds in every namespace: without this the hub could take Secrets of any to itself. */
+function bindingsOfHub(hub: Account): Policy {
+  const toHub = `object.subjects[0].name == '${hub.name}' && object.subjects[0].namespace == '${hub.namespace}'`
+  const toAgent = `object.subjects[0].name == '${AGENT_NAME}' && object.subjects[0].namespace == request.namespace`
+  return {
+    name: 'gpc-hub-rolebindings',
+    on: { group: 'rbac.authorization.k8s.io', version: 'v1', resources: ['rolebindings'] },
+    operations: ['CREATE'],
+    when: { 'by-the-hub': byHub(hub) },
+    rules: [
+      {
+        expression: `has(namespaceObject.metadata.labels) && '${PROVIDER_LABEL}' in namespaceObject.metadata.labels && request.namespace == '${providerNamespace('')}' + namespaceObject.metadata.labels['${PROVIDER_LABEL}']`,
+        message: 'the hub binds roles in the namespaces of providers only',
+      },
+      {
+        expression: `has(object.subjects) && object.subjects.size() == 1 && object.subjects[0].kind == 'ServiceAccount' && (object.roleRef.name == '${PROVIDER_NAMESPACE_ROLE}' ? (${toHub}) : (object.roleRef.name == '${PROVIDER_AGENT_ROLE}' && ${toAgent}))`,
+        message: `the hub binds ${PROVIDER_NAMESPACE_ROLE} to itself and ${PROVIDER_AGENT_ROLE} to the agent of that namespace, and nothing else`,
+      },
+    ],
+  }
 }
 
 /** RBAC cannot hold a CREATE to a name, and compares names whole: no invite makes the request of another one. */

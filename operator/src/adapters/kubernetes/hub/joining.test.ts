@@ -188,7 +188,7 @@ test('an invite that nobody used is removed when its time is over, and no other'
 describe('while an agent of the provider lives, another one', () => {
   test('is refused, with an event on the Provider, and the first keeps its credential', async () => {
     const world = await joining()
-    const { time, hub, cluster, invite, ask, decided, secretUid } = world
+    const { hub, invite, ask, decided, secretUid } = world
     const first = await invite()
     await ask(first.id)
     await decided(first.id)
@@ -204,7 +204,7 @@ describe('while an agent of the provider lives, another one', () => {
 
   test('is refused also by a hub whose watches are broken', async () => {
     const world = await joining()
-    const { api, time, cluster, invite, ask, decided } = world
+    const { api, invite, ask } = world
     await agentLives(world)
     api.fail(/^WATCH leases/, { with: new Error('refused'), times: 99 })
     api.cutWatches(new Error('reset'))

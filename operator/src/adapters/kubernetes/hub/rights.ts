@@ -89,6 +89,24 @@ export const providerNamespaceRules: readonly PolicyRule[] = [
   { apiGroups: [''], resources: ['secrets'], verbs: ['get', 'create', 'delete'] },
 ]
 
+/** ClusterRoles that Kubernetes adds to its own `view`, `edit` and `admin`, with which namespaces are given to teams. */
+export const TENANT_VIEW_ROLE = 'gpc-tenant-view'
+export const TENANT_EDIT_ROLE = 'gpc-tenant-edit'
+
+/** Of those who may look into a namespace. */
+export const tenantViewRules: readonly PolicyRule[] = [
+  { apiGroups: [GROUP], resources: ['gpujobs', 'gpujobs/status'], verbs: ['get', 'list', 'watch'] },
+]
+
+/** Of those who may work in it. What the status says is the hub's alone. */
+export const tenantEditRules: readonly PolicyRule[] = [
+  {
+    apiGroups: [GROUP],
+    resources: ['gpujobs'],
+    verbs: ['create', 'update', 'patch', 'delete', 'deletecollection'],
+  },
+]
+
 /** All that an agent may do on the hub, and only in its own namespace. */
 export const agentRules: readonly PolicyRule[] = [
   { apiGroups: [GROUP], resources: ['gpuruns'], verbs: ['list', 'watch'] },
