@@ -208,7 +208,7 @@ describe('a hub', () => {
     ['those to the agent of another provider', 'provider-acmexyz', 'gpc-provider-agent', agent, 403],
     ['those to itself', 'provider-acme', 'gpc-provider-agent', hub, 403],
     ['cluster-admin to itself', 'provider-acme', 'cluster-admin', hub, 403],
-  ])('binds %s or not', async (_name, namespace, name, subject, status) => {
+  ])('binds %s or not', async (_name, ...[namespace, name, subject, status]) => {
     const { ask } = await holderOf(stage.federation.hub, 'gpu-commons', 'hub')
     const body = {
       apiVersion: 'rbac.authorization.k8s.io/v1',
@@ -263,7 +263,7 @@ describe('an agent on its own cluster', () => {
     ['its role to somebody else', 'TENANT', 'gpc-tenant-namespace', [{ ...itself, name: 'other' }], 403],
     ['its role to two', 'TENANT', 'gpc-tenant-namespace', [itself, { ...itself, name: 'other' }], 403],
     ['cluster-admin', 'TENANT', 'cluster-admin', [itself], 403],
-  ])('binds %s or not', async (_name, where, role, subjects, status) => {
+  ])('binds %s or not', async (_name, ...[where, role, subjects, status]) => {
     const { ask } = await holderOf(stage.side.controlPlane, 'gpu-commons', 'agent')
     const namespace = where === 'TENANT' ? tenantNamespace : where
     const body = {

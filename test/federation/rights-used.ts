@@ -52,6 +52,9 @@ const boundLater: Readonly<Record<string, Binding>> = {
   },
 }
 
+/** Of tenants, and of the program that takes an agent off its cluster: `rights-matrix.test.ts` has them. */
+const ofOthers: ReadonlySet<string> = new Set([LEAVE_ROLE, TENANT_VIEW_ROLE, TENANT_EDIT_ROLE])
+
 const roles: readonly Role[] = [
   ...rolesIn(hubInstallation(), hubAccount),
   ...rolesIn(agentInstallation(), agentAccount),
@@ -62,9 +65,6 @@ type Named = Manifest & {
   readonly rules?: readonly PolicyRule[]
   readonly roleRef?: { readonly kind: string; readonly name: string }
 }
-
-/** Of tenants, and of the program that takes an agent off its cluster: `rights-matrix.test.ts` has them. */
-const ofOthers: ReadonlySet<string> = new Set([LEAVE_ROLE, TENANT_VIEW_ROLE, TENANT_EDIT_ROLE])
 
 function rolesIn(manifests: readonly Manifest[], account: Account): Role[] {
   const named = manifests as readonly Named[]

@@ -53,6 +53,7 @@ describe('who asks to join', () => {
 
   test.each<{ reason: string; seen: Partial<Seen> }>([
     { reason: 'ProviderGone', seen: { provider: 'Gone' } },
+    { reason: 'ProviderRevoked', seen: { provider: 'Revoked' } },
     { reason: 'InviteUnknown', seen: { invite: undefined } },
     { reason: 'InviteExpired', seen: { invite: { ...invite, expiresAt: created } } },
     { reason: 'KeyUnusable', seen: { isKeyUsable: false } },

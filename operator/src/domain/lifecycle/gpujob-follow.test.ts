@@ -68,6 +68,21 @@ const cases: readonly { readonly name: string; readonly seen: Partial<Seen>; rea
     says: 'Unknown/ProviderSilent',
   },
   {
+    name: 'of one that was shut out nobody knows either, and it is ordered nothing',
+    seen: { run: run({ state: 'Running' }), shutOut: true },
+    says: 'Unknown/ProviderRevoked',
+  },
+  {
+    name: 'not even what was recorded before',
+    seen: { run: undefined, shutOut: true },
+    says: 'Unknown/ProviderRevoked',
+  },
+  {
+    name: 'what it said before it was shut out counts',
+    seen: { run: run({ state: 'Succeeded' }), shutOut: true },
+    says: 'False/Over',
+  },
+  {
     name: 'what it said before it fell silent counts',
     seen: { run: run({ state: 'Succeeded' }), silentSince: now - 30_000 },
     says: 'False/Over',

@@ -90,6 +90,11 @@ const cases: readonly { name: string; seen: Partial<Seen>; says: string }[] = [
     says: 'True/Heartbeat False/Cordoned Cordoned again in 14 s',
   },
   {
+    name: 'one that is revoked is shut out, whatever its Lease says',
+    seen: { provider: provider({ spec: { intake: 'Revoked' } }), home: { state: 'Closed' } },
+    says: 'False/Revoked False/Revoked NotReady',
+  },
+  {
     name: 'a namesake stands where its home should be: it is looked at again',
     seen: { home: taken, silentMs: undefined },
     says: 'Unknown/NeverSeen False/NameTaken NotReady again in 30 s',
