@@ -1,11 +1,14 @@
 // The commands of kubectl gpu, on an API server in memory.
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { gpuRun } from '../../../../test/builders/gpurun.ts'
 import { federation, stopHubs } from '../../../../test/builders/hub-world.ts'
-import { providers as providerKind } from '../kubernetes/kinds.ts'
+import { gpuRuns, providers as providerKind } from '../kubernetes/kinds.ts'
+import { namespaces, serviceAccounts } from '../kubernetes/resources.ts'
 import { setIntake } from './intake.ts'
 import { type InviteOptions, invite } from './invite.ts'
 import { printed, table } from './output.ts'
 import { providers } from './providers.ts'
+import { leave, revoke } from './revoke.ts'
 
 afterEach(stopHubs)
 
@@ -98,6 +101,47 @@ test('providers says of each how it is, and why it is not ready', async () => {
   expect(value).toMatchObject([
     { name: 'acme', ready: 'False', connected: 'True', gpus: 8, nodes: 1, intake: 'Cordoned' },
   ])
+})
+
+describe('revoke and leave', () => {
+  const namespace = 'provider-acme'
+  const ending = ({ api, time }: Awaited<ReturnType<typeof hub>>) => ({
+    client: api,
+    timers: time.timers,
+    signal: new AbortController().signal,
+  })
+
+  test('revoke shuts the agent out by itself, and there is no invite to a Provider that is revoked', async () => {
+    const world = await hub()
+    await world.invite('acme')
+    const { value, text } = await revoke({ client: world.api }, 'acme')
+    expect([value, text]).toEqual([
+      { provider: 'acme', intake: 'Revoked', invites: 1 },
+      expect.stringContaining('within 15 s'),
+    ])
+    expect(await world.api.get(serviceAccounts, { namespace, name: 'agent' })).toBeUndefined()
+    await expect(world.invite('acme')).rejects.toThrow('kubectl gpu uncordon acme')
+  })
+
+  test('leave waits for what runs, for as long as it may, and then removes all', async () => {
+    const world = await hub()
+    const { api, time } = world
+    const { metadata, spec } = gpuRun()
+    const run = await api.create(gpuRuns, { metadata: { namespace, name: metadata.name }, spec })
+    const first = leave(ending(world), 'acme', { seconds: 10 }).catch((error: Error) => error.message)
+    await time.advance(20_000)
+    expect(await first).toContain(`after 10 s acme still runs ${run.metadata.name}`)
+    expect((await api.get(providerKind, { name: 'acme' }))?.spec.intake).toBe('Cordoned')
+
+    const again = leave(ending(world), 'acme', { seconds: 60 })
+    await time.advance(5000)
+    const status = { state: 'Succeeded', observedGeneration: 1 } as const
+    await api.mergePatch(gpuRuns, { ref: run.metadata, patch: { status } }, { subresource: 'status' })
+    await time.advance(5000)
+    expect((await again).text).toContain('has left')
+    expect(await api.get(providerKind, { name: 'acme' })).toBeUndefined()
+    expect(await api.get(namespaces, { name: namespace })).toBeUndefined()
+  })
 })
 
 test('cordon and uncordon change spec.intake and nothing else', async () => {

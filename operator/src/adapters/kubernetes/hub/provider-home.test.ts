@@ -1,10 +1,13 @@
 import { describe, expect, test } from '@jest/globals'
+import { gpuRun } from '../../../../../test/builders/gpurun.ts'
+import { joinRequest } from '../../../../../test/builders/joinrequest.ts'
 import { provider } from '../../../../../test/builders/provider.ts'
 import { fakeKubeApi } from '../../../../../test/fakes/kube-api.ts'
 import { fakeTime } from '../../../../../test/fakes/time.ts'
 import type { KubeObject, Resource } from '../client.ts'
-import { leases, namespaces, roleBindings, serviceAccounts } from '../resources.ts'
-import { makeHome } from './provider-home.ts'
+import { gpuRuns, joinRequests } from '../kinds.ts'
+import { leases, namespaces, roleBindings, secrets, serviceAccounts } from '../resources.ts'
+import { closeHome, makeHome } from './provider-home.ts'
 import { agentRules } from './rights.ts'
 
 const namespace = 'provider-acme'
@@ -117,6 +120,41 @@ describe('the home of a Provider', () => {
     const hub = api()
     hub.fail(/POST rolebindings/, { with: new Error('the API server is away') })
     await expect(homeOn(hub)).rejects.toThrow('away')
+  })
+})
+
+describe('the home of a Provider that is revoked', () => {
+  const taker = (client: Api) => ({ client, timers: fakeTime().timers, signal: new AbortController().signal })
+
+  test('has nothing more that lets anybody in, and keeps what was ordered', async () => {
+    const hub = api()
+    await homeOn(hub)
+    await hub.create(secrets, { metadata: { namespace, name: 'agent-token' } })
+    const labels = { 'gpucommons.io/invite': 'abc' }
+    await hub.create(serviceAccounts, { metadata: { namespace, name: 'invite-abc', labels } })
+    await hub.create(serviceAccounts, { metadata: { namespace, name: 'default' } })
+    const request = await hub.create(joinRequests, { metadata: { namespace, name: 'abc' }, spec: joinRequest().spec })
+    const { metadata, spec } = gpuRun()
+    await hub.create(gpuRuns, { metadata: { namespace, name: metadata.name }, spec })
+    const closing = { runs: [], requests: [request], hubUid: 'hub-uid' }
+    expect(await closeHome(taker(hub), acme, closing)).toEqual({ state: 'Closed' })
+    expect((await hub.list(serviceAccounts)).items.map((one) => one.metadata.name)).toEqual(['default'])
+    const gone = [await hub.get(secrets, { namespace, name: 'agent-token' }), await hub.get(roleBindings, binding)]
+    expect([...gone, (await hub.list(joinRequests)).items, (await hub.list(gpuRuns)).items.length]).toEqual([
+      undefined,
+      undefined,
+      [],
+      1,
+    ])
+    expect(await homeOn(hub)).toBe('Made')
+  })
+
+  test('is left alone where the namespace is a stranger’s', async () => {
+    const hub = api()
+    await hub.create(namespaces, { metadata: { name: namespace } })
+    await hub.create(serviceAccounts, { metadata: agent })
+    await closeHome(taker(hub), acme, { runs: [], requests: [], hubUid: 'hub-uid' })
+    expect(await hub.get(serviceAccounts, agent)).toBeDefined()
   })
 })
 
