@@ -41,7 +41,7 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
   const memory = { provider: remembers, namespace: config.namespace, providerName: config.provider }
   const trust = new HubTrust({
     ...program,
-    ...memoryPorts({ ...memory, onLeaving: () => leaving.ask(), signal }),
+    ...memoryPorts({ ...memory, onLeaving: (question) => leaving.ask(question), signal }),
     lookMs: beatMs,
     nonce: () => crypto.randomUUID(),
     onChange: readiness.hubChanged,
@@ -81,7 +81,7 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
     orphanAfterSeconds: config.orphanAfterSeconds,
     onSetBack: () => trust.setBack(),
     leaving,
-    tellLeft: () => tellLeft(memory),
+    tellLeft: (question: string) => tellLeft(memory, question),
     vouched: (until: AbortSignal) => trust.vouched(until),
   }
   const onFilled = (filled: Filled) => {

@@ -20,6 +20,7 @@ async function main(): Promise<void> {
     timers: systemTimers,
     signal: ending.signal,
     graceMs: graceSeconds * 1000,
+    nonce: () => crypto.randomUUID(),
     say: (what) => console.log(what),
   })
 }

@@ -10,7 +10,7 @@ import { until, untilOffered, watchArrivals } from './arrivals.ts'
 import { type DispatchBed, dispatchBed, tenant } from './dispatch-bed.ts'
 import { type Figures, quantile, rounded } from './figures.ts'
 
-const size = { nodes: 60, rounds: 14, jobsPerRound: 150, perSecond: 12 }
+const size = { nodes: 110, rounds: 14, jobsPerRound: 150, perSecond: 12 }
 const bars = { p99Ratio: 1.2 }
 const answersInMs = 5000
 const slow = 'acme'

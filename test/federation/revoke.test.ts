@@ -123,6 +123,10 @@ test('a provider that is revoked gets 401 within 15 s, its open watch brings not
     undefined,
     [metadata.resourceVersion],
   ])
+  // It was open all the time: what somebody else changes is seen.
+  await hub.kubectl(['-n', 'provider-acme', 'label', 'gpurun', metadata.name, 'touched=yes'])
+  await waitUntil(async () => seen.length > 0 || undefined, { what: 'the open watch to see a change', seconds: 10 })
+  expect(seen).toEqual(['MODIFIED'])
   end.abort()
   await watching
   await agent.stop()

@@ -52,9 +52,9 @@ export const HUB_CHANGED_ANNOTATION = 'gpucommons.io/hub-changed'
 export const FINGERPRINT_ANNOTATION = 'gpucommons.io/hub-fingerprint'
 /** On the Provider, copied to the agent's Lease, or on what the agent remembers on its own cluster: the fingerprint that a person accepts. */
 export const ACCEPT_HUB_ANNOTATION = 'gpucommons.io/accept-hub'
-/** On what the agent remembers on its own cluster, with the value `true`: the owner takes the cluster out of the federation. */
+/** On what the agent remembers on its own cluster: the owner takes the cluster out of the federation. The value is that of one who asks. */
 export const LEAVING_ANNOTATION = 'gpucommons.io/leaving'
-/** Beside it, by the agent, with the value `true`: nothing of the federation runs here any more, and the hub has been told. */
+/** Beside it, by the agent, with the value of who asked: nothing of the federation runs here any more, and the hub has been told. */
 export const LEFT_ANNOTATION = 'gpucommons.io/left'
 /** On the agent's Lease, by the agent: the hub shall say that its kinds are still those of which the Lease tells. */
 export const ASKED_ANNOTATION = 'gpucommons.io/identity-asked'

@@ -1,11 +1,13 @@
 // kubectl gpu revoke|leave <provider>: its agent is shut out at once; or it ends its work first and is removed.
+import type { GpuJob } from '../../api/gpujob.ts'
 import type { GpuRun } from '../../api/gpurun.ts'
 import { INVITE_LABEL } from '../../api/labels.ts'
 import { pause, type Timers } from '../../controllers/clock.ts'
+import { condition } from '../../domain/lifecycle/claims.ts'
 import { outcomeOf, providerNamespace } from '../../domain/lifecycle/gpurun.ts'
 import type { KubeClient } from '../kubernetes/client.ts'
 import { AGENT_NAME, AGENT_TOKEN_SECRET } from '../kubernetes/hub/rights.ts'
-import { gpuRuns, providers } from '../kubernetes/kinds.ts'
+import { gpuJobs, gpuRuns, providers } from '../kubernetes/kinds.ts'
 import { namespaces, secrets, serviceAccounts } from '../kubernetes/resources.ts'
 import { type Change, readPages } from '../kubernetes/snapshot.ts'
 import { setIntake } from './intake.ts'
@@ -49,8 +51,16 @@ export async function leave(leaving: Revoking, provider: string, { seconds }: Le
       if (outcomeOf(object) === undefined) names.push(object.metadata.name)
     }
     await readPages({ client, resource: gpuRuns, selection: { namespace }, take }, signal)
+    // A run that is over is not all: its job may have to hear of it, and what is recorded may have no run yet.
+    const takeJob = ({ object: { metadata, status } }: Change<GpuJob>) => {
+      if (status?.placement?.provider === provider && status.finishedAt === undefined) {
+        names.push(`${metadata.namespace}/${metadata.name}`)
+      }
+    }
+    await readPages({ client, resource: gpuJobs, selection: {}, take: takeJob }, signal)
     return names
   }
+  await untilCordoned(leaving, provider)
   let left = await live()
   for (let waitedMs = 0; left.length > 0; waitedMs += lookMs) {
     if (waitedMs >= seconds * 1000) {
@@ -64,10 +74,26 @@ export async function leave(leaving: Revoking, provider: string, { seconds }: Le
     left = await live()
   }
   await revoke(leaving, provider)
-  await client.delete(providers, { name: provider })
+  // In this order a second try finds what a first one has left.
   await client.delete(namespaces, { name: namespace })
+  await client.delete(providers, { name: provider })
   return {
     value: { provider, removed: true },
     text: `Provider ${provider} has left: nothing ran there any more, and it is removed`,
   }
+}
+
+const cordonedTries = 30
+
+/** What its engine had chosen before is recorded by then: only the hub can say so. */
+async function untilCordoned({ client, timers, signal }: Revoking, provider: string): Promise<void> {
+  for (let tries = 0; tries < cordonedTries; tries++) {
+    const { metadata, status } = (await client.get(providers, { name: provider })) ?? {}
+    const ready = condition(status?.conditions, 'Ready')
+    const isSeen = (status?.observedGeneration ?? 0) >= (metadata?.generation ?? 0)
+    if (isSeen && ready?.status !== 'True') return
+    await pause(lookMs, { timers, signal })
+    signal.throwIfAborted()
+  }
+  throw new Error(`no hub says that ${provider} takes no new work; is one running?`)
 }

@@ -3,17 +3,22 @@ import { pause, type Timers } from '../clock.ts'
 
 export class Leaving {
   readonly #listeners = new Set<() => void>()
-  #isAsked = false
+  #question: string | undefined
 
   get isAsked(): boolean {
-    return this.#isAsked
+    return this.#question !== undefined
   }
 
-  /** There is no way back but a new start of the agent. */
-  ask(): void {
-    if (this.#isAsked) return
-    this.#isAsked = true
-    for (const listener of this.#listeners) listener()
+  /** What is to be answered when all is left. */
+  get question(): string | undefined {
+    return this.#question
+  }
+
+  /** There is no way back but a new start of the agent, after who asked has taken it back. */
+  ask(question: string): void {
+    const isNews = this.#question === undefined
+    this.#question = question
+    if (isNews) for (const listener of this.#listeners) listener()
   }
 
   /** Until the signal. */
@@ -27,19 +32,22 @@ export interface LeavingPorts {
   readonly leaving: Leaving
   /** Whether the hub knows of no node and no unfinished run here. */
   readonly isLeft: () => boolean
-  readonly tell: () => Promise<void>
+  readonly tell: (question: string) => Promise<void>
   readonly timers: Timers
   readonly lookMs: number
   readonly onError: (error: unknown) => void
 }
 
-/** Tells once that all is left; until the signal. */
+/** Tells whoever asks that all is left, each of them once; until the signal. */
 export async function tellWhenLeft(ports: LeavingPorts, signal: AbortSignal): Promise<void> {
   const { leaving, isLeft, tell, timers, lookMs, onError } = ports
+  let told: string | undefined
   while (!signal.aborted) {
-    if (leaving.isAsked && isLeft()) {
+    const { question } = leaving
+    if (question !== undefined && question !== told && isLeft()) {
       try {
-        return await tell()
+        await tell(question)
+        told = question
       } catch (error) {
         if (!signal.aborted) onError(error)
       }

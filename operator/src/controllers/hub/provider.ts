@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Provider, ProviderStatus } from '../../api/provider.ts'
 import { isTrue } from '../../domain/lifecycle/claims.ts'
-import { decide, type Home, type Seen } from '../../domain/lifecycle/provider-steps.ts'
+import { decide, type Home, isRevoked, type Seen } from '../../domain/lifecycle/provider-steps.ts'
 import type { ProviderFact } from '../../domain/scheduling/facts.ts'
 import { type Reconcile, settled } from '../work-queue.ts'
 
@@ -25,6 +25,16 @@ export function providerReconciler(ports: ProviderPorts): Reconcile {
     if (!before) {
       ports.forget(name)
       return settled
+    }
+    if (isRevoked(before.provider)) {
+      // At once, and whatever becomes of the rest: nothing new may be ordered there.
+      const closed = {
+        ...before,
+        home: { state: 'Closed' },
+        now: ports.now(),
+        suspectAfterMs: ports.suspectAfterMs,
+      } as const
+      ports.tellEngine(decide(closed).fact)
     }
     const home = await ports.makeHome(before.provider)
     const found = ports.read(name)

@@ -93,6 +93,7 @@ class SchedulingLoop implements Scheduling {
     if (isDeepStrictEqual(this.#providers.get(fact.name), fact)) return
     this.#providers.set(fact.name, fact)
     this.#engine.setProvider(fact)
+    if (fact.state === 'NotReady') this.#dropChoicesOf(fact.name)
     this.#machinesChanged()
   }
 
@@ -130,6 +131,15 @@ class SchedulingLoop implements Scheduling {
       for (const uid of this.#waiting.values().take(toldAtOnce)) this.#touched.add(uid)
       this.#passSoon()
     }, retellMs)
+  }
+
+  /** What was chosen there and is not recorded yet is chosen anew. */
+  #dropChoicesOf(provider: string): void {
+    const dropped = [...this.#choices.values()].filter((choice) => choice.provider === provider)
+    for (const { uid } of dropped) {
+      this.#choices.delete(uid)
+      this.jobChanged(uid)
+    }
   }
 
   /** A choice stands while the job still wants just that run; else it was recorded, or the job has changed its mind. */

@@ -2,6 +2,7 @@
 import { HUB_UID_LABEL, JOB_NAMESPACE_LABEL, LEAVING_ANNOTATION, LEFT_ANNOTATION } from '../../../api/labels.ts'
 import { type Clock, pause, type Timers } from '../../../controllers/clock.ts'
 import { priorityClassName } from '../../../domain/workload/pod-manifest.ts'
+import { TENANT_NAMESPACE_PREFIX } from '../../../domain/workload/tenant-namespace.ts'
 import type { KubeClient } from '../client.ts'
 import { isNotFound } from '../errors.ts'
 import { priorityClasses } from '../kinds.ts'
@@ -20,6 +21,8 @@ export interface Leave {
   readonly namespace: string
   readonly deployment: string
   readonly graceMs: number
+  /** Never the same twice. */
+  readonly nonce: () => string
   readonly say: (what: string) => void
 }
 
@@ -30,10 +33,16 @@ const goneMs = 120_000
 /** Throws where something could not be removed: then it is safe, and of use, to call it again. */
 export async function leave(leaving: Leave): Promise<void> {
   const agent = await leaving.client.get(deployments, { namespace: leaving.namespace, name: leaving.deployment })
-  // An earlier try may have come as far as to end it.
-  if (agent && agent.spec.replicas !== 0) await askAgent(leaving)
-  if (agent) await endAgent(leaving, agent)
-  await removeNamespaces(leaving)
+  try {
+    // An earlier try may have come as far as to end it.
+    if (agent && agent.spec.replicas !== 0) await askAgent(leaving)
+    else leaving.say('no agent runs that could end what runs and tell its hub')
+    if (agent) await endAgent(leaving, agent)
+    await removeNamespaces(leaving)
+  } catch (error) {
+    await takeBack(leaving)
+    throw error
+  }
   const { client, namespace, provider } = leaving
   await client.delete(priorityClasses, { name: priorityClassName })
   await client.delete(secrets, { namespace, name: CREDENTIAL_SECRET })
@@ -45,9 +54,10 @@ export async function leave(leaving: Leave): Promise<void> {
 async function askAgent(leaving: Leave): Promise<void> {
   const { client, namespace, provider, graceMs, say } = leaving
   const ref = { namespace, name: memoryName(provider) }
+  // What an earlier try was told is no answer to this one.
+  const question = leaving.nonce()
   try {
-    // What an earlier try was told is no answer to this one.
-    const annotations = { [LEAVING_ANNOTATION]: 'true', [LEFT_ANNOTATION]: null }
+    const annotations = { [LEAVING_ANNOTATION]: question }
     await client.mergePatch(leases, { ref, patch: { metadata: { annotations } } })
   } catch (error) {
     if (!isNotFound(error)) throw error
@@ -56,10 +66,25 @@ async function askAgent(leaving: Leave): Promise<void> {
   say(`the agent is asked to end what runs, and given ${graceMs / 1000} s`)
   const hasLeft = async () => {
     const lease = await client.get(leases, ref)
-    return !lease || lease.metadata.annotations?.[LEFT_ANNOTATION] === 'true'
+    return !lease || lease.metadata.annotations?.[LEFT_ANNOTATION] === question
   }
   const answered = await untilTrue(leaving, graceMs, hasLeft)
-  say(answered ? 'the agent has ended what ran, and its hub knows' : 'the agent has not answered in time')
+  say(
+    answered
+      ? 'the agent has ended what ran, and its hub knows'
+      : 'the agent has not answered in time: its hub may not know what became of the runs',
+  )
+}
+
+/** Who keeps the chart after all has an agent again that works, once it is started anew. */
+async function takeBack({ client, namespace, provider, say }: Leave): Promise<void> {
+  const annotations = { [LEAVING_ANNOTATION]: null, [LEFT_ANNOTATION]: null }
+  try {
+    const ref = { namespace, name: memoryName(provider) }
+    await client.mergePatch(leases, { ref, patch: { metadata: { annotations } } })
+  } catch (error) {
+    if (!isNotFound(error)) say(`the agent is still asked to leave: ${String(error)}`)
+  }
 }
 
 /** Else it would make anew what is removed. */
@@ -77,7 +102,10 @@ async function removeNamespaces(leaving: Leave): Promise<void> {
   const { client, say } = leaving
   // In a cluster that has a hub too, the hub's namespaces of providers carry the first of these.
   const labelSelector = `${HUB_UID_LABEL},${JOB_NAMESPACE_LABEL}`
-  const ours = async () => (await client.list(namespaces, { labelSelector })).items
+  const ours = async () =>
+    (await client.list(namespaces, { labelSelector })).items.filter(({ metadata }) =>
+      metadata.name.startsWith(TENANT_NAMESPACE_PREFIX),
+    )
   for (const { metadata } of await ours()) {
     if (metadata.deletionTimestamp === undefined) say(`removes namespace ${metadata.name}`)
     await client.delete(namespaces, { name: metadata.name }, { uid: metadata.uid })

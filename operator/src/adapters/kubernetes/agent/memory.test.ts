@@ -9,10 +9,10 @@ const remembered = { hubUid: 'h', runsUid: 'r', providerUid: 'p', version: '10',
 
 function world() {
   const provider = fakeKubeApi(fakeTime())
-  let asked = 0
+  const asked: string[] = []
   const where = { provider, namespace: 'gpu-commons', providerName: 'acme' }
-  const ports = memoryPorts({ ...where, onLeaving: () => (asked += 1) })
-  return { provider, ...ports, asked: () => asked, left: () => tellLeft(where) }
+  const ports = memoryPorts({ ...where, onLeaving: (question) => void asked.push(question) })
+  return { provider, ...ports, asked, left: () => tellLeft(where, 'try-1') }
 }
 
 describe('what an agent remembers of its hub', () => {
@@ -48,16 +48,16 @@ describe('what an agent remembers of its hub', () => {
   test('hears that its owner leaves at the next look or save, and says when nothing runs any more', async () => {
     const { provider, save, load, asked, left } = world()
     await save(remembered)
-    expect(asked()).toBe(0)
+    expect(asked).toEqual([])
     await provider.mergePatch(leases, {
       ref,
-      patch: { metadata: { annotations: { 'gpucommons.io/leaving': 'true' } } },
+      patch: { metadata: { annotations: { 'gpucommons.io/leaving': 'try-1' } } },
     })
     await save({ ...remembered, version: '11' })
     await load()
-    expect(asked()).toBe(2)
+    expect(asked).toEqual(['try-1', 'try-1'])
     await left()
-    expect((await provider.get(leases, ref))?.metadata.annotations?.['gpucommons.io/left']).toBe('true')
+    expect((await provider.get(leases, ref))?.metadata.annotations?.['gpucommons.io/left']).toBe('try-1')
   })
 
   test('nor when nothing of it is left but its Lease', async () => {

@@ -20,8 +20,8 @@ export interface MemoryWorld {
   /** The agent's own on its cluster. */
   readonly namespace: string
   readonly providerName: string
-  /** Hears, with each look at it, whether the owner takes the cluster out of the federation. */
-  readonly onLeaving: () => void
+  /** Hears, with each look at it, who asks whether the cluster has left the federation. */
+  readonly onLeaving: (question: string) => void
   /** Ends what only looks. */
   readonly signal?: AbortSignal | undefined
 }
@@ -47,7 +47,8 @@ export function memoryPorts(world: MemoryWorld): Pick<HubTrustPorts, 'load' | 's
   }
 
   const look = (lease: Lease | undefined) => {
-    if (lease?.metadata.annotations?.[LEAVING_ANNOTATION] === 'true') onLeaving()
+    const question = lease?.metadata.annotations?.[LEAVING_ANNOTATION]
+    if (question) onLeaving(question)
     return lease
   }
 
@@ -75,9 +76,12 @@ export function memoryPorts(world: MemoryWorld): Pick<HubTrustPorts, 'load' | 's
 }
 
 /** Tells whoever asked for it that nothing of the federation runs here any more. */
-export async function tellLeft({ provider, namespace, providerName }: Omit<MemoryWorld, 'onLeaving'>): Promise<void> {
+export async function tellLeft(
+  { provider, namespace, providerName }: Omit<MemoryWorld, 'onLeaving'>,
+  question: string,
+): Promise<void> {
   const ref = { name: memoryName(providerName), namespace }
-  await provider.mergePatch(leases, { ref, patch: { metadata: { annotations: { [LEFT_ANNOTATION]: 'true' } } } })
+  await provider.mergePatch(leases, { ref, patch: { metadata: { annotations: { [LEFT_ANNOTATION]: question } } } })
 }
 
 /** Throws for what is there and cannot be read: to take that for nothing would be to believe any hub. */

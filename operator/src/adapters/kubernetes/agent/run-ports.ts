@@ -86,7 +86,8 @@ export function runPorts(world: RunWorld): RunPorts {
         making: unanswered.has(id) ? 'Unanswered' : 'Known',
         service: servicesSeen.has(id) ? 'Ours' : 'Unseen',
         workers: records.of(id),
-        leaving: world.leaving.isAsked,
+        // Once the hub has no node of ours in its inventory: what ends before would be placed here again.
+        leaving: world.leaving.isAsked && caches.claims.size === 0,
         node,
       }
     },

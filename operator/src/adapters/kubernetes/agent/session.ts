@@ -32,7 +32,7 @@ export interface Obeying extends Pick<OrphanWorld, 'vouched' | 'orphanAfterSecon
   readonly signal: AbortSignal
   readonly onSetBack: () => void
   readonly leaving: Leaving
-  readonly tellLeft: () => Promise<void>
+  readonly tellLeft: (question: string) => Promise<void>
   /** What is known is complete, and work begins. */
   readonly onFilled: (filled: Filled) => void
 }

@@ -90,12 +90,16 @@ describe('a run on a provider', () => {
     await world.hub.create(gpuNodes, { metadata: { name: 'node-1', namespace: 'provider-acme' }, spec: gpuNode().spec })
     await world.time.advance(0)
     agent.claimed.splice(0)
-    agent.leaving.ask()
+    agent.leaving.ask('who')
+    await world.time.advance(0)
+    expect(agent.claimed).toContain('node-1')
+    // Not before the hub has no node of it: the job would be placed here again.
+    expect(await jobOf(world, run)).toBeDefined()
+    await world.hub.delete(gpuNodes, { name: 'node-1', namespace: 'provider-acme' })
     await world.time.advance(0)
     expect(await jobOf(world, run)).toBeUndefined()
     await kubeletSays(world, pod, 143)
     expect(await stateOf(world, run)).toBe('Reclaimed/ProviderLeaves')
-    expect(agent.claimed).toContain('node-1')
   })
 
   test('a gang gets its Service, which leaves with the Job', async () => {

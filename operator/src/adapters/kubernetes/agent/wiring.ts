@@ -78,10 +78,16 @@ export function wireAgent(
     if (object.ready === previous?.ready) return
     for (const id of records.runsOn(key)) wakeRun(id) // Also those whose pods are gone and that wait for this node.
   })
-  claims.subscribe(({ object }) => queues.nodes.add(object.metadata.name))
+  claims.subscribe(({ object }) => {
+    queues.nodes.add(object.metadata.name)
+    endAllRuns()
+  })
 
+  const endAllRuns = () => {
+    if (leaving.isAsked && claims.size === 0) for (const key of runs.keys()) queues.runs.add(key)
+  }
   leaving.subscribe(() => {
-    for (const key of runs.keys()) queues.runs.add(key)
+    endAllRuns()
     for (const { metadata } of claims.values()) queues.nodes.add(metadata.name)
   }, signal)
 

@@ -41,6 +41,8 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
     // What may not travel any more since the placement was recorded: see `start` of the steps for a run that only stops.
     const reason = taken && 'reason' in taken ? 'PayloadGone' : stop
     const snapshot = taken && 'payload' in taken ? taken : undefined
+    // Taking them needed some requests: what was recorded for a provider that has been shut out meanwhile is not ordered.
+    if (isShutOut(caches, placement.provider)) return
     const order = { stop: reason && { reason, requestedAt: toTime(now()) }, snapshot }
     const run = await orderOnce(client, job, { placement, order, jobsUid: identity.jobsUid })
     if (run && snapshot) await stopIfLost(run, await payloads.deliver(run, snapshot.payload))
@@ -63,6 +65,9 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
       const { placement } = job.status ?? {}
       const run =
         placement && caches.runs.get(`${providerNamespace(placement.provider)}/${runName(job, placement.run)}`)
+      const shutOut = placement && isShutOut(caches, placement.provider)
+      // Its payload was removed with all that let the agent in.
+      if (shutOut && run) payloads.forget(run)
       return {
         job,
         run,
@@ -71,7 +76,7 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
         survivesAt: survivorOf(caches, job),
         choice: scheduling.choiceOf(job.metadata.uid),
         explain: () => scheduling.explain(job.metadata.uid),
-        shutOut: placement && isShutOut(caches, placement.provider),
+        shutOut,
         silentSince: placement && silentSince(caches.providers.get(placement.provider)),
       }
     },

@@ -54,6 +54,8 @@ export interface Payloads {
   readonly deliverLate: (run: KeptRun) => Promise<Delivery>
   /** Whether this process knows that what the run waits for is there. */
   readonly isDelivered: (run: KeptRun) => boolean
+  /** Somebody else has removed it. */
+  readonly forget: (run: KeptRun) => void
 }
 
 /** Each costs a request: whoever names more has a program write the template. */
@@ -124,6 +126,7 @@ export function payloadsOf({ client, hubUid }: PayloadWorld): Payloads {
       if (status?.state !== undefined) delivered.delete(uid)
       return delivered.has(uid)
     },
+    forget: ({ metadata: { uid } }) => void delivered.delete(uid),
   }
 }
 

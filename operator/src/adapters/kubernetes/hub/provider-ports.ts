@@ -43,6 +43,8 @@ export interface ProviderWorld {
 interface Watched {
   readonly providerUid: string
   readonly home: Home
+  /** Of the Provider, when its home was looked at: a person may have shut it out and let it in again since, unseen by us. */
+  generation: number | undefined
   readonly sinceBoot: number
   readonly stop: AbortController
   /** The Lease is gone, and perhaps all of the home: it is to be made again. */
@@ -79,17 +81,21 @@ export function providerPorts(world: ProviderWorld): ProviderPorts {
   }
 
   async function homeOf(provider: Provider): Promise<Home> {
-    const { name, uid } = provider.metadata
+    const { name, uid, generation } = provider.metadata
     const known = watched.get(name)
     if (known?.providerUid === uid && known.home.state === 'Made' && !known.isLost && !isRevoked(provider)) {
-      await passOn({ ...world, runsKind }, provider, known)
-      return known.home
+      const isSame = known.generation === generation || (await make(provider)).state === 'Made'
+      if (isSame) {
+        known.generation = generation
+        await passOn({ ...world, runsKind }, provider, known)
+        return known.home
+      }
     }
     if (known?.providerUid === uid && known.home.state === 'Closed' && isRevoked(provider)) return known.home
     const home = await (isRevoked(provider) ? close(provider) : make(provider))
     known?.stop.abort()
     const sinceBoot = known?.providerUid === uid ? known.sinceBoot : clock.boot()
-    const next: Watched = { providerUid: uid, home, sinceBoot, stop: new AbortController() }
+    const next: Watched = { providerUid: uid, home, generation, sinceBoot, stop: new AbortController() }
     watched.set(name, next)
     if (home.state === 'Made') watchLease(world, name, next)
     return home
