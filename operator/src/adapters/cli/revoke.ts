@@ -61,17 +61,18 @@ export async function leave(leaving: Revoking, provider: string, { seconds }: Le
     return names
   }
   await untilCordoned(leaving, provider)
-  let left = await live()
-  for (let waitedMs = 0; left.length > 0; waitedMs += lookMs) {
-    if (waitedMs >= seconds * 1000) {
+  // Twice: what was chosen in the moment before may be recorded in this one.
+  for (let waitedMs = 0, quietLooks = 0; quietLooks < 2; waitedMs += lookMs) {
+    if (waitedMs > 0) await pause(lookMs, { timers, signal })
+    signal.throwIfAborted()
+    const left = await live()
+    quietLooks = left.length === 0 ? quietLooks + 1 : 0
+    if (left.length > 0 && waitedMs >= seconds * 1000) {
       const some = `${left.slice(0, 5).join(', ')}${left.length > 5 ? ` and ${left.length - 5} more` : ''}`
       throw new Error(
         `after ${seconds} s ${provider} still runs ${some}; it takes no new work. Call it again, or revoke it`,
       )
     }
-    await pause(lookMs, { timers, signal })
-    signal.throwIfAborted()
-    left = await live()
   }
   await revoke(leaving, provider)
   // In this order a second try finds what a first one has left.
