@@ -37,7 +37,7 @@ const { v1beta1 } = loadPackageDefinition(
   loadSync(join(import.meta.dirname, 'device-plugin.proto'), { keepCase: true }),
 ) as unknown as Constructors
 
-/** Offers devices of these ids to the kubelet of this machine, which must run; registers again when it was restarted. */
+/** Offers devices of these ids to the kubelet of this machine, which must run; it does not register again with one that was restarted. */
 export async function startDevicePlugin(ids: readonly string[]): Promise<DevicePlugin> {
   const devices = new Map<string, Device>(ids.map((ID) => [ID, { ID, health: 'Healthy' }]))
   const listeners = new Set<ServerWritableStream<unknown, { devices: Device[] }>>()

@@ -61,7 +61,7 @@ onNode('one cluster that is both hub and provider', () => {
     expect(files).toContain('/app/agent.mjs')
   }, 120_000)
 
-  test('two charts and an invite bring a job to a real container, and leave nothing', async () => {
+  test('two charts and an invite bring a job to a real container', async () => {
     await shell.sh(
       'helm install gpu-commons charts/gpu-commons-hub -n gpu-commons --create-namespace --wait --timeout 90s',
     )

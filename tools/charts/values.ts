@@ -5,12 +5,10 @@ const text = (most: number) => z.string().max(most)
 const seconds = (least: number, most: number) => z.int().min(least).max(most)
 const labels = z.record(z.string().max(253), z.string().max(253))
 
-const imageTag = 'its tag; empty: the version of the chart'
-
 const image = z
   .strictObject({
     repository: text(253).min(1).default('gpu-commons').describe('where the one image of hub and agent is had from'),
-    tag: text(128).default('').describe(imageTag),
+    tag: text(128).default('').describe('its tag; empty: the version of the chart'),
     digest: z
       .string()
       .regex(/^(sha256:[0-9a-f]{64})?$/)

@@ -1,14 +1,13 @@
 // kubectl gpu revoke|leave <provider>: its agent is shut out at once; or it ends its work first and is removed.
 import type { GpuJob } from '../../api/gpujob.ts'
 import type { GpuRun } from '../../api/gpurun.ts'
-import { INVITE_LABEL } from '../../api/labels.ts'
 import { pause, type Timers } from '../../controllers/clock.ts'
 import { condition } from '../../domain/lifecycle/claims.ts'
 import { outcomeOf, providerNamespace } from '../../domain/lifecycle/gpurun.ts'
 import type { KubeClient } from '../kubernetes/client.ts'
-import { AGENT_NAME, AGENT_TOKEN_SECRET } from '../kubernetes/hub/rights.ts'
+import { endCredentials } from '../kubernetes/hub/provider-home.ts'
 import { gpuJobs, gpuRuns, providers } from '../kubernetes/kinds.ts'
-import { namespaces, secrets, serviceAccounts } from '../kubernetes/resources.ts'
+import { namespaces } from '../kubernetes/resources.ts'
 import { type Change, readPages } from '../kubernetes/snapshot.ts'
 import { setIntake } from './intake.ts'
 import type { Answer } from './output.ts'
@@ -22,13 +21,9 @@ export interface Revoking {
 /** The hub does the same; this does not wait for one. */
 export async function revoke({ client }: Pick<Revoking, 'client'>, provider: string): Promise<Answer> {
   await setIntake(client, provider, 'Revoked')
-  const namespace = providerNamespace(provider)
-  await client.delete(serviceAccounts, { namespace, name: AGENT_NAME })
-  await client.delete(secrets, { namespace, name: AGENT_TOKEN_SECRET })
-  const { items } = await client.list(serviceAccounts, { namespace, labelSelector: INVITE_LABEL })
-  for (const { metadata } of items) await client.delete(serviceAccounts, { namespace, name: metadata.name })
+  const invites = await endCredentials(client, providerNamespace(provider))
   return {
-    value: { provider, intake: 'Revoked', invites: items.length },
+    value: { provider, intake: 'Revoked', invites },
     text: `Provider ${provider} is shut out: within 15 s its agent is refused everything. What runs there goes on until its owner ends it; its jobs say ProviderRevoked`,
   }
 }

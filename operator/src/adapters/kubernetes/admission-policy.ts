@@ -1,5 +1,5 @@
 // A ValidatingAdmissionPolicy in a few words. CEL: https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
-import type { Manifest } from './manifest.ts'
+import type { Account, Manifest } from './manifest.ts'
 
 /** What is refused to whom. */
 export interface Policy {
@@ -13,6 +13,11 @@ export interface Policy {
   readonly inNamespacesWith?: string
   /** The ConfigMap that is `params` in the rules. While it is missing nothing is refused, whatever `when` says. */
   readonly params?: { readonly namespace: string; readonly name: string }
+}
+
+/** For `when`: only what that ServiceAccount asks for is looked at. */
+export function byAccount({ namespace, name }: Account): string {
+  return `request.userInfo.username == 'system:serviceaccount:${namespace}:${name}'`
 }
 
 /** The policy and its binding. */

@@ -1,7 +1,7 @@
 // What roles cannot say of the agent on its own cluster, as ValidatingAdmissionPolicies that its owner installs with it.
 import { HUB_UID_LABEL, JOB_NAMESPACE_LABEL } from '../../../api/labels.ts'
 import { TENANT_NAMESPACE_PREFIX } from '../../../domain/workload/tenant-namespace.ts'
-import { manifestsOf, type Policy } from '../admission-policy.ts'
+import { byAccount, manifestsOf, type Policy } from '../admission-policy.ts'
 import type { Account, Manifest } from '../manifest.ts'
 import { LEAVE_ROLE, TENANT_NAMESPACE_ROLE } from './rights.ts'
 
@@ -16,10 +16,6 @@ function isTenants(namespace: string): string {
   return [HUB_UID_LABEL, JOB_NAMESPACE_LABEL].map((key) => `'${key}' in ${namespace}.metadata.labels`).join(' && ')
 }
 
-function by({ namespace, name }: Account): string {
-  return `request.userInfo.username == 'system:serviceaccount:${namespace}:${name}'`
-}
-
 /** Its own is for an agent outside of a pod, whose namespace nobody has made. */
 function namespacesOfTenants(agent: Account): Policy {
   const isOwn = `object.metadata.name == '${agent.namespace}'`
@@ -28,7 +24,7 @@ function namespacesOfTenants(agent: Account): Policy {
     name: 'gpc-agent-namespaces',
     on: namespaces,
     operations: ['CREATE'],
-    when: { 'by-the-agent': by(agent) },
+    when: { 'by-the-agent': byAccount(agent) },
     rules: [
       {
         expression: `${isOwn} || object.metadata.name.startsWith('${TENANT_NAMESPACE_PREFIX}')`,
@@ -52,7 +48,7 @@ function namespacesThatGo({ namespace }: Account): Policy {
     name: 'gpc-leave-namespaces',
     on: namespaces,
     operations: ['DELETE'],
-    when: { 'by-who-leaves': by({ namespace, name: LEAVE_ROLE }) },
+    when: { 'by-who-leaves': byAccount({ namespace, name: LEAVE_ROLE }) },
     rules: [
       {
         expression: `oldObject.metadata.name.startsWith('${TENANT_NAMESPACE_PREFIX}') && has(oldObject.metadata.labels) && ${isTenants('oldObject')}`,
@@ -68,7 +64,7 @@ function bindingsOfAgent(agent: Account): Policy {
     name: 'gpc-agent-rolebindings',
     on: { group: 'rbac.authorization.k8s.io', version: 'v1', resources: ['rolebindings'] },
     operations: ['CREATE'],
-    when: { 'by-the-agent': by(agent) },
+    when: { 'by-the-agent': byAccount(agent) },
     rules: [
       {
         expression: `object.roleRef.kind == 'ClusterRole' && object.roleRef.name == '${TENANT_NAMESPACE_ROLE}'`,

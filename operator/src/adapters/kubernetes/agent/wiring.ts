@@ -78,14 +78,13 @@ export function wireAgent(
     if (object.ready === previous?.ready) return
     for (const id of records.runsOn(key)) wakeRun(id) // Also those whose pods are gone and that wait for this node.
   })
+  const endAllRuns = () => {
+    if (leaving.isAsked && claims.size === 0) for (const key of runs.keys()) queues.runs.add(key)
+  }
   claims.subscribe(({ object }) => {
     queues.nodes.add(object.metadata.name)
     endAllRuns()
   })
-
-  const endAllRuns = () => {
-    if (leaving.isAsked && claims.size === 0) for (const key of runs.keys()) queues.runs.add(key)
-  }
   leaving.subscribe(() => {
     endAllRuns()
     for (const { metadata } of claims.values()) queues.nodes.add(metadata.name)

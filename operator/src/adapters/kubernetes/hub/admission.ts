@@ -2,7 +2,7 @@
 import { GROUP, VERSION } from '../../../api/group.ts'
 import { PROVIDER_LABEL } from '../../../api/labels.ts'
 import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
-import { manifestsOf, type Policy } from '../admission-policy.ts'
+import { byAccount, manifestsOf, type Policy } from '../admission-policy.ts'
 import type { Account, Manifest } from '../manifest.ts'
 import {
   AGENT_NAME,
@@ -26,17 +26,13 @@ export function hubAdmission(hub: Account): readonly Manifest[] {
   ].flatMap(manifestsOf)
 }
 
-function byHub({ namespace, name }: Account): string {
-  return `request.userInfo.username == 'system:serviceaccount:${namespace}:${name}'`
-}
-
 /** RBAC can hold no CREATE to a name. */
 function namespacesOfHub(hub: Account): Policy {
   return {
     name: 'gpc-hub-namespaces',
     on: { group: '', version: 'v1', resources: ['namespaces'] },
     operations: ['CREATE'],
-    when: { 'by-the-hub': byHub(hub) },
+    when: { 'by-the-hub': byAccount(hub) },
     rules: [
       {
         expression: `object.metadata.name.startsWith('${providerNamespace('')}') && has(object.metadata.labels) && '${PROVIDER_LABEL}' in object.metadata.labels && object.metadata.name == '${providerNamespace('')}' + object.metadata.labels['${PROVIDER_LABEL}']`,
@@ -54,7 +50,7 @@ function bindingsOfHub(hub: Account): Policy {
     name: 'gpc-hub-rolebindings',
     on: { group: 'rbac.authorization.k8s.io', version: 'v1', resources: ['rolebindings'] },
     operations: ['CREATE'],
-    when: { 'by-the-hub': byHub(hub) },
+    when: { 'by-the-hub': byAccount(hub) },
     rules: [
       {
         expression: `has(namespaceObject.metadata.labels) && '${PROVIDER_LABEL}' in namespaceObject.metadata.labels && request.namespace == '${providerNamespace('')}' + namespaceObject.metadata.labels['${PROVIDER_LABEL}']`,

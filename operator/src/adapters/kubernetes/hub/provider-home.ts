@@ -80,6 +80,16 @@ export async function makeHome(
   return { state: 'Made', namespaceUid: home.metadata.uid }
 }
 
+/** Whoever had a token of the agent, or of an invite, has none that is good; gives how many invites there were. */
+export async function endCredentials(client: KubeClient, namespace: string): Promise<number> {
+  // Each alone would do, sooner or later; the tokens of an account that is gone are refused first.
+  await client.delete(serviceAccounts, { namespace, name: AGENT_NAME })
+  await client.delete(secrets, { namespace, name: AGENT_TOKEN_SECRET })
+  const { items: invites } = await client.list(serviceAccounts, { namespace, labelSelector: INVITE_LABEL })
+  for (const { metadata } of invites) await client.delete(serviceAccounts, { namespace, name: metadata.name })
+  return invites.length
+}
+
 export interface Closing {
   /** Of the provider. */
   readonly runs: readonly KeptRun[]
@@ -98,12 +108,8 @@ export async function closeHome(
   const ours = { [HUB_UID_LABEL]: hubUid, [PROVIDER_LABEL]: provider.metadata.name }
   const home = await client.get(namespaces, { name: namespace })
   if (!home || !isOf(home, ours)) return { state: 'Closed' }
-  // Each alone would do, sooner or later; the tokens of an account that is gone are refused first.
-  await client.delete(serviceAccounts, { namespace, name: AGENT_NAME })
-  await client.delete(secrets, { namespace, name: AGENT_TOKEN_SECRET })
+  await endCredentials(client, namespace)
   await client.delete(roleBindings, { namespace, name: PROVIDER_AGENT_ROLE })
-  const { items: invites } = await client.list(serviceAccounts, { namespace, labelSelector: INVITE_LABEL })
-  for (const { metadata } of invites) await client.delete(serviceAccounts, { namespace, name: metadata.name })
   // After the invites, which could else be used once more. A credential that was just given is good for nothing now.
   for (const { metadata } of requests) await client.delete(joinRequests, { namespace, name: metadata.name })
   for (const run of runs) if (run.spec.payload) await removePayload({ client, hubUid }, run)
