@@ -10,12 +10,14 @@ import { unorderedPorts } from './adapters/kubernetes/agent/unordered-ports.ts'
 import type { KubeClient } from './adapters/kubernetes/client.ts'
 import { connect } from './adapters/kubernetes/connect.ts'
 import { agentGauges, agentMetrics } from './adapters/prometheus/metrics.ts'
+import { readRules } from './adapters/rules-file.ts'
 import { type Program, runMain } from './adapters/run-main.ts'
 import { type AgentConfig, agentConfig, inCluster } from './config.ts'
 import { keepCredential, obtainCredential } from './controllers/agent/credential.ts'
 import { type HeartbeatPorts, keepLease, takeLease } from './controllers/agent/heartbeat.ts'
 import { HubTrust } from './controllers/agent/hub-trust.ts'
 import { Leaving } from './controllers/agent/leaving.ts'
+import { Opening } from './controllers/agent/opening.ts'
 import { tellUnordered } from './controllers/agent/unordered.ts'
 import type { WorkQueue } from './controllers/work-queue.ts'
 import { providerNamespace } from './domain/lifecycle/gpurun.ts'
@@ -38,6 +40,8 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
   const warn = (what: string) => log.warn(`waits for ${what}`)
   const readiness = agentReadiness({ ...metrics, ...config, waitsFor: program.waitsFor, warn })
   const leaving = new Leaving()
+  const rules = await readRules(config.rulesFile)
+  const opening = new Opening(rules, program.clock)
   const memory = { provider: remembers, namespace: config.namespace, providerName: config.provider }
   const trust = new HubTrust({
     ...program,
@@ -81,6 +85,8 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
     orphanAfterSeconds: config.orphanAfterSeconds,
     onSetBack: () => trust.setBack(),
     leaving,
+    rules,
+    opening,
     tellLeft: (question: string) => tellLeft(memory, question),
     vouched: (until: AbortSignal) => trust.vouched(until),
   }
@@ -90,7 +96,7 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
     readiness.filled(true)
   }
   await obeyWhileTrusted({ trust, signal, ...place, onFilled, onOver: () => readiness.filled(false) })
-  await Promise.all([keeping, telling])
+  await Promise.all([keeping, telling, opening.keep(program.timers, signal)])
   await heartbeat.release(await beating)
 }
 

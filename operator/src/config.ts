@@ -30,6 +30,8 @@ export interface AgentConfig extends CommonConfig {
   readonly namespace: string
   readonly heartbeatSeconds: number
   readonly orphanAfterSeconds: number
+  /** The owner's, as YAML; absent: none. */
+  readonly rulesFile?: string
 }
 
 export interface LeaveConfig {
@@ -86,6 +88,7 @@ export const agentFlags = {
     example: '600',
     default: '600',
   },
+  rules: { means: "a file with the owner's rules, in YAML", example: '/etc/gpu-commons/rules/rules.yaml' },
 } as const satisfies Record<string, Flag>
 
 export const leaveFlags = {
@@ -115,6 +118,7 @@ export function agentConfig(args: readonly string[], env: Environment = process.
     namespace: flags.namespace ?? '',
     heartbeatSeconds: positive('heartbeat-seconds', flags['heartbeat-seconds']),
     orphanAfterSeconds: positive('orphan-after-seconds', flags['orphan-after-seconds']),
+    ...(flags.rules === undefined ? {} : { rulesFile: flags.rules }),
   }
 }
 

@@ -3,6 +3,7 @@ import type { KubeClient } from '../../operator/src/adapters/kubernetes/client.t
 import { gpuJobs, gpuRuns } from '../../operator/src/adapters/kubernetes/kinds.ts'
 import { jobs } from '../../operator/src/adapters/kubernetes/resources.ts'
 import type { GpuJobSpec } from '../../operator/src/api/gpujob.ts'
+import { noRules } from '../../operator/src/api/owner-rules.ts'
 import { decide } from '../../operator/src/domain/lifecycle/gpujob-steps.ts'
 import { runName } from '../../operator/src/domain/lifecycle/gpurun.ts'
 import { keptJob } from '../../operator/src/domain/lifecycle/kept.ts'
@@ -97,7 +98,12 @@ function bareDispatch({ hub, providers }: DispatchBed, round: string): (i: numbe
       metadata: { name: runName(job, 1), namespace: `bare-${name}` },
       spec: gpuRun({ job, provider: name }).spec,
     })
-    const { metadata, spec: jobSpec } = jobManifest(run, { namespace: tenant, hubUid: 'bench', provider: name })
+    const { metadata, spec: jobSpec } = jobManifest(run, {
+      namespace: tenant,
+      hubUid: 'bench',
+      provider: name,
+      rules: noRules,
+    })
     await client.create(jobs, { metadata, spec: jobSpec as never })
   }
 }

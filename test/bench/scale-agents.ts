@@ -12,6 +12,7 @@ import { REPORT_NAME } from '../../operator/src/api/providerreport.ts'
 import { toMicroTime, toTime } from '../../operator/src/api/time.ts'
 import { outcomeOf, providerNamespace } from '../../operator/src/domain/lifecycle/gpurun.ts'
 import { gpuNode } from '../builders/gpunode.ts'
+import { reportSpec } from '../builders/providerreport.ts'
 import { pooled } from './pooled.ts'
 
 export interface FleetNode {
@@ -167,7 +168,7 @@ async function claimNodes(
 ): Promise<void> {
   await pooled(providers.length, async (i) => {
     const metadata = { namespace: providerNamespace(providers[i] as string), name: REPORT_NAME }
-    const spec = { agentVersion: 'bench', podSecurity: 'Baseline', networkIsolation: 'Unknown' } as const
+    const spec = reportSpec({ agentVersion: 'bench' })
     await made(() => client.create(providerReports, { metadata, spec }))
   })
   await pooled(nodes.length, async (i) => {

@@ -8,7 +8,9 @@ import { gpuRuns } from '../../operator/src/adapters/kubernetes/kinds.ts'
 import { type Job, jobs, type Node, nodes, type Pod, pods } from '../../operator/src/adapters/kubernetes/resources.ts'
 import type { GpuRun } from '../../operator/src/api/gpurun.ts'
 import { HUB_UID_LABEL, RUN_LABEL } from '../../operator/src/api/labels.ts'
+import { noRules, type OwnerRules } from '../../operator/src/api/owner-rules.ts'
 import { Leaving } from '../../operator/src/controllers/agent/leaving.ts'
+import { Opening } from '../../operator/src/controllers/agent/opening.ts'
 import { orphanReconciler } from '../../operator/src/controllers/agent/orphans.ts'
 import { runReconciler } from '../../operator/src/controllers/agent/run.ts'
 import { settled, workQueue } from '../../operator/src/controllers/work-queue.ts'
@@ -41,12 +43,13 @@ export function clusters(): Clusters {
   }
 }
 
-/** An agent that has filled its caches, and what it has met. Start it twice on the same clusters to restart it. */
-export async function startAgent({ time, hub, provider }: Clusters) {
+/** An agent that has filled its caches, with two GPU nodes of which no kubelet has said anything yet, and what it has met. Start it twice on the same clusters to restart it. */
+export async function startAgent({ time, hub, provider }: Clusters, rules: OwnerRules = noRules) {
   const stop = new AbortController()
   const errors: string[] = []
   const onError = (error: unknown) => void errors.push((error as Error).message)
   const { clock, timers } = time
+  for (const name of ['node-1', 'node-2']) await gpuNode(provider, name)
   const shared = { clock, timers, random: () => 1, signal: stop.signal, onError }
   const caches = agentCaches({
     hub: { ...shared, client: hub },
@@ -58,6 +61,7 @@ export async function startAgent({ time, hub, provider }: Clusters) {
   await caches.synced
   const records = new WorkerRecords()
   const leaving = new Leaving()
+  const opening = new Opening(rules, clock)
   const world: RunWorld = {
     hub,
     provider,
@@ -67,6 +71,8 @@ export async function startAgent({ time, hub, provider }: Clusters) {
     hubUid,
     providerName: 'acme',
     leaving,
+    opening,
+    rules,
     clock,
     nonce: () => 'nonce',
     timers,
@@ -87,8 +93,10 @@ export async function startAgent({ time, hub, provider }: Clusters) {
     records,
     boot: clock.boot,
     leaving,
+    opening,
     signal: stop.signal,
   })
+  void opening.keep(timers, stop.signal)
   void runs.run(stop.signal)
   void claims.run(stop.signal)
   void orphans.run(stop.signal)
@@ -166,9 +174,18 @@ export async function vanish({ provider, time }: Clusters, { metadata }: Pod): P
 }
 
 export async function makeNode({ provider, time }: Clusters, name = 'node-1'): Promise<Node> {
-  const node = await provider.create(nodes, { metadata: { name }, spec: {} })
+  const node = await gpuNode(provider, name)
   await nodeIs({ provider, time }, name, 'True')
   return node
+}
+
+async function gpuNode(provider: FakeKubeApi, name: string): Promise<Node> {
+  const there = await provider.get(nodes, { name })
+  if (there) return there
+  await provider.create(nodes, { metadata: { name }, spec: {} })
+  const gpus = { 'nvidia.com/gpu': '8' }
+  const patch = { status: { capacity: gpus, allocatable: gpus } }
+  return provider.mergePatch(nodes, { ref: { name }, patch }, { subresource: 'status' })
 }
 
 export async function nodeIs(

@@ -39,6 +39,7 @@ export function gpuNode(options: GpuNodeOptions = {}): GpuNode {
           healthy: gpus,
         },
       ],
+      keptGpus: 0,
       offer: 'Offered',
       ...spec,
     },

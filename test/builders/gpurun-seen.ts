@@ -42,6 +42,7 @@ export function runSeen(some: Partial<Seen>): Seen {
     service: 'Unseen',
     workers: [],
     leaving: false,
+    isOpen: true,
     node: () => ready,
   } as const
   return { ...world, now, boot, ...some }

@@ -37,6 +37,8 @@ function yamlOf(schema: Schema, indent: string): string[] {
   return fieldsOf(schema).flatMap(([name, field]) => {
     if (field.properties) {
       const inside = yamlOf(field, `${indent}  `)
+      if (field.default === undefined && !isRequired(schema, name))
+        return [`${indent}# ${name}:`, ...inside.map(asComment)]
       const hasValues = inside.some((line) => !line.trimStart().startsWith('#'))
       return [`${indent}${hasValues ? '' : '# '}${name}:`, ...inside]
     }
@@ -49,10 +51,16 @@ function yamlOf(schema: Schema, indent: string): string[] {
   })
 }
 
+/** Of what is not there unless somebody asks for it. */
+function asComment(line: string): string {
+  return line.replace(/^( *)(?![ #])/, '$1# ')
+}
+
 function rowsOf(schema: Schema, path: string): string[] {
   return fieldsOf(schema).flatMap(([name, field]) => {
     if (field.properties) return rowsOf(field, `${path}${name}.`)
-    const preset = isRequired(schema, name) ? 'required' : `\`${JSON.stringify(field.default)}\``
+    const given = field.default === undefined ? '–' : `\`${JSON.stringify(field.default)}\``
+    const preset = isRequired(schema, name) ? 'required' : given
     const choice = field.enum ? ` (${field.enum.join(', ')})` : ''
     return [`| \`${path}${name}\` | ${preset} | ${field.description ?? ''}${choice} |`]
   })

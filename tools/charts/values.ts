@@ -1,5 +1,6 @@
 // What a person can set in our charts: values.yaml, values.schema.json and the table in each chart's README come from here.
 import { z } from 'zod'
+import { ownerRulesSchema } from '../../operator/src/api/owner-rules.ts'
 
 const text = (most: number) => z.string().max(most)
 const seconds = (least: number, most: number) => z.int().min(least).max(most)
@@ -136,6 +137,9 @@ export const agentValues = z.strictObject({
   leaveSeconds: seconds(10, 3600)
     .default(120)
     .describe('how long `helm uninstall` gives what runs to end; `--timeout` of helm must be longer by some minutes'),
+  rules: ownerRulesSchema
+    .prefault({})
+    .describe('what you let jobs do on your machines; crds/providerreport.md explains each'),
   networkPolicy,
   serviceMonitor,
   global,

@@ -59,6 +59,7 @@ export const providerReasons = {
     Revoked: 'spec.intake is Revoked: the agent is shut out, and nothing is ordered there.',
     NotConnected: 'The agent is silent or was never seen.',
     NameTaken: 'The namespace of the provider exists and is not ours.',
+    OutsideHours: 'It is outside of the hours in which its owner takes jobs: nothing runs there until then.',
     HubChanged: 'Runs there are of GpuJobs that went with an earlier CustomResourceDefinition: nothing new goes there.',
   },
 } as const satisfies Record<string, Readonly<Record<string, string>>>
@@ -79,6 +80,14 @@ export const gpuRunReasons = {
   StartError: 'A container could not be started, such as for a command that is not there, or a driver that failed.',
   StartTimeout: 'A worker did not start within an hour on its node, such as for a volume that could not be mounted.',
   CrashLoopBackOff: 'A sidecar ends again and again, so that the worker does not start.',
+  OwnerRuleTenant: "The owner takes no jobs of the job's namespace.",
+  OwnerRuleImage: 'The owner does not let one of the images run; the message says which.',
+  OwnerRuleGpus: 'It asks for more GPUs than the owner gives to a run, or keeps back on a node.',
+  OwnerRuleRuntime: 'It may run for longer than the owner allows: spec.maxRuntimeSeconds is missing or too large.',
+  OwnerRuleStorage: 'The owner does not offer the storage class of one of its ephemeral volumes.',
+  OwnerRuleHours: 'It is outside of the hours in which the owner takes jobs. This is no failure of the job.',
+  NeedsRoot: 'The owner lets nothing run as root, and the job does not say runAsNonRoot: true.',
+  NodeNotOffered: 'The order names a node that is not there or that the owner does not offer.',
   Invalid: 'The API server of the provider refused the Job; the message has its words.',
   PayloadMissing: 'The Secrets and ConfigMaps of the run did not come from the hub within bindTimeoutSeconds.',
   PayloadMismatch: 'What lies on the hub as the payload of the run is not what the run was ordered with.',
@@ -116,6 +125,7 @@ export const withheldReasons = {
   TimeSlicing: 'Its GPUs are shared by time-slicing, which is not offered yet.',
   Mig: 'Its GPUs are cut into MIG slices, which is not offered yet.',
   Unhealthy: 'None of its GPUs is healthy.',
+  KeptByOwner: 'Its owner keeps all of its GPUs.',
   NoGpu: 'It has no GPU that is advertised to Kubernetes.',
 } as const satisfies Readonly<Record<string, string>>
 

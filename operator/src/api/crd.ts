@@ -39,6 +39,8 @@ export function structural(schema: z.ZodObject): Schema {
     override: ({ jsonSchema }) => {
       // Kubernetes wants exactly these two branches, and all limits beside them.
       if ('x-kubernetes-int-or-string' in jsonSchema) jsonSchema.anyOf = [{ type: 'integer' }, { type: 'string' }]
+      // It prunes what it does not know, and takes no word that it must not be there.
+      if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties
     },
   })
   const { type, description, properties, required, ...rest } = withoutRulesHeldBefore(whole) as Schema

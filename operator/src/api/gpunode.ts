@@ -41,6 +41,7 @@ export const gpuNodeSpecSchema = z
       .meta(atomic)
       .describe("Asked for by pods that are not ours. Our own use is the hub's arithmetic."),
     devices: z.array(device).max(64).meta(listAtomic),
+    keptGpus: z.int().min(0).max(1024).default(0).describe('Of those, how many the owner keeps back.'),
     labels: labelMap(64).optional(),
     taints: z.array(taint).max(32).meta(listAtomic).optional(),
     offer: z.enum(['Offered', 'Withheld']).describe('Withheld: no work goes there.'),

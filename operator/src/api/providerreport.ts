@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { rules } from './fields.ts'
 import { AGE, type Kind } from './kind.ts'
 import type { DeepReadonly, KubeObject } from './meta.ts'
+import { ownerRulesSchema } from './owner-rules.ts'
 
 /** There is one report in a provider's namespace, and this is its name. */
 export const REPORT_NAME = 'self'
@@ -12,10 +13,13 @@ export const MAX_UNORDERED = 5000
 export const providerReportSpecSchema = z.object({
   agentVersion: z.string().min(1).max(64),
   kubernetesVersion: z.string().max(64).optional(),
-  podSecurity: z
-    .enum(['Baseline', 'Restricted', 'Privileged'])
-    .default('Baseline')
-    .describe("The Pod Security level of tenants' namespaces there: the owner's choice."),
+  rules: ownerRulesSchema
+    .prefault({})
+    .describe('What the owner lets jobs do there. The agent refuses what breaks them, whatever stands here.'),
+  intake: z
+    .enum(['Open', 'OutsideHours'])
+    .default('Open')
+    .describe('OutsideHours: by the agent’s clock it is not within the hours of the rules, and nothing runs there.'),
   networkIsolation: z
     .enum(['Unknown', 'Enforced', 'NotEnforced'])
     .default('Unknown')
@@ -52,7 +56,8 @@ export const providerReportKind: Kind = {
   columns: [
     { name: 'Agent', type: 'string', jsonPath: '.spec.agentVersion' },
     { name: 'Kubernetes', type: 'string', jsonPath: '.spec.kubernetesVersion' },
-    { name: 'Pod Security', type: 'string', jsonPath: '.spec.podSecurity' },
+    { name: 'Pod Security', type: 'string', jsonPath: '.spec.rules.podSecurity' },
+    { name: 'Intake', type: 'string', jsonPath: '.spec.intake' },
     { name: 'Isolation', type: 'string', jsonPath: '.spec.networkIsolation' },
     AGE,
   ],

@@ -1,5 +1,6 @@
 // What becomes of a job on a provider, asked of an API server that keeps nothing of it.
 import { type GpuJobSpec, gpuJobSpecSchema } from '../../../operator/src/api/gpujob.ts'
+import { noRules } from '../../../operator/src/api/owner-rules.ts'
 import { jobManifest } from '../../../operator/src/domain/workload/job-manifest.ts'
 import { priorityClassName } from '../../../operator/src/domain/workload/pod-manifest.ts'
 import type { Ask } from '../../bed/api-requests.ts'
@@ -32,7 +33,7 @@ export async function providerSays(ask: Ask, manifest: Manifest): Promise<Compla
   const spec = gpuJobSpecSchema.parse(manifest['spec']) as GpuJobSpec
   const { name } = manifest['metadata'] as { readonly name: string }
   const run = gpuRun({ job: gpuJob({ name, spec }) })
-  const job = jobManifest(run, { namespace: 'default', hubUid: 'hub', provider: 'acme' })
+  const job = jobManifest(run, { namespace: 'default', hubUid: 'hub', provider: 'acme', rules: noRules })
   const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'pod' }, spec: job.spec.template.spec }
   return (
     (await dryRun(ask, '/apis/batch/v1/namespaces/default/jobs', job)) ||

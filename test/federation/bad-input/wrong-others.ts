@@ -59,9 +59,16 @@ export const wrongOthers: readonly (Omit<WrongField, 'at' | 'to'> & { readonly m
     {
       of: report,
       name: 'an unknown Pod Security level',
-      at: 'spec.podSecurity',
-      to: 'Lax',
-      says: ['spec.podSecurity', 'supported values'],
+      at: 'spec.rules',
+      to: { podSecurity: 'Privileged' },
+      says: ['spec.rules.podSecurity', 'supported values'],
+    },
+    {
+      of: report,
+      name: 'hours that no clock shows',
+      at: 'spec.rules',
+      to: { hours: { windows: [{ days: ['Mon'], from: '24:00', to: '25:00' }] } },
+      says: ['spec.rules.hours.windows[0].from', 'spec.rules.hours.windows[0].to'],
     },
     {
       of: node,

@@ -4,6 +4,7 @@ import { uidOf } from '../../../../test/builders/meta.ts'
 import { nodeFact, providerFact } from '../../../../test/builders/scheduling.ts'
 import { fakeTime } from '../../../../test/fakes/time.ts'
 import type { GpuJobSpec, GpuJobStatus } from '../../api/gpujob.ts'
+import { noRules } from '../../api/owner-rules.ts'
 import { toTime } from '../../api/time.ts'
 import { decide } from '../../domain/lifecycle/gpujob-steps.ts'
 import type { KeptJob, KeptRun } from '../../domain/lifecycle/kept.ts'
@@ -89,6 +90,49 @@ function world({ begun = true, nodes = [nodeFact()] } = {}) {
 }
 
 const whole = { gpus: { count: 8 } }
+
+describe("an owner's rules", () => {
+  const rules = { ...noRules, tenants: { deny: ['team'] } }
+
+  test('keep a job away, and it hears which', async () => {
+    const { job, pass, choice, loop } = world()
+    loop.setProvider(providerFact({ rules }))
+    job('a')
+    await pass()
+    expect([choice('a'), loop.explain(uidOf('a'))]).toEqual([
+      undefined,
+      { verdict: 'NeverFits', reasons: [{ reason: 'OwnerRuleTenant', count: 1 }] },
+    ])
+  })
+
+  test('are asked again of those who wait when they change', async () => {
+    const { job, pass, choice, loop } = world()
+    loop.setProvider(providerFact({ rules }))
+    job('a')
+    await pass()
+    loop.setProvider(providerFact({ rules: noRules }))
+    await pass()
+    expect(choice('a')).toBe('1@acme:n1')
+    loop.setProvider(providerFact({ rules }))
+    job('b')
+    await pass()
+    expect(choice('b')).toBeUndefined()
+    loop.setProvider(providerFact())
+    await pass()
+    expect(choice('b')).toBe('1@acme:n1')
+  })
+
+  test('of a provider that is gone keep nobody from one that comes in its name', async () => {
+    const { job, pass, choice, loop } = world()
+    loop.setProvider(providerFact({ rules }))
+    job('a')
+    await pass()
+    loop.removeProvider('acme')
+    loop.setProvider(providerFact())
+    await pass()
+    expect(choice('a')).toBe('1@acme:n1')
+  })
+})
 
 describe('the choices of the engine', () => {
   test('wake the job, and stand until they are recorded', async () => {

@@ -1,5 +1,6 @@
 // Feeds the engine with facts and hands its decisions to the jobs. All of it happens in memory.
 import { isDeepStrictEqual } from 'node:util'
+import { noRules, type OwnerRules } from '../../api/owner-rules.ts'
 import {
   bookingOfPlacement,
   bookingOfRun,
@@ -8,8 +9,10 @@ import {
   wishOf,
 } from '../../domain/lifecycle/engine-facts.ts'
 import type { KeptJob, KeptRun } from '../../domain/lifecycle/kept.ts'
+import { askedBy } from '../../domain/rules/asked.ts'
+import { brokenRule } from '../../domain/rules/owner-rules.ts'
 import type { Engine } from '../../domain/scheduling/engine.ts'
-import type { Booking, Choice, Explanation, NodeFact, ProviderFact } from '../../domain/scheduling/facts.ts'
+import type { Booking, Choice, Explanation, JobFact, NodeFact, ProviderFact } from '../../domain/scheduling/facts.ts'
 import type { Clock, TimerHandle, Timers } from '../clock.ts'
 
 /** What the loop needs of the world. */
@@ -61,6 +64,8 @@ class SchedulingLoop implements Scheduling {
   readonly #later = new Map<string, TimerHandle>()
   /** By name: what was said last of a provider. Every heartbeat says it again, and that is no news to those who wait. */
   readonly #providers = new Map<string, ProviderFact>()
+  /** By provider: of owners who have any. */
+  readonly #rules = new Map<string, OwnerRules>()
   /** Jobs that have a right to hear how the next pass went for them. */
   readonly #touched = new Set<string>()
   /** Jobs that wait for room. */
@@ -90,9 +95,11 @@ class SchedulingLoop implements Scheduling {
   }
 
   setProvider(fact: ProviderFact): void {
-    if (isDeepStrictEqual(this.#providers.get(fact.name), fact)) return
+    const before = this.#providers.get(fact.name)
+    if (isDeepStrictEqual(before, fact)) return
     this.#providers.set(fact.name, fact)
     this.#engine.setProvider(fact)
+    if (!isDeepStrictEqual(before?.rules, fact.rules)) this.#ruleAnew(fact.name, fact.rules)
     if (fact.state === 'NotReady') this.#dropChoicesOf(fact.name)
     this.#machinesChanged()
   }
@@ -100,6 +107,7 @@ class SchedulingLoop implements Scheduling {
   removeProvider(name: string): void {
     this.#providers.delete(name)
     this.#engine.removeProvider(name)
+    this.#ruleAnew(name, undefined)
     this.#machinesChanged()
   }
 
@@ -119,6 +127,24 @@ class SchedulingLoop implements Scheduling {
 
   explain(uid: string): Explanation | undefined {
     return this.#engine.explain(uid)
+  }
+
+  /** An owner has other rules than before: who may go there is asked again of all that wait. */
+  #ruleAnew(provider: string, rules: ProviderFact['rules']): void {
+    if (rules && !isDeepStrictEqual(rules, noRules)) this.#rules.set(provider, rules)
+    else if (!this.#rules.delete(provider)) return
+    for (const uid of this.#waiting.values().toArray()) this.jobChanged(uid)
+  }
+
+  #refusalsOf(uid: string): JobFact['refusedBy'] {
+    const job = this.#rules.size === 0 ? undefined : this.#ports.jobOf(uid)
+    if (!job) return undefined
+    const asked = askedBy(job.metadata, job.spec, job.needs.asked)
+    const refusals = [...this.#rules].flatMap(([provider, rules]) => {
+      const broken = brokenRule(rules, asked)
+      return broken ? [[provider, broken.rule] as const] : []
+    })
+    return refusals.length === 0 ? undefined : Object.fromEntries(refusals)
   }
 
   /** Somebody may get in; and what was said of those who wait, such as that they never fit, may be wrong by now. */
@@ -181,7 +207,7 @@ class SchedulingLoop implements Scheduling {
     if (wish.wish === 'Room' && !this.#choices.has(uid)) this.#waiting.add(uid)
     else this.#waiting.delete(uid)
     if (wish.wish === 'Room') {
-      if (!this.#choices.has(uid)) this.#engine.wait(wish.fact)
+      if (!this.#choices.has(uid)) this.#engine.wait({ ...wish.fact, refusedBy: this.#refusalsOf(uid) })
     } else this.#engine.withdraw(uid)
     const atMs = wish.wish === 'Later' ? wish.atMs : wish.wish === 'Room' ? wish.changesAtMs : undefined
     if (atMs === undefined) return

@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
+import { gpuNode } from '../../../../test/builders/gpunode.ts'
 import { gpuNodeSpecSchema } from '../../api/gpunode.ts'
 import { nodeClaim, type ProviderNode, type ProviderPod } from './node-claim.ts'
+import { nodeFact } from './node-fact.ts'
 
 const h100 = { 'nvidia.com/gpu.product': 'NVIDIA-H100-80GB-HBM3', 'nvidia.com/gpu.memory': '81559' }
 const resources = { cpu: '128', memory: '1000Gi', 'ephemeral-storage': '900Gi' }
@@ -39,8 +41,8 @@ function isOurs({ metadata }: ProviderPod): boolean {
   return metadata.labels?.['ours'] !== undefined
 }
 
-function claim(seen: ProviderNode, pods: readonly ProviderPod[] = []) {
-  return nodeClaim({ node: seen, pods, isOurs })
+function claim(seen: ProviderNode, pods: readonly ProviderPod[] = [], keptGpus = 0) {
+  return nodeClaim({ node: seen, pods, isOurs, keptGpus })
 }
 
 describe('the claim', () => {
@@ -62,10 +64,29 @@ describe('the claim', () => {
           healthy: 8,
         },
       ],
+      keptGpus: 0,
       labels: h100,
       taints: [],
       offer: 'Offered',
     })
+  })
+
+  test('says how many GPUs the owner keeps, and withholds a node of which the owner keeps all', () => {
+    const offers = [0, 7, 8].map((kept) => claim(node(), [], kept)).map((one) => [one?.keptGpus, one?.withheldBecause])
+    expect(offers).toEqual([
+      [0, undefined],
+      [7, undefined],
+      [8, 'KeptByOwner'],
+    ])
+  })
+
+  test.each([
+    { name: "the owner's pods take the kept ones first", kept: 2, used: 1, gpus: 6, others: 0 },
+    { name: 'and then of the others', kept: 2, used: 3, gpus: 6, others: 1 },
+    { name: 'more than are healthy cannot be kept', kept: 9, used: 0, gpus: 0, others: 0 },
+  ])('of the GPUs that are kept: $name', ({ kept, used, gpus, others }) => {
+    const { spec } = gpuNode({ spec: { keptGpus: kept, usedByOthers: { cpu: '0', memory: '0', gpus: used } } })
+    expect(nodeFact('acme', spec)).toMatchObject({ gpus, usedByOthers: { gpus: others } })
   })
 
   test('is not made of a node without GPUs', () => {

@@ -41,6 +41,8 @@ export interface SeenNode {
   /** Those bound to other nodes do not count. */
   readonly pods: readonly ProviderPod[]
   readonly isOurs: (pod: ProviderPod) => boolean
+  /** GPUs that the owner keeps of each node. */
+  readonly keptGpus: number
 }
 
 type Withheld = NonNullable<GpuNodeSpec['withheldBecause']>
@@ -59,14 +61,14 @@ const productLabel = 'nvidia.com/gpu.product'
  * @throws RangeError where a pod or the node has a quantity that is none.
  */
 export function nodeClaim(seen: SeenNode): GpuNodeSpec | undefined {
-  const { node } = seen
+  const { node, keptGpus } = seen
   const labels = node.metadata.labels ?? {}
   const devices = devicesOf(node)
   if (devices.length === 0 && labels[productLabel] === undefined) return undefined
 
   const allocatable = node.status?.allocatable ?? {}
   const used = usedByOthers(seen)
-  const because = reasonsToWithhold.find(({ holds }) => holds(node, devices))
+  const because = reasonsToWithhold.find(({ holds }) => holds(node, { devices, keptGpus }))
   return {
     node: node.metadata.name,
     allocatable: {
@@ -80,6 +82,7 @@ export function nodeClaim(seen: SeenNode): GpuNodeSpec | undefined {
       gpus: Math.min(used.gpus, maxCount),
     },
     devices,
+    keptGpus,
     labels: usefulLabels(labels),
     taints: taintsOf(node),
     ...(because
@@ -88,10 +91,15 @@ export function nodeClaim(seen: SeenNode): GpuNodeSpec | undefined {
   }
 }
 
+interface GpusOfNode {
+  readonly devices: readonly GpuDevice[]
+  readonly keptGpus: number
+}
+
 interface ReasonToWithhold {
   readonly reason: Withheld
   readonly message: string
-  readonly holds: (node: ProviderNode, devices: readonly GpuDevice[]) => boolean
+  readonly holds: (node: ProviderNode, gpus: GpusOfNode) => boolean
 }
 
 /** Most lasting first: the first that holds is what the owner and the tenants read. */
@@ -99,12 +107,12 @@ export const reasonsToWithhold: readonly ReasonToWithhold[] = [
   {
     reason: 'NoGpu',
     message: 'The node advertises no nvidia.com/gpu, see the device plugin on it',
-    holds: (_, devices) => devices.every(({ count }) => count === 0),
+    holds: (_, { devices }) => devices.every(({ count }) => count === 0),
   },
   {
     reason: 'Mig',
     message: 'The GPUs are cut by MIG, and only whole GPUs are offered',
-    holds: (node, devices) =>
+    holds: (node, { devices }) =>
       cutOf(node) === 'Mig' ||
       devices.some(({ resource, count }) => resource.startsWith('nvidia.com/mig-') && count > 0),
   },
@@ -126,7 +134,12 @@ export const reasonsToWithhold: readonly ReasonToWithhold[] = [
   {
     reason: 'Unhealthy',
     message: 'None of the GPUs is healthy, see the device plugin on the node',
-    holds: (_, devices) => devices.every(({ healthy }) => healthy === 0),
+    holds: (_, { devices }) => devices.every(({ healthy }) => healthy === 0),
+  },
+  {
+    reason: 'KeptByOwner',
+    message: 'The owner keeps all of the GPUs, see rules.keptGpusPerNode of the agent',
+    holds: (_, { devices, keptGpus }) => devices.every(({ healthy }) => healthy <= keptGpus),
   },
 ]
 

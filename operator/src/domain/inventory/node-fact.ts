@@ -15,11 +15,12 @@ export function nodeFact(provider: string, spec: GpuNodeSpec): NodeFact {
     name: spec.node,
     model: device?.model ?? '',
     gpuMemoryMiB: device?.memoryMiB ?? 0,
-    gpus: device?.healthy ?? 0,
+    gpus: Math.max(0, (device?.healthy ?? 0) - spec.keptGpus),
     cpuMilli: cpuMilli(spec.allocatable.cpu),
     memoryMiB: memoryMiB(spec.allocatable.memory),
     usedByOthers: {
-      gpus: spec.usedByOthers.gpus,
+      // The owner's own pods take those first that the owner keeps.
+      gpus: Math.max(0, spec.usedByOthers.gpus - spec.keptGpus),
       cpuMilli: cpuMilli(spec.usedByOthers.cpu),
       memoryMiB: memoryMiB(spec.usedByOthers.memory),
     },

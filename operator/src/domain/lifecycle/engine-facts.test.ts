@@ -75,7 +75,7 @@ describe('what a job wants of the engine', () => {
         gpuMemoryMiB: 81_920,
         providerSelector: { region: 'eu' },
         nodeSelector: { disk: 'fast' },
-        tolerations: [{ key: 'nvidia.com/gpu' }],
+        tolerations,
         excludedProviders: ['bad'],
       },
     })
@@ -93,12 +93,6 @@ describe('what a job wants of the engine', () => {
     const later = wishOf(job, now + 60_000)
     expect(later).toMatchObject({ fact: { avoidNodes: [], excludedProviders: ['bad'] } })
     expect(later).not.toHaveProperty('changesAtMs')
-  })
-
-  test('a toleration that does not travel opens no node', () => {
-    const tolerations = [{ key: 'team', operator: 'Exists' as const }]
-    const wish = wishOf(keptJob({ spec: { template: { spec: { containers: [image], tolerations } } } }), now)
-    expect(wish).toMatchObject({ fact: { tolerations: [] } })
   })
 
   test('its GPUs are what gpus.count says, not what the template repeats', () => {

@@ -13,16 +13,33 @@ export interface Ending {
   readonly exitCode?: number
 }
 
-const rejections: ReadonlySet<string> = new Set(['NoRoom', 'NameTaken', 'Invalid', 'PayloadMissing', 'PayloadMismatch'])
+const rejections: ReadonlySet<string> = new Set([
+  'NoRoom',
+  'NameTaken',
+  'Invalid',
+  'PayloadMissing',
+  'PayloadMismatch',
+  'OwnerRuleTenant',
+  'OwnerRuleImage',
+  'OwnerRuleGpus',
+  'OwnerRuleRuntime',
+  'OwnerRuleStorage',
+  'NeedsRoot',
+  'NodeNotOffered',
+] satisfies GpuRunReason[])
+
+/** The owner takes the machines back, from what runs too. */
+const takenBack: ReadonlySet<string> = new Set(['ProviderLeaves', 'OwnerRuleHours'] satisfies GpuRunReason[])
 
 /** Why a run that goes on must end: written down before anything is done about it, so that a crash forgets nothing. */
 export function intentOf({ status }: GpuRun): Ending | undefined {
   const { state, reason, message = '', troubleSince } = status ?? {}
   if (state === 'Running' && reason === 'DeadlineExceeded') return { state: 'Failed', reason, message }
-  if ((state === 'Running' || state === undefined) && reason === 'ProviderLeaves')
+  if (reason === undefined) return undefined
+  if ((state === 'Running' || state === undefined) && takenBack.has(reason))
     return { state: 'Reclaimed', reason, message }
   // Trouble that is still borne is no intent yet.
-  if (reason === undefined || state !== undefined || troubleSince !== undefined) return undefined
+  if (state !== undefined || troubleSince !== undefined) return undefined
   const ends = rejections.has(reason) ? 'Rejected' : endOfTrial(reason)
   return ends && { state: ends, reason, message }
 }

@@ -63,6 +63,40 @@ const cases: readonly Case[] = [
   },
 ]
 
+describe('when the hours of its owner are over, a run', () => {
+  const toldHours = { reason: 'OwnerRuleHours', message: 'm' }
+  const closing: readonly Case[] = [
+    {
+      name: 'that runs is told so first',
+      seen: { isOpen: false, run: running, workers: [record(workerPod())] },
+      says: 'Running/OwnerRuleHours',
+    },
+    {
+      name: 'that was told so loses its Job, though they have begun again',
+      seen: { run: runOnProvider({ ...running.status, ...toldHours }), workers: [record(workerPod())] },
+      says: 'deleteJob',
+    },
+    {
+      name: 'that has not begun does not begin',
+      seen: { isOpen: false, job: undefined },
+      says: 'not begun/OwnerRuleHours',
+    },
+    {
+      name: 'that was told so is Reclaimed, without blame',
+      seen: { isOpen: false, run: runOnProvider(toldHours), job: undefined },
+      says: 'Reclaimed/OwnerRuleHours',
+    },
+    {
+      name: 'that has succeeded has succeeded',
+      seen: { isOpen: false, run: running, job: providerJob({ complete: true }), workers: [record(succeeded())] },
+      says: 'Succeeded/Completed',
+    },
+  ]
+  test.each(closing)('$name', ({ seen, says }) => {
+    expect(renderedRun(decide(runSeen(seen)))).toBe(says)
+  })
+})
+
 describe('when its owner takes the cluster out of the federation, a run', () => {
   test.each(cases)('$name', ({ seen, says }) => {
     expect(renderedRun(decide(runSeen(seen)))).toBe(says)

@@ -33,6 +33,8 @@ export interface Seen {
   readonly workers: readonly WorkerRecord[]
   /** The owner takes this cluster out of the federation. */
   readonly leaving: boolean
+  /** Whether the owner takes jobs at this hour. */
+  readonly isOpen: boolean
   readonly node: (name: string) => NodeSeen | undefined
   /** Wall clock, milliseconds. */
   readonly now: number

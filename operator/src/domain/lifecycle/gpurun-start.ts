@@ -2,14 +2,19 @@
 import type { GpuRunReason } from '../../api/conditions.ts'
 import type { GpuRunStatus } from '../../api/gpurun.ts'
 import { toMillis, toTime } from '../../api/time.ts'
+import type { BrokenOnNode } from '../rules/nodes.ts'
+import type { BrokenRule } from '../rules/owner-rules.ts'
 import { cut, type Decision, intend, observed, ourJob } from './gpurun-decision.ts'
 import type { ProviderJob, Seen } from './gpurun-seen.ts'
 import { patienceMs, type Trouble, troubleIn } from './start-trouble.ts'
 import { placesOf, type WorkerPod } from './worker-records.ts'
 
-/** The provider's API server does not take what the run asks for. */
+/** The provider's API server does not take what the run asks for, or its owner does not. */
 export interface Refusal {
-  readonly reason: Extract<GpuRunReason, 'Invalid' | 'NameTaken' | 'Forbidden' | 'PayloadMissing' | 'PayloadMismatch'>
+  readonly reason:
+    | Extract<GpuRunReason, 'Invalid' | 'NameTaken' | 'Forbidden' | 'PayloadMissing' | 'PayloadMismatch'>
+    | BrokenRule
+    | BrokenOnNode['rule']
   readonly message: string
 }
 

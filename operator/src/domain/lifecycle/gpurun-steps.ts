@@ -18,6 +18,7 @@ export const steps: readonly Step[] = [
   yieldToNamesake, // What only has our name is not ours.
   finish, // Every worker is over: say how it ended.
   leave, // Its owner takes the cluster out of the federation.
+  close, // The hours are over in which its owner takes jobs.
   end, // It has been decided that it must end: by the hub, or because it cannot go on.
   begin,
   release, // An agent that ended between the Job and its Secrets is followed by one that goes on from there.
@@ -109,6 +110,12 @@ function leave(seen: Seen): Decision | undefined {
   const { run, leaving } = seen
   if (!leaving || run.spec.stop || intentOf(run) !== undefined) return undefined
   return intend(seen, 'ProviderLeaves', 'the owner takes this cluster out of the federation')
+}
+
+function close(seen: Seen): Decision | undefined {
+  const { run, isOpen } = seen
+  if (isOpen || run.spec.stop || intentOf(run) !== undefined) return undefined
+  return intend(seen, 'OwnerRuleHours', 'it is outside of the hours in which the owner of this cluster takes jobs')
 }
 
 function end(seen: Seen): Decision | undefined {

@@ -4,10 +4,10 @@ import type { GpuRun, GpuRunSpec, GpuRunStatus } from '../../api/gpurun.ts'
 import type { ObjectMeta } from '../../api/meta.ts'
 import type { PodTemplate } from '../../api/template.ts'
 import { podRequests } from '../inventory/pod-requests.ts'
+import { type AskedByTemplate, askedByTemplate } from '../rules/asked.ts'
 import type { JobFact, Room } from '../scheduling/facts.ts'
 import { payloadSources } from '../workload/payload.ts'
 import { mostTemplateBytes } from '../workload/payload-pod.ts'
-import { travellingTolerations } from '../workload/pod-manifest.ts'
 
 export interface KeptJob {
   readonly metadata: ObjectMeta
@@ -24,6 +24,7 @@ export interface Needs {
   readonly payload: boolean
   /** As JSON it is larger than what may travel: with a status, or as a run, it might not be stored any more. */
   readonly isTooLarge: boolean
+  readonly asked: AskedByTemplate
 }
 
 export interface KeptRun {
@@ -42,9 +43,10 @@ export function keptJob({ metadata, spec, status }: GpuJob, held?: KeptJob): Kep
 function keptJobSpec({ template, ...spec }: GpuJobSpec): Pick<KeptJob, 'spec' | 'needs'> {
   const needs = {
     perWorker: workerRoom(spec.gpus.count, template),
-    tolerations: travellingTolerations(template),
+    tolerations: template.spec.tolerations ?? [],
     payload: payloadSources(template).length > 0,
     isTooLarge: JSON.stringify(template).length > mostTemplateBytes,
+    asked: askedByTemplate(template),
   }
   return { spec, needs }
 }

@@ -2,7 +2,9 @@ import { describe, expect, test } from '@jest/globals'
 import { gpuNode } from '../../../../test/builders/gpunode.ts'
 import { BEGINNING } from '../../../../test/builders/meta.ts'
 import { provider } from '../../../../test/builders/provider.ts'
+import { reportSpec } from '../../../../test/builders/providerreport.ts'
 import type { Condition } from '../../api/meta.ts'
+import { noRules } from '../../api/owner-rules.ts'
 import type { Provider } from '../../api/provider.ts'
 import { type Decision, decide, type Seen } from './provider-steps.ts'
 
@@ -177,16 +179,31 @@ describe('what is said of a Provider', () => {
   })
 
   test('its agent and its namespace are told', () => {
-    const report = {
-      agentVersion: '0.1.0',
-      kubernetesVersion: 'v1.34.4',
-      podSecurity: 'Baseline',
-      networkIsolation: 'Unknown',
-    } as const
+    const report = reportSpec({ agentVersion: '0.1.0', kubernetesVersion: 'v1.34.4' })
     expect(decide(seen({ report })).status).toMatchObject({
       agent: { version: '0.1.0', kubernetesVersion: 'v1.34.4' },
       namespaceUid: 'ns-uid',
     })
+  })
+
+  test('outside of the hours of its owner it is not Ready, and the engine hears it', () => {
+    const closed = { silentMs: 0, report: reportSpec({ intake: 'OutsideHours' }) }
+    const { status, fact } = decide(seen(closed))
+    expect(status.conditions.find(({ type }) => type === 'Ready')).toMatchObject({
+      status: 'False',
+      reason: 'OutsideHours',
+    })
+    expect(fact.state).toBe('OutsideHours')
+  })
+
+  test('GPUs that the owner keeps are not offered', () => {
+    expect(decide(seen({ nodes: [gpuNode({ spec: { keptGpus: 3 } })] })).status.inventory?.gpus).toBe(5)
+  })
+
+  test('the engine hears the rules of its owner, and that no taint is tolerated that they do not name', () => {
+    const rules = { ...noRules, taints: ['team'] }
+    expect(decide(seen({ report: undefined })).fact).toMatchObject({ tolerates: [] })
+    expect(decide(seen({ report: reportSpec({ rules }) })).fact).toMatchObject({ rules, tolerates: ['team'] })
   })
 
   test('the engine hears its name and labels', () => {

@@ -54,7 +54,7 @@ export interface Decision {
 type ProviderClaim = { [Type in ProviderConditionType]: Claim<Type, ProviderReason<Type>> }[ProviderConditionType]
 
 export function decide(seen: Seen): Decision {
-  const { provider, home, now } = seen
+  const { provider, home, now, report } = seen
   const connected = connection(seen)
   const ready = readiness(seen, connected)
   const generation = provider.metadata.generation ?? 0
@@ -81,6 +81,8 @@ export function decide(seen: Seen): Decision {
       name: provider.metadata.name,
       labels: provider.metadata.labels ?? {},
       state: factState(connected.claim, ready),
+      tolerates: report?.rules.taints ?? [],
+      ...(report ? { rules: report.rules } : {}),
     },
     ...recheck(seen, connected.recheckMs),
   }
@@ -140,7 +142,7 @@ function connection(seen: Seen): { readonly claim: ConnectedClaim; readonly rech
 }
 
 function readiness(
-  { provider, home, runsFromBefore, jobsUid }: Seen,
+  { provider, home, runsFromBefore, jobsUid, report }: Seen,
   { claim }: { readonly claim: ConnectedClaim },
 ): ReadyClaim {
   if (isRevoked(provider)) {
@@ -156,6 +158,10 @@ function readiness(
     return { type: 'Ready', status: 'False', reason: 'Cordoned', message: 'spec.intake is Cordoned' }
   }
   if (claim.status !== 'True') return { type: 'Ready', status: 'False', reason: 'NotConnected', message: claim.message }
+  if (report?.intake === 'OutsideHours') {
+    const message = 'its owner takes no jobs at this hour; spec.rules.hours of its ProviderReport has the hours'
+    return { type: 'Ready', status: 'False', reason: 'OutsideHours', message }
+  }
   return { type: 'Ready', status: 'True', reason: 'Ready', message: 'new work may go there' }
 }
 
@@ -195,7 +201,7 @@ const notReady: ReadonlySet<string> = new Set([
 
 function factState(connected: ConnectedClaim, ready: ReadyClaim): ProviderFact['state'] {
   if (notReady.has(ready.reason)) return 'NotReady'
-  if (ready.reason === 'Cordoned') return 'Cordoned'
+  if (ready.reason === 'Cordoned' || ready.reason === 'OutsideHours') return ready.reason
   return connected.status === 'True' ? 'Connected' : 'Disconnected'
 }
 
@@ -207,8 +213,10 @@ function inventory(nodes: readonly GpuNode[]): NonNullable<ProviderStatus['inven
     ({ metadata, spec }) => spec.offer === 'Offered' && metadata.deletionTimestamp === undefined,
   )
   const byModel = new Map<string, number>()
-  for (const { model, healthy } of offered.flatMap(({ spec }) => spec.devices)) {
-    byModel.set(model, (byModel.get(model) ?? 0) + healthy)
+  for (const { spec } of offered) {
+    for (const { model, healthy } of spec.devices) {
+      byModel.set(model, (byModel.get(model) ?? 0) + Math.max(0, healthy - spec.keptGpus))
+    }
   }
   const models = [...byModel]
     .map(([model, gpus]) => ({ model, gpus }))

@@ -162,12 +162,20 @@ function placesLeftOut({ status }: KeptJob, { run, now, provider }: Refused): Pa
     case 'CreateContainerError':
     case 'StartError':
     case 'StartTimeout':
+    case 'NodeNotOffered':
       return {
         avoid: [...past, ...run.spec.nodes.map(({ name }) => ({ provider, node: name, until }))].slice(-avoidMax),
       }
     case 'NameTaken':
     case 'Forbidden':
     case 'ImagePullBackOff':
+    // By then the hub knows of the rule, and asks before it places.
+    case 'OwnerRuleTenant':
+    case 'OwnerRuleImage':
+    case 'OwnerRuleGpus':
+    case 'OwnerRuleRuntime':
+    case 'OwnerRuleStorage':
+    case 'NeedsRoot':
       return { avoid: [...past, { provider, until }].slice(-avoidMax) }
     // It came from the hub, or did not.
     case 'PayloadMissing':

@@ -1,5 +1,6 @@
 // What the engine knows: facts about providers, nodes and jobs, and what is booked.
 // Units: whole GPUs, CPU in milli, memory in MiB. Facts are values: a new one replaces the old one of the same name.
+import type { OwnerRules } from '../../api/owner-rules.ts'
 import type { Reason } from './reasons.ts'
 
 /** GPUs, CPU and memory: what a worker needs, what a node has, what is free on it. */
@@ -26,7 +27,9 @@ export interface Toleration {
 export interface ProviderFact {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
-  readonly state: 'Connected' | 'Disconnected' | 'Cordoned' | 'NotReady'
+  readonly state: 'Connected' | 'Disconnected' | 'Cordoned' | 'NotReady' | 'OutsideHours'
+  /** Of its owner. Which jobs they keep away is said in the facts of those. */
+  readonly rules?: OwnerRules | undefined
   /** The taint keys that the owner lets jobs tolerate; absent: any. */
   readonly tolerates?: readonly string[] | undefined
   /** Model → millionths of a currency unit; a model without a price costs nothing. */
@@ -69,6 +72,8 @@ export interface JobFact {
   readonly nodeSelector: Readonly<Record<string, string>>
   readonly tolerations: readonly Toleration[]
   readonly excludedProviders: readonly string[]
+  /** Providers whose owner does not let it run there, and by which rule; absent: none. */
+  readonly refusedBy?: Readonly<Record<string, Reason>> | undefined
   /** provider/node, where this job failed before. */
   readonly avoidNodes?: readonly string[] | undefined
   /** The most per GPU and hour, in millionths of a currency unit. */

@@ -24,6 +24,7 @@ export interface RoomOnNode {
 /** Lasting: what the provider is and what its GPUs are. */
 export const gpuFilters: readonly Filter<GpusAt>[] = [
   (job, { provider }) => (hasLabels(provider.labels, job.providerSelector) ? undefined : 'ProviderSelector'),
+  (job, { provider }) => job.refusedBy?.[provider.name],
   (job, { provider }) => (job.excludedProviders.includes(provider.name) ? 'ProviderExcluded' : undefined),
   (job, { model }) => (job.models.length === 0 || job.models.includes(model) ? undefined : 'WrongModel'),
   (job, { gpuMemoryMiB }) => (gpuMemoryMiB >= (job.gpuMemoryMiB ?? 0) ? undefined : 'TooLittleGpuMemory'),
@@ -47,6 +48,7 @@ export const stateFilters: readonly Filter<{ readonly provider: ProviderFact }>[
   (_, { provider }) => (provider.state === 'Disconnected' ? 'NotConnected' : undefined),
   (_, { provider }) => (provider.state === 'NotReady' ? 'ProviderNotReady' : undefined),
   (_, { provider }) => (provider.state === 'Cordoned' ? 'ProviderCordoned' : undefined),
+  (_, { provider }) => (provider.state === 'OutsideHours' ? 'OutsideHours' : undefined),
 ]
 
 /** Passing: what others leave of the node. */

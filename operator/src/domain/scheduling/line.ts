@@ -138,6 +138,7 @@ function shapeOf(job: JobFact): string {
       .map(({ key, operator, value, effect }) => JSON.stringify([key, operator, value, effect]))
       .toSorted(),
     job.excludedProviders.toSorted(),
+    Object.entries(job.refusedBy ?? {}).toSorted(byKey),
     job.avoidNodes?.toSorted() ?? [],
   ])
 }

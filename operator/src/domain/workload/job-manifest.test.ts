@@ -2,11 +2,12 @@ import { describe, expect, test } from '@jest/globals'
 import { gpuJob } from '../../../../test/builders/gpujob.ts'
 import { gpuRun } from '../../../../test/builders/gpurun.ts'
 import type { GpuRunSpec } from '../../api/gpurun.ts'
+import { noRules } from '../../api/owner-rules.ts'
 import type { PodTemplate } from '../../api/template.ts'
 import { runId } from '../lifecycle/gpurun.ts'
 import { jobManifest, serviceManifest } from './job-manifest.ts'
 
-const context = { namespace: 'gpc-012345-team', hubUid: 'hub-uid', provider: 'acme' }
+const context = { namespace: 'gpc-012345-team', hubUid: 'hub-uid', provider: 'acme', rules: noRules }
 const image = { name: 'main', image: 'i' }
 
 function manifest(spec: Partial<GpuRunSpec> = {}) {

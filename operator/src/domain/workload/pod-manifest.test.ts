@@ -2,11 +2,12 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { gpuRun } from '../../../../test/builders/gpurun.ts'
 import type { GpuRunSpec } from '../../api/gpurun.ts'
+import { noRules } from '../../api/owner-rules.ts'
 import type { Container, EnvVar, PodSpec } from '../../api/template.ts'
 import { runId } from '../lifecycle/gpurun.ts'
-import { podSpec, travellingTolerations } from './pod-manifest.ts'
+import { podSpec } from './pod-manifest.ts'
 
-const context = { namespace: 'gpc-012345-team', hubUid: 'hub', provider: 'acme' }
+const context = { namespace: 'gpc-012345-team', hubUid: 'hub', provider: 'acme', rules: noRules }
 const main: Container = { name: 'main', image: 'example.com/train:1' }
 const side: Container = { name: 'side', image: 'example.com/side:1' }
 const gpuLimit = { resources: { limits: { 'nvidia.com/gpu': 8 } } }
@@ -194,7 +195,6 @@ describe('the place of a worker', () => {
       { key: 'node-role.kubernetes.io/control-plane', operator: 'Exists' },
     ] as const
     expect(pod({ tolerations })['tolerations']).toEqual([{ key: 'nvidia.com/gpu', operator: 'Exists' }, tolerations[0]])
-    expect(travellingTolerations({ spec: { containers: [main] } })).toEqual([])
   })
 })
 

@@ -1,15 +1,18 @@
 // The pod of one worker: the tenant's template, tightened, pinned and given its place in the gang.
 import type { GpuRun } from '../../api/gpurun.ts'
 import { RUN_LABEL } from '../../api/labels.ts'
+import type { OwnerRules } from '../../api/owner-rules.ts'
 import type { Container, EnvVar, InitContainer, PodTemplate } from '../../api/template.ts'
 import { GPU_RESOURCE } from '../../api/template-containers.ts'
 import { runId } from '../lifecycle/gpurun.ts'
+import { withStorageClass } from '../rules/owner-rules.ts'
 
 export interface ProviderContext {
   /** The tenant's namespace on the provider. */
   readonly namespace: string
   readonly hubUid: string
   readonly provider: string
+  readonly rules: OwnerRules
 }
 
 /** Pods of the federation: lower than the owner's own, and they push nobody out. */
@@ -24,7 +27,8 @@ export type PodManifestSpec = Readonly<Record<string, unknown>> & {
 }
 
 export function podSpec(run: GpuRun, context: ProviderContext): PodManifestSpec {
-  const { spec } = run.spec.template
+  const { rules } = context
+  const { spec } = withStorageClass(run.spec.template, rules)
   const main = mainContainer(spec.containers)
   const bringsSharedMemory = main?.volumeMounts?.some(
     ({ mountPath }) => mountPath.replace(/\/+$/, '') === sharedMemory.mountPath,
@@ -44,9 +48,10 @@ export function podSpec(run: GpuRun, context: ProviderContext): PodManifestSpec 
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     priorityClassName,
+    ...(rules.runtimeClassName === undefined ? {} : { runtimeClassName: rules.runtimeClassName }),
     ...(run.spec.workers > 1 ? { subdomain: run.metadata.name } : {}),
     ...pins(run),
-    tolerations: [{ key: GPU_RESOURCE, operator: 'Exists' }, ...travellingTolerations(run.spec.template)],
+    tolerations: [{ key: GPU_RESOURCE, operator: 'Exists' }, ...travelling(spec.tolerations, rules)],
     securityContext: { ...spec.securityContext, seccompProfile: { type: 'RuntimeDefault' } },
     ...(spec.terminationGracePeriodSeconds === undefined
       ? {}
@@ -60,9 +65,12 @@ export function podSpec(run: GpuRun, context: ProviderContext): PodManifestSpec 
   }
 }
 
-/** Other keys are the owner's to allow, and no owner has rules yet. */
-export function travellingTolerations({ spec }: PodTemplate): NonNullable<PodTemplate['spec']['tolerations']> {
-  return (spec.tolerations ?? []).filter(({ key }) => key === GPU_RESOURCE)
+/** Other keys are the owner's to allow. */
+function travelling(
+  tolerations: PodTemplate['spec']['tolerations'] = [],
+  { taints = [] }: OwnerRules,
+): NonNullable<PodTemplate['spec']['tolerations']> {
+  return tolerations.filter(({ key }) => key === GPU_RESOURCE || taints.includes(key))
 }
 
 /** The one with a GPU limit, else the first: it gets the GPUs, and its exit code decides. */

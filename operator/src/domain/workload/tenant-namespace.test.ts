@@ -42,7 +42,7 @@ describe("a tenant's namespace on a provider", () => {
 
 describe('whose namespace it is', () => {
   const owner = { hubUid, namespace: 'team' }
-  const { labels } = tenantNamespaceManifest('gpc-0f3c2a-team', owner).metadata
+  const { labels } = tenantNamespaceManifest('gpc-0f3c2a-team', { ...owner, podSecurity: 'Baseline' }).metadata
 
   test('stands in its labels, with the level of Pod Security', () => {
     expect(labels).toEqual({

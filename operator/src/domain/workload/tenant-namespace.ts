@@ -1,5 +1,6 @@
 // The namespace of a tenant on a provider: one for each namespace of each hub.
 import { HUB_UID_LABEL, JOB_NAMESPACE_LABEL } from '../../api/labels.ts'
+import type { OwnerRules } from '../../api/owner-rules.ts'
 
 /** Of the names of all of them. */
 export const TENANT_NAMESPACE_PREFIX = 'gpc-'
@@ -17,35 +18,34 @@ export function tenantNamespace(hubUid: string, namespace: string, sha256Hex: (t
   return `${prefix}${namespace.slice(0, longest - prefix.length - hash.length - 1)}-${hash}`
 }
 
+interface TenantOf {
+  readonly hubUid: string
+  /** Of the tenant on the hub. */
+  readonly namespace: string
+}
+
 export interface TenantNamespaceManifest {
   readonly apiVersion: 'v1'
   readonly kind: 'Namespace'
   readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> }
 }
 
-/** The Pod Security level is `baseline`: most images of machine learning run as root. */
+/** By https://kubernetes.io/docs/concepts/security/pod-security-admission/ */
+export const POD_SECURITY_LABEL = 'pod-security.kubernetes.io/enforce'
+
 export function tenantNamespaceManifest(
   name: string,
-  owner: { hubUid: string; namespace: string },
+  { podSecurity, ...owner }: TenantOf & Pick<OwnerRules, 'podSecurity'>,
 ): TenantNamespaceManifest {
-  return {
-    apiVersion: 'v1',
-    kind: 'Namespace',
-    metadata: {
-      name,
-      labels: { ...ownership(owner), 'pod-security.kubernetes.io/enforce': 'baseline' },
-    },
-  }
+  const labels = { ...ownership(owner), [POD_SECURITY_LABEL]: podSecurity.toLowerCase() }
+  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } }
 }
 
 /** Whether a namespace of that name was made for this hub and this namespace. */
-export function isTenantNamespaceOf(
-  labels: Readonly<Record<string, string>> | undefined,
-  owner: { hubUid: string; namespace: string },
-): boolean {
+export function isTenantNamespaceOf(labels: Readonly<Record<string, string>> | undefined, owner: TenantOf): boolean {
   return Object.entries(ownership(owner)).every(([key, value]) => labels?.[key] === value)
 }
 
-function ownership({ hubUid, namespace }: { hubUid: string; namespace: string }): Record<string, string> {
+function ownership({ hubUid, namespace }: TenantOf): Record<string, string> {
   return { [HUB_UID_LABEL]: hubUid, [JOB_NAMESPACE_LABEL]: namespace }
 }

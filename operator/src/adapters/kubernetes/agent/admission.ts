@@ -1,12 +1,17 @@
 // What roles cannot say of the agent on its own cluster, as ValidatingAdmissionPolicies that its owner installs with it.
 import { HUB_UID_LABEL, JOB_NAMESPACE_LABEL } from '../../../api/labels.ts'
-import { TENANT_NAMESPACE_PREFIX } from '../../../domain/workload/tenant-namespace.ts'
+import { POD_SECURITY_LABEL, TENANT_NAMESPACE_PREFIX } from '../../../domain/workload/tenant-namespace.ts'
 import { byAccount, manifestsOf, type Policy } from '../admission-policy.ts'
 import type { Account, Manifest } from '../manifest.ts'
 import { LEAVE_ROLE, TENANT_NAMESPACE_ROLE } from './rights.ts'
 
 export function agentAdmission(agent: Account): readonly Manifest[] {
-  return [namespacesOfTenants(agent), namespacesThatGo(agent), bindingsOfAgent(agent)].flatMap(manifestsOf)
+  return [
+    namespacesOfTenants(agent),
+    levelsOfNamespaces(agent),
+    namespacesThatGo(agent),
+    bindingsOfAgent(agent),
+  ].flatMap(manifestsOf)
 }
 
 const namespaces = { group: '', version: 'v1', resources: ['namespaces'] }
@@ -16,10 +21,11 @@ function isTenants(namespace: string): string {
   return [HUB_UID_LABEL, JOB_NAMESPACE_LABEL].map((key) => `'${key}' in ${namespace}.metadata.labels`).join(' && ')
 }
 
+const hasLevel = `'${POD_SECURITY_LABEL}' in object.metadata.labels && object.metadata.labels['${POD_SECURITY_LABEL}'] in ['baseline', 'restricted']`
+
 /** Its own is for an agent outside of a pod, whose namespace nobody has made. */
 function namespacesOfTenants(agent: Account): Policy {
   const isOwn = `object.metadata.name == '${agent.namespace}'`
-  const level = 'pod-security.kubernetes.io/enforce'
   return {
     name: 'gpc-agent-namespaces',
     on: namespaces,
@@ -31,12 +37,41 @@ function namespacesOfTenants(agent: Account): Policy {
         message: `the agent makes namespaces of tenants only, whose names begin with ${TENANT_NAMESPACE_PREFIX}`,
       },
       {
-        expression: `${isOwn} || (has(object.metadata.labels) && ${isTenants('object')} && '${level}' in object.metadata.labels && object.metadata.labels['${level}'] in ['baseline', 'restricted'])`,
+        expression: `${isOwn} || (has(object.metadata.labels) && ${isTenants('object')} && ${hasLevel})`,
         message: `a tenant's namespace must carry ${HUB_UID_LABEL}, ${JOB_NAMESPACE_LABEL} and the Pod Security level baseline or restricted`,
       },
       {
         expression: '!has(object.metadata.ownerReferences) && !has(object.metadata.finalizers)',
         message: 'metadata.ownerReferences and metadata.finalizers must be absent',
+      },
+    ],
+  }
+}
+
+/** The owner may want another Pod Security level than before; nothing else of a namespace is the agent's to change. */
+function levelsOfNamespaces(agent: Account): Policy {
+  const kept = (field: string) =>
+    `has(object.metadata.${field}) == has(oldObject.metadata.${field}) && (!has(object.metadata.${field}) || object.metadata.${field} == oldObject.metadata.${field})`
+  return {
+    name: 'gpc-agent-namespace-levels',
+    on: namespaces,
+    operations: ['UPDATE'],
+    when: { 'by-the-agent': byAccount(agent) },
+    rules: [
+      {
+        expression: `oldObject.metadata.name.startsWith('${TENANT_NAMESPACE_PREFIX}') && has(oldObject.metadata.labels) && ${isTenants('oldObject')}`,
+        message: 'the agent changes namespaces of tenants only',
+      },
+      {
+        expression: `has(object.metadata.labels) && ${hasLevel} && (oldObject.metadata.labels.all(key, key in object.metadata.labels)) && object.metadata.labels.all(key, key == '${POD_SECURITY_LABEL}' || (key in oldObject.metadata.labels && object.metadata.labels[key] == oldObject.metadata.labels[key]))`,
+        message: `only the label ${POD_SECURITY_LABEL} may change, to baseline or restricted`,
+      },
+      {
+        expression: [
+          ...['annotations', 'ownerReferences', 'finalizers'].map(kept),
+          'object.spec == oldObject.spec',
+        ].join(' && '),
+        message: 'annotations, ownerReferences, finalizers and spec must stay as they are',
       },
     ],
   }

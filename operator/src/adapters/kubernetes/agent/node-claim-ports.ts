@@ -1,4 +1,5 @@
 import type { GpuNodeSpec } from '../../../api/gpunode.ts'
+import type { OwnerRules } from '../../../api/owner-rules.ts'
 import type { Leaving } from '../../../controllers/agent/leaving.ts'
 import type { NodeClaimPorts } from '../../../controllers/agent/node-claims.ts'
 import { nodeClaim } from '../../../domain/inventory/node-claim.ts'
@@ -13,9 +14,10 @@ export interface NodeClaimWorld {
   /** The agent's namespace on the hub. */
   readonly namespace: string
   readonly leaving: Pick<Leaving, 'isAsked'>
+  readonly rules: Pick<OwnerRules, 'keptGpusPerNode'>
 }
 
-export function nodeClaimPorts({ hub, caches, namespace, leaving }: NodeClaimWorld): NodeClaimPorts {
+export function nodeClaimPorts({ hub, caches, namespace, leaving, rules }: NodeClaimWorld): NodeClaimPorts {
   const isOurs = isOfRun(caches.runs)
   return {
     claim: (name): GpuNodeSpec | undefined => {
@@ -26,6 +28,7 @@ export function nodeClaimPorts({ hub, caches, namespace, leaving }: NodeClaimWor
         node: kept.node,
         pods,
         isOurs,
+        keptGpus: rules.keptGpusPerNode,
       })
     },
     told: (name) => caches.claims.get(`${namespace}/${name}`),

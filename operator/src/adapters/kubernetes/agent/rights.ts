@@ -14,7 +14,8 @@ export const TENANT_NAMESPACE_ROLE = 'gpc-tenant-namespace'
 export const agentClusterRules: readonly PolicyRule[] = [
   { apiGroups: [''], resources: ['nodes', 'pods'], verbs: ['list', 'watch'] },
   { apiGroups: ['batch'], resources: ['jobs'], verbs: ['list', 'watch'] },
-  { apiGroups: [''], resources: ['namespaces'], verbs: ['get', 'create'] },
+  // Patch: where its owner has another Pod Security level than before.
+  { apiGroups: [''], resources: ['namespaces'], verbs: ['get', 'create', 'patch'] },
   { apiGroups: ['scheduling.k8s.io'], resources: ['priorityclasses'], verbs: ['create'] },
   {
     apiGroups: ['scheduling.k8s.io'],

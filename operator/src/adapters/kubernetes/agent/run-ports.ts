@@ -3,8 +3,10 @@ import { createHash } from 'node:crypto'
 import { prettifyError } from 'zod'
 import type { GpuRun, GpuRunStatus } from '../../../api/gpurun.ts'
 import { RUN_LABEL } from '../../../api/labels.ts'
+import type { OwnerRules } from '../../../api/owner-rules.ts'
 import { type PodTemplate, podTemplateSchema } from '../../../api/template.ts'
 import type { Leaving } from '../../../controllers/agent/leaving.ts'
+import type { Opening } from '../../../controllers/agent/opening.ts'
 import type { NotYet, RunPorts } from '../../../controllers/agent/run.ts'
 import type { Clock, Timers } from '../../../controllers/clock.ts'
 import { runId } from '../../../domain/lifecycle/gpurun.ts'
@@ -22,6 +24,7 @@ import { gpuRuns } from '../kinds.ts'
 import { mergePatchBetween } from '../merge-patch.ts'
 import { type Job, jobs, services } from '../resources.ts'
 import { type AgentCaches, providerJob } from './caches.ts'
+import { ownersWord } from './owners-word.ts'
 import {
   makeSecrets,
   type PayloadFetcher,
@@ -42,6 +45,8 @@ export interface RunWorld {
   readonly hubUid: string
   readonly providerName: string
   readonly leaving: Pick<Leaving, 'isAsked'>
+  readonly opening: Pick<Opening, 'isOpen'>
+  readonly rules: OwnerRules
   readonly clock: Clock
   readonly timers: Timers
   readonly signal: AbortSignal
@@ -88,16 +93,19 @@ export function runPorts(world: RunWorld): RunPorts {
         workers: records.of(id),
         // Once the hub has no node of ours in its inventory: what ends before would be placed here again.
         leaving: world.leaving.isAsked && caches.claims.size === 0,
+        isOpen: world.opening.isOpen,
         node,
       }
     },
     carryOut: async (run, effect) => {
-      const context = { namespace: namespaceOf(run), hubUid, provider: world.providerName }
+      const context = { namespace: namespaceOf(run), hubUid, provider: world.providerName, rules: world.rules }
       const within = <R>(act: () => Promise<R>) => namespaces.within(context.namespace, act)
       switch (effect.do) {
         case 'createJob':
         case 'releaseJob':
           return unlessForbidden(async () => {
+            const word = effect.do === 'createJob' ? ownersWord(world, run) : undefined
+            if (word) return word
             await withPriorityClass()
             const refusal = await namespaces.ensure(context.namespace, run.spec.job.namespace)
             if (refusal) return refusal

@@ -1,8 +1,10 @@
 // A time in which the agent obeys its hub: from the lists to the last pass. What it learnt in it is dropped afterwards.
 import { randomUUID } from 'node:crypto'
+import type { OwnerRules } from '../../../api/owner-rules.ts'
 import type { HubTrust } from '../../../controllers/agent/hub-trust.ts'
 import { type Leaving, tellWhenLeft } from '../../../controllers/agent/leaving.ts'
 import { nodeClaimReconciler } from '../../../controllers/agent/node-claims.ts'
+import type { Opening } from '../../../controllers/agent/opening.ts'
 import { orphanReconciler } from '../../../controllers/agent/orphans.ts'
 import { runReconciler } from '../../../controllers/agent/run.ts'
 import { pause } from '../../../controllers/clock.ts'
@@ -32,6 +34,8 @@ export interface Obeying extends Pick<OrphanWorld, 'vouched' | 'orphanAfterSecon
   readonly signal: AbortSignal
   readonly onSetBack: () => void
   readonly leaving: Leaving
+  readonly opening: Opening
+  readonly rules: OwnerRules
   readonly tellLeft: (question: string) => Promise<void>
   /** What is known is complete, and work begins. */
   readonly onFilled: (filled: Filled) => void
@@ -81,14 +85,19 @@ async function untilDone({ timers, signal, onError }: Trying, act: () => Promise
   }
 }
 
+async function tellReport({ program, hub, provider, namespace, signal, ...place }: Obeying): Promise<void> {
+  const { agentVersion, rules, opening } = place
+  await untilDone({ ...program, signal, onError: program.onError('report to the hub') }, async () => {
+    const intake = opening.isOpen ? 'Open' : 'OutsideHours'
+    await report(hub, namespace, { agentVersion, kubernetesVersion: await kubernetesVersion(provider), rules, intake })
+  })
+}
+
 /** Resolves when the last pass has ended. */
 async function obey(place: Obeying): Promise<void> {
-  const { program, hub, provider, hubUid, namespace, signal, onSetBack, onFilled, leaving } = place
+  const { program, hub, provider, hubUid, namespace, signal, onSetBack, onFilled, leaving, opening } = place
   const { clock, queue, onError } = program
-  await untilDone({ ...program, signal, onError: onError('report to the hub') }, async () => {
-    const { agentVersion } = place
-    await report(hub, namespace, { agentVersion, kubernetesVersion: await kubernetesVersion(provider) })
-  })
+  await tellReport(place)
   const context = { ...program, signal }
   const caches = agentCaches({
     hub: { ...context, client: hub, onError: onError('watch of the hub'), onSetBack },
@@ -107,7 +116,8 @@ async function obey(place: Obeying): Promise<void> {
     orphans: queue('orphan', orphanReconciler(orphanPorts(world)), 16),
   }
   onFilled({ queues: Object.values(queues), runs: caches.runs })
-  wireAgent(caches, { queues, records, boot: clock.boot, leaving, signal })
+  wireAgent(caches, { queues, records, boot: clock.boot, leaving, opening, signal })
+  opening.subscribe(() => void tellReport(place).catch(onError('report to the hub')), signal)
   const telling = tellWhenLeft(
     {
       ...program,

@@ -1,11 +1,12 @@
 import { expect, test } from '@jest/globals'
 import { clusters } from '../../../../../test/builders/agent-world.ts'
+import { noRules } from '../../../api/owner-rules.ts'
 import { ApiError } from '../errors.ts'
 import { priorityClasses, providerReports } from '../kinds.ts'
 import { ensurePriorityClass, keptPriorityClass, kubernetesVersion, report } from './start-up.ts'
 
 const namespace = 'provider-acme'
-const versions = { agentVersion: '0.1.0', kubernetesVersion: 'v1.34.4' }
+const told = { agentVersion: '0.1.0', kubernetesVersion: 'v1.34.4', rules: noRules, intake: 'Open' } as const
 
 test('federated pods push nobody out; the class is made once, and the owner may change it', async () => {
   const { provider } = clusters()
@@ -35,21 +36,25 @@ test('the class is looked for once a minute, however many Jobs come, and again a
   expect(looks()).toBe(3)
 })
 
-test('a first report has the defaults, a later one keeps what its owner wrote', async () => {
+test('a report tells the rules of now, and keeps what others of the agent have told', async () => {
   const { hub } = clusters()
-  await report(hub, namespace, versions)
   const ref = { name: 'self', namespace }
+  await report(hub, namespace, { ...told, rules: { ...noRules, mostGpusPerRun: 8 } })
+  expect((await hub.get(providerReports, ref))?.spec.rules).toEqual({ ...noRules, mostGpusPerRun: 8 })
+  await hub.mergePatch(providerReports, { ref, patch: { spec: { unordered: ['uid.1'] } } })
+  await report(hub, namespace, told)
   expect((await hub.get(providerReports, ref))?.spec).toEqual({
-    ...versions,
-    podSecurity: 'Baseline',
+    ...told,
     networkIsolation: 'Unknown',
+    unordered: ['uid.1'],
   })
-  await hub.mergePatch(providerReports, { ref, patch: { spec: { podSecurity: 'Restricted' } } })
-  await report(hub, namespace, { ...versions, agentVersion: '0.2.0' })
-  expect((await hub.get(providerReports, ref))?.spec).toMatchObject({
-    agentVersion: '0.2.0',
-    podSecurity: 'Restricted',
-  })
+})
+
+test('who tells the same again writes nothing', async () => {
+  const { hub } = clusters()
+  await report(hub, namespace, told)
+  await report(hub, namespace, { ...told })
+  expect(hub.requests.filter((one) => /^(POST|PUT)/.test(one))).toHaveLength(1)
 })
 
 test('a version is text, of a length that the schema takes', async () => {

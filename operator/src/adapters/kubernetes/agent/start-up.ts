@@ -1,5 +1,6 @@
 // What the agent writes of its own accord: the class of its pods on its own cluster, and its report to the hub.
-import { REPORT_NAME } from '../../../api/providerreport.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { type ProviderReportSpec, REPORT_NAME } from '../../../api/providerreport.ts'
 import type { Clock } from '../../../controllers/clock.ts'
 import { priorityClassName } from '../../../domain/workload/pod-manifest.ts'
 import type { KubeClient } from '../client.ts'
@@ -40,19 +41,19 @@ export function keptPriorityClass(provider: KubeClient, { boot }: Pick<Clock, 'b
   }
 }
 
-export async function report(
-  hub: KubeClient,
-  namespace: string,
-  versions: { agentVersion: string; kubernetesVersion: string },
-): Promise<void> {
+export type Told = Pick<ProviderReportSpec, 'agentVersion' | 'kubernetesVersion' | 'rules' | 'intake'>
+
+/** What else stands in the report is told by others of this agent. */
+export async function report(hub: KubeClient, namespace: string, told: Told): Promise<void> {
   const old = await hub.get(providerReports, { name: REPORT_NAME, namespace })
-  const spec = { podSecurity: 'Baseline', networkIsolation: 'Unknown', ...old?.spec, ...versions } as const
+  const spec = { networkIsolation: 'Unknown', ...old?.spec, ...told } as const
+  if (isDeepStrictEqual(spec, old?.spec)) return
   try {
     if (old) await hub.replace(providerReports, { ...old, spec })
     else await hub.create(providerReports, { metadata: { name: REPORT_NAME, namespace }, spec })
   } catch (error) {
     if (!isConflict(error)) throw error
-    await report(hub, namespace, versions) // What computes without an order was told in the same moment.
+    await report(hub, namespace, told) // What computes without an order was told in the same moment.
   }
 }
 

@@ -1,7 +1,9 @@
 // The tenants' namespaces on the provider: each is made at its first run, with what the agent may do in there.
+import type { OwnerRules } from '../../../api/owner-rules.ts'
 import type { Refusal } from '../../../domain/lifecycle/gpurun-start.ts'
 import {
   isTenantNamespaceOf,
+  POD_SECURITY_LABEL,
   type TenantNamespaceManifest,
   tenantNamespaceManifest,
 } from '../../../domain/workload/tenant-namespace.ts'
@@ -14,6 +16,7 @@ import { TENANT_NAMESPACE_ROLE } from './rights.ts'
 export interface TenantNamespacesWorld extends Omit<RightsTaker, 'client'> {
   readonly provider: KubeClient
   readonly hubUid: string
+  readonly rules: Pick<OwnerRules, 'podSecurity'>
 }
 
 export interface TenantNamespaces {
@@ -23,14 +26,14 @@ export interface TenantNamespaces {
   readonly within: <R>(name: string, act: () => Promise<R>) => Promise<R>
 }
 
-export function tenantNamespaces({ provider, hubUid, timers, signal }: TenantNamespacesWorld): TenantNamespaces {
+export function tenantNamespaces({ provider, hubUid, rules, timers, signal }: TenantNamespacesWorld): TenantNamespaces {
   const taker = { client: provider, timers, signal }
   /** What is known to be ours, or just being made so: a tenant's first runs come together. */
   const known = new Map<string, Promise<Refusal | undefined>>()
 
   async function make(name: string, tenant: string): Promise<Refusal | undefined> {
     const owner = { hubUid, namespace: tenant }
-    const manifest = tenantNamespaceManifest(name, owner)
+    const manifest = tenantNamespaceManifest(name, { ...owner, ...rules })
     const labels = await labelsOf(provider, manifest)
     if (!isTenantNamespaceOf(labels, owner)) {
       return {
@@ -38,6 +41,7 @@ export function tenantNamespaces({ provider, hubUid, timers, signal }: TenantNam
         message: `namespace ${name} is on the provider and was not made for this tenant; the owner of the cluster can remove it`,
       }
     }
+    if (labels?.[POD_SECURITY_LABEL] !== manifest.metadata.labels[POD_SECURITY_LABEL]) await relabel(provider, manifest)
     await takeRights(taker, rightsIn(name, manifest.metadata.labels))
     return undefined
   }
@@ -69,6 +73,12 @@ export function tenantNamespaces({ provider, hubUid, timers, signal }: TenantNam
       }
     },
   }
+}
+
+/** Its owner has another Pod Security level than before. */
+async function relabel(provider: KubeClient, { metadata: { name, labels } }: TenantNamespaceManifest): Promise<void> {
+  const level = { [POD_SECURITY_LABEL]: labels[POD_SECURITY_LABEL] }
+  await provider.mergePatch(namespaces, { ref: { name }, patch: { metadata: { labels: level } } })
 }
 
 function rightsIn(namespace: string, labels: Readonly<Record<string, string>>) {

@@ -2,6 +2,7 @@
 
 import type { GpuRun } from '../../../api/gpurun.ts'
 import type { Leaving } from '../../../controllers/agent/leaving.ts'
+import type { Opening } from '../../../controllers/agent/opening.ts'
 import type { WorkQueue } from '../../../controllers/work-queue.ts'
 import { runId } from '../../../domain/lifecycle/gpurun.ts'
 import type { WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
@@ -18,6 +19,7 @@ export interface AgentQueues {
 export interface AgentWiring {
   readonly queues: AgentQueues
   readonly leaving: Leaving
+  readonly opening: Opening
   /** Of the session. */
   readonly signal: AbortSignal
   readonly records: WorkerRecords
@@ -28,7 +30,7 @@ export interface AgentWiring {
 /** Call when the caches are filled: what is there already is told first, in one go with what comes. */
 export function wireAgent(
   { runs, claims, nodes, pods, jobs }: AgentCaches,
-  { queues, records, boot, leaving, signal }: AgentWiring,
+  { queues, records, boot, leaving, opening, signal }: AgentWiring,
 ): void {
   const isOrdered = isOfRun(runs)
   const wakeRun = (id: string | undefined) => {
@@ -78,8 +80,11 @@ export function wireAgent(
     if (object.ready === previous?.ready) return
     for (const id of records.runsOn(key)) wakeRun(id) // Also those whose pods are gone and that wait for this node.
   })
+  const lookAtAllRuns = () => {
+    for (const key of runs.keys()) queues.runs.add(key)
+  }
   const endAllRuns = () => {
-    if (leaving.isAsked && claims.size === 0) for (const key of runs.keys()) queues.runs.add(key)
+    if (leaving.isAsked && claims.size === 0) lookAtAllRuns()
   }
   claims.subscribe(({ object }) => {
     queues.nodes.add(object.metadata.name)
@@ -90,9 +95,11 @@ export function wireAgent(
     for (const { metadata } of claims.values()) queues.nodes.add(metadata.name)
   }, signal)
 
+  opening.subscribe(lookAtAllRuns, signal)
+
   for (const { ours } of pods.values()) if (ours) records.seen(ours)
   for (const run of runs.values()) findMissed(run)
-  for (const key of runs.keys()) queues.runs.add(key)
+  lookAtAllRuns()
   for (const key of jobs.keys()) queues.orphans.add(key)
   for (const key of nodes.keys()) queues.nodes.add(key)
   // A node that is gone since the last start left its claim behind.

@@ -13,6 +13,7 @@ import {
   stopHubs,
   submit,
 } from '../../../../../test/builders/hub-world.ts'
+import { reportSpec } from '../../../../../test/builders/providerreport.ts'
 import type { GpuJob } from '../../../api/gpujob.ts'
 import { customResourceDefinitions, gpuJobs, gpuRuns, providerReports, providers } from '../kinds.ts'
 import { leases } from '../resources.ts'
@@ -121,7 +122,7 @@ describe('a provider on the hub', () => {
     const job = await submit(cluster)
     const tell = async (unordered: readonly string[]) => {
       const ref = { name: 'self', namespace: 'provider-acme' }
-      const spec = { agentVersion: '1', podSecurity: 'Baseline', networkIsolation: 'Unknown', unordered } as const
+      const spec = reportSpec({ unordered })
       if (await api.get(providerReports, ref)) await api.mergePatch(providerReports, { ref, patch: { spec } })
       else await api.create(providerReports, { metadata: ref, spec })
       await time.advance(0)

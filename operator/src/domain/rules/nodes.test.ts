@@ -1,0 +1,25 @@
+import { expect, test } from '@jest/globals'
+import { gpuNode } from '../../../../test/builders/gpunode.ts'
+import type { GpuNodeSpec } from '../../api/gpunode.ts'
+import { brokenOnNodes } from './nodes.ts'
+
+const cases: { name: string; node?: Partial<GpuNodeSpec> | 'Gone'; held?: number; says?: string }[] = [
+  { name: 'a node that is offered' },
+  { name: 'a node that is not there', node: 'Gone', says: 'NodeNotOffered' },
+  { name: 'a node that its owner cordoned', node: withheld('Cordoned'), says: 'NodeNotOffered' },
+  { name: 'a node of which its owner keeps all', node: withheld('KeptByOwner'), says: 'NodeNotOffered' },
+  { name: 'a node that is not ready is waited for', node: withheld('NotReady') },
+  { name: 'more GPUs than there are is for the scheduler to say', held: 7 },
+  { name: 'as many as the owner does not keep', node: { keptGpus: 2 }, held: 2 },
+  { name: 'one more than that', node: { keptGpus: 2 }, held: 3, says: 'OwnerRuleGpus' },
+]
+
+test.each(cases)('$name', ({ node = {}, held = 0, says }) => {
+  const spec = { nodes: [{ name: 'node-1', workers: 2 }], gpus: { count: 2 } }
+  const claim = () => (node === 'Gone' ? undefined : gpuNode({ spec: node }).spec)
+  expect(brokenOnNodes(spec, { claim, held: () => held })?.rule).toBe(says)
+})
+
+function withheld(withheldBecause: NonNullable<GpuNodeSpec['withheldBecause']>): Partial<GpuNodeSpec> {
+  return { offer: 'Withheld', withheldBecause }
+}

@@ -1,0 +1,123 @@
+// Whether an owner's rules let a job run there. The hub asks before it places, the agent before it begins.
+import type { OwnerRules } from '../../api/owner-rules.ts'
+import type { PodTemplate } from '../../api/template.ts'
+import type { Asked } from './asked.ts'
+import { fullImageName, isPinned } from './image-name.ts'
+
+export interface Broken {
+  readonly rule: BrokenRule
+  /** For who sent the job: what it is, and the way out. */
+  readonly message: string
+}
+
+export type BrokenRule =
+  | 'OwnerRuleTenant'
+  | 'OwnerRuleImage'
+  | 'OwnerRuleGpus'
+  | 'OwnerRuleRuntime'
+  | 'OwnerRuleStorage'
+  | 'NeedsRoot'
+
+type Check = (rules: OwnerRules, asked: Asked) => Broken | undefined
+
+/** What no change of the job mends comes first: the first that is broken is what the user reads. */
+const checks: readonly Check[] = [
+  ({ tenants }, { tenant }) =>
+    tenants && !isAllowed(tenants, tenant)
+      ? { rule: 'OwnerRuleTenant', message: `the owner takes no jobs of namespace ${tenant}` }
+      : undefined,
+  ({ images }, asked) => {
+    const image = images && asked.images.find((one) => !isAllowed(images, fullImageName(one)))
+    return image === undefined
+      ? undefined
+      : { rule: 'OwnerRuleImage', message: `the owner does not let image ${image} run; another registry may do` }
+  },
+  ({ images }, asked) => {
+    const image = images?.pinning === 'Digest' ? asked.images.find((one) => !isPinned(one)) : undefined
+    return image === undefined
+      ? undefined
+      : {
+          rule: 'OwnerRuleImage',
+          message: `the owner takes images by their digest only: write ${image.split('@')[0]} with @sha256:… at its end`,
+        }
+  },
+  ({ mostGpusPerRun = Infinity }, { gpus }) =>
+    gpus > mostGpusPerRun
+      ? {
+          rule: 'OwnerRuleGpus',
+          message: `the owner gives ${mostGpusPerRun} GPUs to a run, and this one asks for ${gpus}`,
+        }
+      : undefined,
+  ({ longestRunSeconds: longest = Infinity }, { maxRuntimeSeconds = Infinity }) =>
+    maxRuntimeSeconds > longest
+      ? {
+          rule: 'OwnerRuleRuntime',
+          message: `the owner takes runs of at most ${longest} s: set spec.maxRuntimeSeconds to that or less`,
+        }
+      : undefined,
+  ({ storageClasses: offered }, { storageClasses }) =>
+    offered?.length === 0 && storageClasses.length > 0
+      ? {
+          rule: 'OwnerRuleStorage',
+          message: 'the owner offers no storage for ephemeral volumes: use an emptyDir',
+        }
+      : undefined,
+  ({ storageClasses: offered }, { storageClasses }) => {
+    const other = offered && storageClasses.find((one) => one !== undefined && !offered.includes(one))
+    return other === undefined
+      ? undefined
+      : {
+          rule: 'OwnerRuleStorage',
+          message: `the owner does not offer storage class ${other}: name one of ${offered?.join(', ')}, or none`,
+        }
+  },
+  ({ podSecurity }, { root }) =>
+    podSecurity === 'Restricted' && root === 'Perhaps'
+      ? {
+          rule: 'NeedsRoot',
+          message: 'the owner lets nothing run as root: say runAsNonRoot: true in spec.template.spec.securityContext',
+        }
+      : undefined,
+]
+
+export function brokenRule(rules: OwnerRules, asked: Asked): Broken | undefined {
+  for (const check of checks) {
+    const broken = check(rules, asked)
+    if (broken) return broken
+  }
+  return undefined
+}
+
+/** @param name of an image: with its registry */
+function isAllowed(
+  {
+    allow,
+    deny = [],
+  }: { readonly allow?: readonly string[] | undefined; readonly deny?: readonly string[] | undefined },
+  name: string,
+): boolean {
+  const matches = (pattern: string) =>
+    pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : isNamed(name, pattern)
+  return (allow === undefined || allow.some(matches)) && !deny.some(matches)
+}
+
+/** An image that a rule names without tag and digest is meant with any. */
+function isNamed(name: string, pattern: string): boolean {
+  return name.startsWith(pattern) && /^(:[^/@]+)?(@[^/]+)?$/.test(name.slice(pattern.length))
+}
+
+/** What the owner's rules add to a template that they let run. */
+export function withStorageClass(template: PodTemplate, { storageClasses = [] }: OwnerRules): PodTemplate {
+  const [first] = storageClasses
+  const { volumes } = template.spec
+  if (first === undefined || !volumes) return template
+  const named = volumes.map((volume) => {
+    if (!volume.ephemeral) return volume
+    const { volumeClaimTemplate: claim } = volume.ephemeral
+    return {
+      ...volume,
+      ephemeral: { volumeClaimTemplate: { ...claim, spec: { storageClassName: first, ...claim.spec } } },
+    }
+  })
+  return { ...template, spec: { ...template.spec, volumes: named } }
+}
