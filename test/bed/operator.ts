@@ -1,7 +1,9 @@
 /** Our operator on a federation: the CRDs, the Providers, the hub and an agent for each provider. */
 
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { z } from 'zod'
+import type { ownerRulesSchema } from '../../operator/src/api/owner-rules.ts'
 import { builtMain } from '../../tools/build.ts'
 import { waitUntil } from './child.ts'
 import type { ControlPlane } from './control-plane.ts'
@@ -19,6 +21,8 @@ export interface OperatorOptions {
   /** Further flags. */
   readonly hubArgs?: readonly string[]
   readonly agentArgs?: readonly string[]
+  /** Of owners, by provider. */
+  readonly rules?: Readonly<Record<string, OwnersRules>> | undefined
   /** Gives the kubeconfig to use in place of this one, such as one that leads through a fault proxy. */
   readonly route?: Route
 }
@@ -30,6 +34,9 @@ export interface Link {
   /** Of an agent. */
   readonly provider?: string
 }
+
+/** As in a rules file. */
+export type OwnersRules = z.input<typeof ownerRulesSchema>
 
 type Route = (link: Link, kubeconfig: string) => Promise<string>
 const direct: Route = async (_link, kubeconfig) => kubeconfig
@@ -99,10 +106,25 @@ export async function hubOptions(
   return { name: 'hub', main: mainOf('hub', built), args: ['--kubeconfig', kubeconfig, ...hubArgs] }
 }
 
+export async function rulesArgs({
+  dir,
+  provider,
+  rules,
+}: {
+  readonly dir: string
+  readonly provider: string
+  readonly rules: OwnersRules | undefined
+}): Promise<readonly string[]> {
+  if (!rules) return []
+  const file = join(dir, `rules-${provider}.yaml`)
+  await writeFile(file, JSON.stringify(rules))
+  return ['--rules', file]
+}
+
 /** How the agent of a provider is started, once the hub lets it in. */
 export async function agentOptions(
   { hub, dir }: Federation,
-  { provider, agentArgs = [], route = direct, built }: OperatorOptions & { readonly provider: BedProvider },
+  { provider, agentArgs = [], rules, route = direct, built }: OperatorOptions & { readonly provider: BedProvider },
   until?: AbortSignal,
 ) {
   const { name, controlPlane } = provider
@@ -114,7 +136,13 @@ export async function agentOptions(
   return {
     name: `agent-${name}`,
     main: mainOf('agent', built),
-    args: ['--provider', name, ...kubeconfigs, ...agentArgs],
+    args: [
+      '--provider',
+      name,
+      ...kubeconfigs,
+      ...agentArgs,
+      ...(await rulesArgs({ dir, provider: name, rules: rules?.[name] })),
+    ],
   }
 }
 

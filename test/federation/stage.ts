@@ -22,6 +22,7 @@ export interface StageOptions {
   readonly nodes: number | ((provider: string) => readonly NodeManifest[])
   readonly hubArgs?: readonly string[]
   readonly agentArgs?: readonly string[]
+  readonly rules?: OperatorOptions['rules']
   /** Keep audit logs, on all control planes. */
   readonly audit?: boolean
   /** The suite itself takes rights away from our programs. */
