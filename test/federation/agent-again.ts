@@ -21,7 +21,11 @@ export async function startAgentAgain(
     name: `agent-${name}-again`,
     main: 'operator/src/agent.ts',
     args: [
-      ...['--provider', name, ...kubeconfigs, '--heartbeat-seconds', '1'],
+      '--provider',
+      name,
+      ...kubeconfigs,
+      '--heartbeat-seconds',
+      '1',
       ...(await rulesArgs({ dir, provider: name, rules })),
     ],
   })

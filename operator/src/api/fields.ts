@@ -73,12 +73,25 @@ export function dnsLabel(max = 63) {
 
 /** The name of a container or a volume in a tenant's template. Those of the agent's own begin with `gpu-commons-`. */
 export function partName() {
-  return dnsLabel().meta(
-    rules({
-      rule: "!self.startsWith('gpu-commons-')",
-      message: 'must not begin with gpu-commons-, which is kept for our own',
-    }),
-  )
+  return guarded(dnsLabel(), (name) => !name.startsWith('gpu-commons-'), {
+    rule: "!self.startsWith('gpu-commons-')",
+    message: 'must not begin with gpu-commons-, which is kept for our own',
+  })
+}
+
+/**
+ * A rule on which the safety of an owner hangs: it is also held where an order is read, because the API server of a hub
+ * that is not what it seems holds nothing back.
+ */
+export function guarded<S extends z.ZodType>(
+  schema: S,
+  holds: (value: z.output<S>) => boolean,
+  ...[first, ...more]: readonly [Rule, ...Rule[]]
+): S {
+  const { 'x-kubernetes-validations': before = [], ...meta } = (schema.meta() ?? {}) as Partial<
+    ReturnType<typeof rules>
+  >
+  return schema.refine((value) => holds(value), first.message).meta({ ...meta, ...rules(...before, first, ...more) })
 }
 
 /** For the root of a kind. A letter comes first because Services get names made of it. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import {
   contentKey,
+  guarded,
   intOrString,
   listAtomic,
   listMap,
@@ -38,17 +39,18 @@ const VARIABLE = '([-_a-zA-Z][-._a-zA-Z0-9]*|[.][-_a-zA-Z0-9][-._a-zA-Z0-9]*)'
 
 const envVar = z
   .object({
-    name: z
-      .string()
-      .min(1)
-      .max(128)
-      .regex(new RegExp(`^${VARIABLE}$`))
-      .meta(
-        rules({
-          rule: `!(self in ${JSON.stringify(INJECTION).replaceAll('"', "'")}) && !self.startsWith('DOCKER_RESOURCE_')`,
-          message: "is set by the provider: which GPUs a container sees is not the template's to say",
-        }),
-      ),
+    name: guarded(
+      z
+        .string()
+        .min(1)
+        .max(128)
+        .regex(new RegExp(`^${VARIABLE}$`)),
+      (name) => !INJECTION.includes(name) && !name.startsWith('DOCKER_RESOURCE_'),
+      {
+        rule: `!(self in ${JSON.stringify(INJECTION).replaceAll('"', "'")}) && !self.startsWith('DOCKER_RESOURCE_')`,
+        message: "is set by the provider: which GPUs a container sees is not the template's to say",
+      },
+    ),
     value: z.string().max(32_768).optional(),
     valueFrom: z
       .object({
@@ -165,20 +167,21 @@ const livenessProbe = z
 /** The largest amount of CPU that can be asked for: a thousand times it is still a whole number in JavaScript. */
 const MOST_CPU = '10k'
 
+const RESOURCES: ReadonlySet<string> = new Set(['cpu', 'memory', 'ephemeral-storage', GPU_RESOURCE])
+
 const amounts = () =>
-  z.record(z.string(), quantity()).meta({
-    maxProperties: 8,
-    ...rules(
-      {
-        rule: `self.all(resource, resource in ['cpu', 'memory', 'ephemeral-storage', '${GPU_RESOURCE}'])`,
-        message: `may only name cpu, memory, ephemeral-storage and ${GPU_RESOURCE}`,
-      },
-      {
-        rule: `!('cpu' in self) || (type(self['cpu']) == int ? self['cpu'] <= 10000 : !isQuantity(self['cpu']) || quantity(self['cpu']).compareTo(quantity('${MOST_CPU}')) <= 0)`,
-        message: `may ask for ${MOST_CPU} cpu at most`,
-      },
-    ),
-  })
+  guarded(
+    z.record(z.string(), quantity()).meta({ maxProperties: 8 }),
+    (given) => Object.keys(given).every((resource) => RESOURCES.has(resource)),
+    {
+      rule: `self.all(resource, resource in ['cpu', 'memory', 'ephemeral-storage', '${GPU_RESOURCE}'])`,
+      message: `may only name cpu, memory, ephemeral-storage and ${GPU_RESOURCE}`,
+    },
+    {
+      rule: `!('cpu' in self) || (type(self['cpu']) == int ? self['cpu'] <= 10000 : !isQuantity(self['cpu']) || quantity(self['cpu']).compareTo(quantity('${MOST_CPU}')) <= 0)`,
+      message: `may ask for ${MOST_CPU} cpu at most`,
+    },
+  )
 
 const resources = z
   .object({

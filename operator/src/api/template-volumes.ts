@@ -3,6 +3,7 @@ import { z } from 'zod'
 import {
   contentKey,
   dnsLabel,
+  guarded,
   LABEL_KEY,
   listAtomic,
   listMap,
@@ -118,8 +119,13 @@ const ephemeral = z
   })
   .describe("A volume from the provider's storage that lives as long as the pod.")
 
-const projectedSource = z
-  .object({
+/** Of what may stand in a list of alternatives. */
+function isOne(given: object, names: readonly string[]): boolean {
+  return names.filter((name) => given[name as keyof typeof given] !== undefined).length === 1
+}
+
+const projectedSource = guarded(
+  z.object({
     configMap: z.object({ name: objectName(), items: items(), optional: z.boolean().optional() }).optional(),
     secret: z.object({ name: objectName(), items: items(), optional: z.boolean().optional() }).optional(),
     downwardAPI: z
@@ -130,16 +136,16 @@ const projectedSource = z
           .meta(listMap('path')),
       })
       .optional(),
-  })
-  .meta(
-    rules({
-      rule: '[has(self.configMap), has(self.secret), has(self.downwardAPI)].filter(given, given).size() == 1',
-      message: 'must have exactly one of configMap, secret, downwardAPI; tokens and trust bundles do not travel',
-    }),
-  )
+  }),
+  (source) => isOne(source, ['configMap', 'secret', 'downwardAPI']),
+  {
+    rule: '[has(self.configMap), has(self.secret), has(self.downwardAPI)].filter(given, given).size() == 1',
+    message: 'must have exactly one of configMap, secret, downwardAPI; tokens and trust bundles do not travel',
+  },
+)
 
-export const volumeSchema = z
-  .object({
+export const volumeSchema = guarded(
+  z.object({
     name: partName(),
     emptyDir: emptyDir.optional(),
     configMap: configMap.optional().describe(TRAVELS),
@@ -161,13 +167,13 @@ export const volumeSchema = z
         defaultMode: mode().optional(),
       })
       .optional(),
-  })
-  .meta(
-    rules({
-      rule: '[has(self.emptyDir), has(self.configMap), has(self.secret), has(self.ephemeral), has(self.projected)].filter(given, given).size() == 1',
-      message: 'must have exactly one of emptyDir, configMap, secret, ephemeral, projected',
-    }),
-  )
+  }),
+  (volume) => isOne(volume, ['emptyDir', 'configMap', 'secret', 'ephemeral', 'projected']),
+  {
+    rule: '[has(self.emptyDir), has(self.configMap), has(self.secret), has(self.ephemeral), has(self.projected)].filter(given, given).size() == 1',
+    message: 'must have exactly one of emptyDir, configMap, secret, ephemeral, projected',
+  },
+)
 
 export const volumesSchema = z.array(volumeSchema).max(32).meta(listMap('name'))
 
@@ -176,24 +182,23 @@ const RESERVED = ['proc', 'sys', 'dev', '(var/)?run/nvidia-container-devices', '
 
 export const volumeMountSchema = z.object({
   name: dnsLabel().describe('The name of one of the volumes of this template.'),
-  mountPath: z
-    .string()
-    .min(1)
-    .max(256)
-    .regex(/^[/][^:]+$/)
-    .describe('Where the volume appears in the container.')
-    .meta(
-      rules(
-        {
-          rule: "!self.matches('/([.][.]?(/|$)|/)')",
-          message: 'must not have //, /./ or /../ in it',
-        },
-        {
-          rule: `!self.matches('^/(${RESERVED.join('|')})(/|$)') || self.matches('^/dev/shm(/|$)')`,
-          message: "must not be under /proc, /sys, /dev (but /dev/shm is free) or where the provider's own mounts are",
-        },
-      ),
+  mountPath: guarded(
+    guarded(
+      z
+        .string()
+        .min(1)
+        .max(256)
+        .regex(/^[/][^:]+$/)
+        .describe('Where the volume appears in the container.'),
+      (path) => !/[/]([.][.]?([/]|$)|[/])/.test(path),
+      { rule: "!self.matches('/([.][.]?(/|$)|/)')", message: 'must not have //, /./ or /../ in it' },
     ),
+    (path) => !new RegExp(`^/(${RESERVED.join('|')})(/|$)`).test(path) || /^[/]dev[/]shm([/]|$)/.test(path),
+    {
+      rule: `!self.matches('^/(${RESERVED.join('|')})(/|$)') || self.matches('^/dev/shm(/|$)')`,
+      message: "must not be under /proc, /sys, /dev (but /dev/shm is free) or where the provider's own mounts are",
+    },
+  ),
   subPath: relativePath().optional(),
   readOnly: z.boolean().optional(),
 })

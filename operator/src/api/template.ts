@@ -1,6 +1,17 @@
 // What of a pod template may travel to somebody else's cluster: only fields that cannot hurt its owner.
 import { z } from 'zod'
-import { atomic, LABEL_KEY, labelMap, labelValue, listAtomic, listMap, objectName, rules } from './fields.ts'
+import {
+  atomic,
+  guarded,
+  LABEL_KEY,
+  labelMap,
+  labelValue,
+  listAtomic,
+  listMap,
+  objectName,
+  type Rule,
+  rules,
+} from './fields.ts'
 import type { DeepReadonly } from './meta.ts'
 import { containerSchema, GPU_RESOURCE, initContainerSchema, podSecurityContextSchema } from './template-containers.ts'
 import { volumesSchema } from './template-volumes.ts'
@@ -39,18 +50,28 @@ const toleration = z
 /** Of all env values together, and of all commands and arguments. In characters: to count bytes costs CEL too much. */
 const MAX_CHARACTERS = 65_536
 
+interface WithLimits {
+  readonly resources?: { readonly limits?: Readonly<Record<string, unknown>> | undefined } | undefined
+}
+
+function hasGpus({ resources }: WithLimits): boolean {
+  return resources?.limits?.[GPU_RESOURCE] !== undefined
+}
+
+const oneHasGpus: Rule = {
+  rule: `self.containers.filter(container, container.?resources.?limits[?'${GPU_RESOURCE}'].hasValue()).size() <= 1`,
+  message: `may have a limit of ${GPU_RESOURCE} in one container only: that one gets the GPUs`,
+  fieldPath: '.containers',
+}
+
+const noneHasGpusBefore: Rule = {
+  rule: `!has(self.initContainers) || !self.initContainers.exists(container, container.?resources.?limits[?'${GPU_RESOURCE}'].hasValue())`,
+  message: `must not have ${GPU_RESOURCE}: the main container gets the GPUs`,
+  fieldPath: '.initContainers',
+}
+
 /** Rules that look at several parts of a pod at once. */
-const podRules = rules(
-  {
-    rule: `self.containers.filter(container, container.?resources.?limits[?'${GPU_RESOURCE}'].hasValue()).size() <= 1`,
-    message: `may have a limit of ${GPU_RESOURCE} in one container only: that one gets the GPUs`,
-    fieldPath: '.containers',
-  },
-  {
-    rule: `!has(self.initContainers) || !self.initContainers.exists(container, container.?resources.?limits[?'${GPU_RESOURCE}'].hasValue())`,
-    message: `must not have ${GPU_RESOURCE}: the main container gets the GPUs`,
-    fieldPath: '.initContainers',
-  },
+const podRules: readonly Rule[] = [
   {
     rule: '!has(self.initContainers) || !self.initContainers.exists(first, self.containers.exists(second, first.name == second.name))',
     message: 'must not have the name of one of the containers',
@@ -73,31 +94,36 @@ const podRules = rules(
       fieldPath: `.${list}`,
     },
   ]),
-)
+]
 
-const podSpec = z
-  .object({
-    containers: z.array(containerSchema).min(1).max(16).meta(listMap('name')),
-    initContainers: z.array(initContainerSchema).max(16).meta(listMap('name')).optional(),
-    volumes: volumesSchema.optional(),
-    imagePullSecrets: z
-      .array(z.object({ name: objectName() }))
-      .max(16)
-      .meta(listMap('name'))
-      .optional()
-      .describe(
-        'They travel as one Secret, with the label gpucommons.io/may-travel. Of a registry that comes twice the first counts.',
-      ),
-    securityContext: podSecurityContextSchema.optional(),
-    terminationGracePeriodSeconds: z.int().min(0).max(3600).optional(),
-    tolerations: z.array(toleration).max(16).meta(listAtomic).optional(),
-    restartPolicy: z.enum(['Never']).optional().describe('A run that fails is repeated as a whole: see retry.'),
-    automountServiceAccountToken: z.literal(false).optional().describe('No token is mounted in any case.'),
-    hostNetwork: z.literal(false).optional(),
-    hostPID: z.literal(false).optional(),
-    hostIPC: z.literal(false).optional(),
-  })
-  .meta(podRules)
+const podSpecFields = z.object({
+  containers: z.array(containerSchema).min(1).max(16).meta(listMap('name')),
+  initContainers: z.array(initContainerSchema).max(16).meta(listMap('name')).optional(),
+  volumes: volumesSchema.optional(),
+  imagePullSecrets: z
+    .array(z.object({ name: objectName() }))
+    .max(16)
+    .meta(listMap('name'))
+    .optional()
+    .describe(
+      'They travel as one Secret, with the label gpucommons.io/may-travel. Of a registry that comes twice the first counts.',
+    ),
+  securityContext: podSecurityContextSchema.optional(),
+  terminationGracePeriodSeconds: z.int().min(0).max(3600).optional(),
+  tolerations: z.array(toleration).max(16).meta(listAtomic).optional(),
+  restartPolicy: z.enum(['Never']).optional().describe('A run that fails is repeated as a whole: see retry.'),
+  automountServiceAccountToken: z.literal(false).optional().describe('No token is mounted in any case.'),
+  hostNetwork: z.literal(false).optional(),
+  hostPID: z.literal(false).optional(),
+  hostIPC: z.literal(false).optional(),
+})
+
+const podSpec = guarded(
+  guarded(podSpecFields, ({ containers }) => containers.filter(hasGpus).length <= 1, oneHasGpus),
+  ({ initContainers = [] }) => !initContainers.some(hasGpus),
+  noneHasGpusBefore,
+  ...podRules,
+)
 
 export const podTemplateSchema = z
   .object({
