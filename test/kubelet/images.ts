@@ -35,23 +35,30 @@ export interface ImageFolder {
 }
 
 /** Builds all, and gives their archives. */
-export async function buildImages({ dir }: ImageFolder): Promise<readonly string[]> {
+export async function buildImages(folder: ImageFolder): Promise<readonly string[]> {
+  const simple = await buildSimpleImages(folder)
+  await buildMains()
+  const node = await nodeContext(join(folder.dir, 'node'))
+  const base = { image: ourImage.args.BASE, context: node, dockerfile: join(node, 'Dockerfile') }
+  return [...simple, ...(await archivesOf(folder, [base, ourImage]))]
+}
+
+/** Those that sandboxes and jobs need. */
+export async function buildSimpleImages({ dir }: ImageFolder): Promise<readonly string[]> {
   await rm(dir, { recursive: true, force: true })
   await mkdir(dir, { recursive: true })
-  await buildMains()
   const busybox = await busyboxContext(join(dir, 'busybox'))
-  const node = await nodeContext(join(dir, 'node'))
-  const base = ourImage.args.BASE
-  const wanted: readonly Wanted[] = [
+  return archivesOf({ dir }, [
     { image: PAUSE_IMAGE, context: busybox, dockerfile: join(busybox, 'pause.Dockerfile') },
     { image: BUSYBOX_IMAGE, context: busybox, dockerfile: join(busybox, 'Dockerfile') },
-    { image: base, context: node, dockerfile: join(node, 'Dockerfile') },
-    ourImage,
-  ]
+  ])
+}
+
+async function archivesOf({ dir }: ImageFolder, wanted: readonly Wanted[]): Promise<readonly string[]> {
   const archives: string[] = []
   for (const one of wanted) {
     await buildah(dir, 'bud', ...budArgs(one))
-    if (one.image === base) continue
+    if (one.image === ourImage.args.BASE) continue
     const archive = join(dir, `${one.image.replaceAll(/\W+/g, '-')}.tar`)
     await buildah(dir, 'push', one.image, `docker-archive:${archive}:${one.image}`)
     archives.push(archive)
