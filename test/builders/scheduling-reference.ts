@@ -127,6 +127,7 @@ function mayUse(job: JobFact, node: NodeFact, providers: readonly ProviderFact[]
     Object.entries(job.providerSelector).every(([key, value]) => provider.labels[key] === value) &&
     Object.entries(job.nodeSelector).every(([key, value]) => node.labels[key] === value) &&
     !job.excludedProviders.includes(provider.name) &&
+    job.refusedBy?.[provider.name] === undefined &&
     !(job.avoidNodes ?? []).includes(`${node.provider}/${node.name}`) &&
     (job.models.length === 0 || job.models.includes(node.model)) &&
     node.gpuMemoryMiB >= (job.gpuMemoryMiB ?? 0) &&

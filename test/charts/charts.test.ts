@@ -3,6 +3,8 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { load, loadAll } from 'js-yaml'
+import { readRules } from '../../operator/src/adapters/rules-file.ts'
+import { noRules } from '../../operator/src/api/owner-rules.ts'
 import { resolveBinaries } from '../../tools/resolve-binaries.ts'
 import { type ControlPlane, startControlPlane } from '../bed/control-plane.ts'
 import { type Shell, shellOf } from '../bed/shell.ts'
@@ -43,6 +45,14 @@ const invited = [
 const template = 'helm template release --kube-version 1.34.4'
 
 const digest = `sha256:${'a'.repeat(64)}`
+const rules = {
+  tenants: { allow: ['research', 'team-*'] },
+  images: { allow: ['nvcr.io/nvidia/*'], pinning: 'Digest' },
+  keptGpusPerNode: 1,
+  longestRunSeconds: 31_536_000,
+  hours: { timeZone: 'Europe/Berlin', windows: [{ days: ['Sat', 'Sun'], from: '00:00', to: '24:00' }] },
+  storageClasses: [],
+}
 const picky =
   '--set nodeSelector.disk=ssd --set tolerations[0].key=gpu --set tolerations[0].operator=Exists --set priorityClassName=high --set podLabels.team=ops --set podAnnotations.note=x'
 const charts = [
@@ -66,6 +76,7 @@ const charts = [
       'one pod': '--set replicas=1 --set heartbeatSeconds=1',
       'by digest from a private registry': `--set image.digest=${digest} --set image.pullSecrets[0]=mine`,
       'with a ServiceMonitor': '--set serviceMonitor.enabled=true',
+      'with rules of its owner': `--set-json 'rules=${JSON.stringify(rules)}'`,
       'long joined': '--set-string invite.id= --set invite.token= --set invite.ownerKey=key',
       'on nodes of its own, without a NetworkPolicy': `${picky} --set networkPolicy.enabled=false`,
     },
@@ -84,7 +95,7 @@ describe.each(charts)('$chart', ({ chart, usual, sets }) => {
     const said = await shell.sh(`${kubeconform} -strict -summary -schema-location '${schemas}' ${file}`)
     expect(said).toMatch(/Valid: \d\d, Invalid: 0, Errors: 0, Skipped: 0/)
     expect(loadAll(made).filter(Boolean).length).toBeGreaterThan(10)
-  })
+  }, 60_000)
 
   test('its pods may do nothing on their node, and its roles name what they are for', async () => {
     const made = loadAll(await shell.sh(`${template} charts/${chart} -n gpu-commons ${usual}`)) as Made[]
@@ -114,7 +125,13 @@ interface PodSpec {
 }
 interface Made {
   readonly kind: string
-  readonly spec?: PodSpec & { readonly template?: { readonly spec?: PodSpec } }
+  readonly data?: Readonly<Record<string, string>>
+  readonly spec?: PodSpec & {
+    readonly template?: {
+      readonly spec?: PodSpec
+      readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> }
+    }
+  }
   readonly rules?: readonly object[]
 }
 
@@ -141,12 +158,33 @@ const wrong: readonly (readonly [chart: 'hub' | 'agent', values: string, names: 
   ['agent', 'hub.token=x', "'token' not allowed"],
   ['agent', 'heartbeatSeconds=30', '/heartbeatSeconds'],
   ['agent', 'leaveSeconds=1', '/leaveSeconds'],
+  ['agent', 'rules.podSecurity=Privileged', '/rules/podSecurity'],
+  ['agent', 'rules.images.allow[0]=ubuntu', '/rules/images/allow/0'],
+  ['agent', 'rules.keptGpusPerNode=-1', '/rules/keptGpusPerNode'],
+  ['agent', 'rules.hours.timeZone=UTC', "/rules/hours': missing property 'windows'"],
+  ['agent', 'rules.mostGpus=8', "'mostGpus' not allowed"],
 ]
 
 test.each(wrong)('a wrong value is refused by name: %s with %s', async (chart, values, names) => {
   const usual = chart === 'agent' ? invited : ''
   const tried = shell.sh(`${template} charts/gpu-commons-${chart} ${usual} --set ${values}`)
   await expect(tried).rejects.toThrow(names)
+})
+
+test('the rules of an owner are the ones that the agent reads, and new ones start it anew', async () => {
+  const of = async (values: string) => {
+    const made = loadAll(await shell.sh(`${template} charts/gpu-commons-agent ${invited} ${values}`)) as Made[]
+    const file = join(dir, 'rules.yaml')
+    await writeFile(file, made.find(({ data }) => data?.['rules.yaml'])?.data?.['rules.yaml'] ?? '')
+    const pods = made.find(({ kind }) => kind === 'Deployment')?.spec?.template?.metadata?.annotations
+    return [await readRules(file), pods?.['gpucommons.io/rules-sha256']] as const
+  }
+  const [preset, before] = await of('')
+  const [set, after] = await of(`--set-json 'rules=${JSON.stringify(rules)}'`)
+  expect(preset).toEqual(noRules)
+  expect(set).toEqual({ ...noRules, ...rules })
+  expect([before, after].map((sum) => sum?.length)).toEqual([64, 64])
+  expect(before).not.toBe(after)
 })
 
 test('an agent without an invite says what is missing', async () => {

@@ -25,7 +25,7 @@ export const providerSpecSchema = z.object({
     .max(128)
     .regex(/^[A-Za-z0-9+/_=-]+$/)
     .optional()
-    .describe('Kept for later: the Ed25519 key, in base64, that pins who may join.'),
+    .describe('The Ed25519 key of its owner, in base64: only who signs with it may join.'),
 })
 
 export const providerStatusSchema = z

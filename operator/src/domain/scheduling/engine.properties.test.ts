@@ -45,6 +45,7 @@ const provider = fc.record({
     'Disconnected' as const,
     'Cordoned' as const,
     'NotReady' as const,
+    'OutsideHours' as const,
   ),
   tolerates: seldom(fc.constantFrom([], ['team'])),
   pricesPerGpuHour: seldom(fc.constant({ H100: 3 })),
@@ -82,6 +83,7 @@ const job = fc
     nodeSelector: selector,
     tolerations: fc.array(toleration, { maxLength: 2 }),
     excludedProviders: fc.subarray(['acme', 'bolt'], { maxLength: 1 }),
+    refusedBy: seldom(fc.constantFrom<JobFact['refusedBy']>({ acme: 'NeedsRoot' }, { bolt: 'OwnerRuleImage' })),
     avoidNodes: seldom(fc.constant(['acme/n1', 'bolt/n2'])),
   })
   .map((change) => jobFact(change))
