@@ -30,7 +30,7 @@ export async function buildMains(): Promise<void> {
   await rm(join(root, 'dist'), { recursive: true, force: true })
   await build({
     ...common,
-    entryPoints: ['hub', 'agent', 'leave'].map((name) => `operator/src/${name}.ts`),
+    entryPoints: ['hub', 'agent', 'leave', 'probe'].map((name) => `operator/src/${name}.ts`),
     outdir: 'dist',
     outExtension: { '.js': '.mjs' },
     splitting: true,

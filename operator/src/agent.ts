@@ -6,6 +6,7 @@ import { leasePorts } from './adapters/kubernetes/agent/lease.ts'
 import { memoryPorts, tellLeft } from './adapters/kubernetes/agent/memory.ts'
 import { type AgentReadiness, agentReadiness } from './adapters/kubernetes/agent/readiness.ts'
 import { type Filled, obeyWhileTrusted } from './adapters/kubernetes/agent/session.ts'
+import { surroundings } from './adapters/kubernetes/agent/surroundings.ts'
 import { unorderedPorts } from './adapters/kubernetes/agent/unordered-ports.ts'
 import type { KubeClient } from './adapters/kubernetes/client.ts'
 import { connect } from './adapters/kubernetes/connect.ts'
@@ -83,6 +84,8 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
     agentVersion: packageJson.version,
     namespace,
     orphanAfterSeconds: config.orphanAfterSeconds,
+    probeImage: config.probeImage,
+    surroundings: surroundings({ provider, serviceHost: own.inCluster?.host, closedRanges: config.closedRanges }),
     onSetBack: () => trust.setBack(),
     leaving,
     rules,

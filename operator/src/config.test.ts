@@ -39,6 +39,21 @@ describe('flags', () => {
     })
   })
 
+  test('an agent may close ranges, and has an image for its probe or none', () => {
+    const given = agent(...agentFlags, '--closed-ranges', '198.51.100.0/24,2001:db8::/32', '--probe-image', 'i:1')
+    expect(given).toMatchObject({ closedRanges: ['198.51.100.0/24', '2001:db8::/32'], probeImage: 'i:1' })
+    expect(agent(...agentFlags)).toMatchObject({ closedRanges: [], probeImage: undefined })
+  })
+
+  test.each(['198.51.100.0', '198.51.100.0/33', '2001:db8::/129', 'lab/24', '10.0.0.0/8/8', '10.0.0.0/'])(
+    'a closed range is no %s',
+    (text) => {
+      expect(said(() => agent(...agentFlags, '--closed-ranges', text))).toContain(
+        `--closed-ranges ${text} is not a range`,
+      )
+    },
+  )
+
   test('in a pod the cluster is the one around it, and the identity is the pod', () => {
     expect(hubConfig([], inPod)).toMatchObject({ kubeconfig: undefined, identity: 'pod-uid' })
     expect(inCluster(inPod)).toEqual({ host: '10.96.0.1', port: '6443' })

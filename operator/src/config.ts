@@ -1,4 +1,5 @@
 // What a person can set, by flag or by environment; the only reader of process.env.
+import { isIP } from 'node:net'
 import { homedir, hostname } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -32,6 +33,10 @@ export interface AgentConfig extends CommonConfig {
   readonly orphanAfterSeconds: number
   /** The owner's, as YAML; absent: none. */
   readonly rulesFile?: string
+  /** CIDRs that tenants' pods are kept away from, beyond what is closed to them anyway. */
+  readonly closedRanges: readonly string[]
+  /** The image of this agent, for pods of its own. */
+  readonly probeImage: string | undefined
 }
 
 export interface LeaveConfig {
@@ -89,6 +94,14 @@ export const agentFlags = {
     default: '600',
   },
   rules: { means: "a file with the owner's rules, in YAML", example: '/etc/gpu-commons/rules/rules.yaml' },
+  'closed-ranges': {
+    means: "what tenants' pods are kept away from beyond private addresses, such as this network's public ones",
+    example: '198.51.100.0/24,2001:db8::/32',
+  },
+  'probe-image': {
+    means: 'the image of this agent, to find out whether the network enforces policies; left out: not tried',
+    example: 'registry.example.org/gpu-commons:0.1.0',
+  },
 } as const satisfies Record<string, Flag>
 
 export const leaveFlags = {
@@ -119,6 +132,8 @@ export function agentConfig(args: readonly string[], env: Environment = process.
     heartbeatSeconds: positive('heartbeat-seconds', flags['heartbeat-seconds']),
     orphanAfterSeconds: positive('orphan-after-seconds', flags['orphan-after-seconds']),
     ...(flags.rules === undefined ? {} : { rulesFile: flags.rules }),
+    closedRanges: (flags['closed-ranges'] ?? '').split(',').filter(Boolean).map(rangeOf),
+    probeImage: flags['probe-image'],
   }
 }
 
@@ -222,6 +237,15 @@ function addressOf(text: string): CommonConfig['http'] {
 function providerName(text: string): string {
   if (!/^[a-z]([-a-z0-9]*[a-z0-9])?$/.test(text)) {
     throw new WrongFlags(`--provider ${text} is not the name of a Provider, such as acme`)
+  }
+  return text
+}
+
+function rangeOf(text: string): string {
+  const [address = '', length = '', ...rest] = text.split('/')
+  const longest = { 4: 32, 6: 128 }[isIP(address)]
+  if (longest === undefined || rest.length > 0 || !/^\d{1,3}$/.test(length) || Number(length) > longest) {
+    throw new WrongFlags(`--closed-ranges ${text} is not a range of addresses, such as 198.51.100.0/24`)
   }
   return text
 }

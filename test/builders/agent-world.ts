@@ -75,6 +75,7 @@ export async function startAgent({ time, hub, provider }: Clusters, rules: Owner
     rules,
     clock,
     nonce: () => 'nonce',
+    surroundings: async () => ({ nameservers: ['10.96.0.10'], apiServers: ['10.96.0.1'], closedRanges: [] }),
     timers,
     signal: stop.signal,
   }

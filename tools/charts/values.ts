@@ -140,6 +140,19 @@ export const agentValues = z.strictObject({
   rules: ownerRulesSchema
     .prefault({})
     .describe('what you let jobs do on your machines; crds/providerreport.md explains each'),
+  closedRanges: z
+    .array(text(64).regex(/^[0-9a-fA-F.:]+[/][0-9]{1,3}$/))
+    .max(64)
+    .default([])
+    .describe('ranges that tenants’ pods are kept away from beyond private addresses: public ones of your own network'),
+  networkProbe: z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe('with each new version two pods find out whether your network enforces NetworkPolicies'),
+    })
+    .prefault({}),
   networkPolicy,
   serviceMonitor,
   global,

@@ -207,6 +207,17 @@ export interface Lease extends KubeObject {
   }
 }
 
+export interface EndpointSlice extends KubeObject {
+  readonly metadata: Metadata
+  readonly endpoints?: readonly { readonly addresses: readonly string[] }[]
+}
+
+/** A kind whose objects are written once and not looked into. */
+export interface Written extends KubeObject {
+  readonly metadata: Metadata
+  readonly spec: object
+}
+
 export interface KubeEvent extends KubeObject {
   readonly metadata: Metadata
   readonly involvedObject: {
@@ -249,6 +260,16 @@ export const roles: Resource<Role> = kindOf('rbac.authorization.k8s.io/v1', 'Rol
   namespaced: true,
 })
 export const leases: Resource<Lease> = kindOf('coordination.k8s.io/v1', 'Lease', { plural: 'leases', namespaced: true })
+export const endpointSlices: Resource<EndpointSlice> = kindOf('discovery.k8s.io/v1', 'EndpointSlice', {
+  plural: 'endpointslices',
+  namespaced: true,
+})
+export const networkPolicies: Resource<Written> = kindOf('networking.k8s.io/v1', 'NetworkPolicy', {
+  plural: 'networkpolicies',
+  namespaced: true,
+})
+export const resourceQuotas: Resource<Written> = core('ResourceQuota', 'resourcequotas')
+export const limitRanges: Resource<Written> = core('LimitRange', 'limitranges')
 
 /** A kind of our own. */
 export function gpu<T extends KubeObject>(

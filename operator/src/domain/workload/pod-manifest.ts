@@ -6,6 +6,7 @@ import type { Container, EnvVar, InitContainer, PodTemplate } from '../../api/te
 import { GPU_RESOURCE } from '../../api/template-containers.ts'
 import { runId } from '../lifecycle/gpurun.ts'
 import { withStorageClass } from '../rules/owner-rules.ts'
+import { withDiskLimit } from './tenant-walls.ts'
 
 export interface ProviderContext {
   /** The tenant's namespace on the provider. */
@@ -115,7 +116,7 @@ function mainManifest(
   run: GpuRun,
   { container, env, sharedMemory: withSharedMemory }: MainParts,
 ): Record<string, unknown> {
-  const { requests, limits } = container.resources ?? {}
+  const { requests, limits } = withDiskLimit(container.resources ?? {})
   return {
     ...container,
     ...tightened(container),
@@ -134,6 +135,7 @@ function sideManifest(container: Container | InitContainer, env: readonly EnvVar
     ...container,
     ...tightened(container),
     env: merged(container.env, [...env, { name: visibleDevices, value: 'void' }]),
+    ...(container.resources ? { resources: withDiskLimit(container.resources) } : {}),
   }
 }
 

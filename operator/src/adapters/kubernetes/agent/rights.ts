@@ -7,6 +7,9 @@ export const AGENT_ROLE = 'gpc-agent'
 /** ClusterRole that the agent binds to itself in each tenant's namespace. */
 export const TENANT_NAMESPACE_ROLE = 'gpc-tenant-namespace'
 
+/** The EndpointSlice in namespace `default` that says where the API server is. RBAC takes the name, and no namespace. */
+const API_SERVERS = 'kubernetes'
+
 /**
  * In all namespaces: what there is and who uses it, and the means to make a tenant's namespace. A Job tells nothing
  * that its pods do not tell, so one watch of all our Jobs costs the owner no secret.
@@ -16,6 +19,8 @@ export const agentClusterRules: readonly PolicyRule[] = [
   { apiGroups: ['batch'], resources: ['jobs'], verbs: ['list', 'watch'] },
   // Patch: where its owner has another Pod Security level than before.
   { apiGroups: [''], resources: ['namespaces'], verbs: ['get', 'create', 'patch'] },
+  // Tenants are kept away from it.
+  { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], resourceNames: [API_SERVERS], verbs: ['get'] },
   { apiGroups: ['scheduling.k8s.io'], resources: ['priorityclasses'], verbs: ['create'] },
   {
     apiGroups: ['scheduling.k8s.io'],
@@ -38,6 +43,9 @@ export const tenantNamespaceRules: readonly PolicyRule[] = [
   // It never reads one, neither the tenant's nor one that its owner keeps there.
   { apiGroups: [''], resources: ['secrets'], verbs: ['create', 'delete'] },
   { apiGroups: [''], resources: ['services'], verbs: ['get', 'create'] },
+  // The walls: made once, and its owner may change them.
+  { apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs: ['create'] },
+  { apiGroups: [''], resources: ['resourcequotas', 'limitranges'], verbs: ['create'] },
 ]
 
 /** The Secret in the agent's own namespace with its credential on the hub. */

@@ -138,7 +138,8 @@ describe('what the provider says no to', () => {
     expect((await world.hub.get(gpuRuns, run.metadata))?.status?.message).toContain('no')
   })
 
-  const kinds = ['namespaces', 'priorityclasses', 'jobs', 'services']
+  const walls = ['networkpolicies', 'resourcequotas', 'limitranges']
+  const kinds = ['namespaces', 'priorityclasses', ...walls, 'jobs', 'services']
   test.each(kinds)('%s that are forbidden are told and tried again', async (what) => {
     const world = clusters()
     const agent = await agentOn(world)

@@ -34,7 +34,7 @@ import {
   supplied,
 } from './run-secrets.ts'
 import { keptPriorityClass } from './start-up.ts'
-import { tenantNamespaces } from './tenant-namespaces.ts'
+import { type TenantNamespacesWorld, tenantNamespaces } from './tenant-namespaces.ts'
 
 export interface RunWorld {
   readonly hub: KubeClient
@@ -44,6 +44,7 @@ export interface RunWorld {
   readonly node: (name: string) => NodeSeen | undefined
   readonly hubUid: string
   readonly providerName: string
+  readonly surroundings: TenantNamespacesWorld['surroundings']
   readonly leaving: Pick<Leaving, 'isAsked'>
   readonly opening: Pick<Opening, 'isOpen'>
   readonly rules: OwnerRules

@@ -1,6 +1,7 @@
 // A time in which the agent obeys its hub: from the lists to the last pass. What it learnt in it is dropped afterwards.
 import { randomUUID } from 'node:crypto'
 import type { OwnerRules } from '../../../api/owner-rules.ts'
+import type { ProviderReportSpec } from '../../../api/providerreport.ts'
 import type { HubTrust } from '../../../controllers/agent/hub-trust.ts'
 import { type Leaving, tellWhenLeft } from '../../../controllers/agent/leaving.ts'
 import { nodeClaimReconciler } from '../../../controllers/agent/node-claims.ts'
@@ -11,9 +12,11 @@ import { pause } from '../../../controllers/clock.ts'
 import type { WorkQueue } from '../../../controllers/work-queue.ts'
 import { outcomeOf } from '../../../domain/lifecycle/gpurun.ts'
 import { WorkerRecords } from '../../../domain/lifecycle/worker-records.ts'
+import type { Surroundings } from '../../../domain/workload/tenant-walls.ts'
 import type { Program } from '../../run-main.ts'
 import type { KubeClient } from '../client.ts'
 import { type AgentCaches, agentCaches } from './caches.ts'
+import { probeIsolation } from './isolation-probe.ts'
 import { nodeClaimPorts } from './node-claim-ports.ts'
 import { nodeWatch } from './node-watch.ts'
 import { type OrphanWorld, orphanPorts } from './orphan-ports.ts'
@@ -33,6 +36,9 @@ export interface Obeying extends Pick<OrphanWorld, 'vouched' | 'orphanAfterSecon
   /** Aborts when the hub is no longer trusted, or the agent is to end. */
   readonly signal: AbortSignal
   readonly onSetBack: () => void
+  readonly surroundings: () => Promise<Surroundings>
+  /** With which it is tried whether the network enforces policies. */
+  readonly probeImage: string | undefined
   readonly leaving: Leaving
   readonly opening: Opening
   readonly rules: OwnerRules
@@ -73,7 +79,7 @@ const againMs = 1000
 const leftLookMs = 1000
 
 /** API servers that start refuse and break off: an agent that ended for that would leave its provider without one. */
-async function untilDone({ timers, signal, onError }: Trying, act: () => Promise<void>): Promise<void> {
+async function untilDone<T>({ timers, signal, onError }: Trying, act: () => Promise<T>): Promise<T> {
   for (;;) {
     signal.throwIfAborted()
     try {
@@ -85,11 +91,11 @@ async function untilDone({ timers, signal, onError }: Trying, act: () => Promise
   }
 }
 
-async function tellReport({ program, hub, provider, namespace, signal, ...place }: Obeying): Promise<void> {
+function tellReport({ program, hub, provider, namespace, signal, ...place }: Obeying): Promise<ProviderReportSpec> {
   const { agentVersion, rules, opening } = place
-  await untilDone({ ...program, signal, onError: program.onError('report to the hub') }, async () => {
+  return untilDone({ ...program, signal, onError: program.onError('report to the hub') }, async () => {
     const intake = opening.isOpen ? 'Open' : 'OutsideHours'
-    await report(hub, namespace, { agentVersion, kubernetesVersion: await kubernetesVersion(provider), rules, intake })
+    return report(hub, namespace, { agentVersion, kubernetesVersion: await kubernetesVersion(provider), rules, intake })
   })
 }
 
@@ -97,7 +103,7 @@ async function tellReport({ program, hub, provider, namespace, signal, ...place 
 async function obey(place: Obeying): Promise<void> {
   const { program, hub, provider, hubUid, namespace, signal, onSetBack, onFilled, leaving, opening } = place
   const { clock, queue, onError } = program
-  await tellReport(place)
+  const reported = await tellReport(place)
   const context = { ...program, signal }
   const caches = agentCaches({
     hub: { ...context, client: hub, onError: onError('watch of the hub'), onSetBack },
@@ -129,5 +135,8 @@ async function obey(place: Obeying): Promise<void> {
     },
     signal,
   )
-  await Promise.all([...Object.values(queues).map((one) => one.run(signal)), telling])
+  const probing = probeIsolation(world, reported.networkIsolation).catch((error: unknown) => {
+    if (!signal.aborted) onError('looking whether the network enforces policies')(error)
+  })
+  await Promise.all([...Object.values(queues).map((one) => one.run(signal)), telling, probing])
 }

@@ -43,18 +43,23 @@ export function keptPriorityClass(provider: KubeClient, { boot }: Pick<Clock, 'b
 
 export type Told = Pick<ProviderReportSpec, 'agentVersion' | 'kubernetesVersion' | 'rules' | 'intake'>
 
-/** What else stands in the report is told by others of this agent. */
-export async function report(hub: KubeClient, namespace: string, told: Told): Promise<void> {
+/**
+ * Gives what the report says now. What else stands in it is told by others of this agent; what was found of the network
+ * counts for the version of the agent that found it.
+ */
+export async function report(hub: KubeClient, namespace: string, told: Told): Promise<ProviderReportSpec> {
   const old = await hub.get(providerReports, { name: REPORT_NAME, namespace })
-  const spec = { networkIsolation: 'Unknown', ...old?.spec, ...told } as const
-  if (isDeepStrictEqual(spec, old?.spec)) return
+  const networkIsolation = old?.spec.agentVersion === told.agentVersion ? old.spec.networkIsolation : 'Unknown'
+  const spec = { ...old?.spec, ...told, networkIsolation } as const
+  if (isDeepStrictEqual(spec, old?.spec)) return spec
   try {
     if (old) await hub.replace(providerReports, { ...old, spec })
     else await hub.create(providerReports, { metadata: { name: REPORT_NAME, namespace }, spec })
   } catch (error) {
     if (!isConflict(error)) throw error
-    await report(hub, namespace, told) // What computes without an order was told in the same moment.
+    return report(hub, namespace, told) // What computes without an order was told in the same moment.
   }
+  return spec
 }
 
 /** Such as `v1.34.4`. */

@@ -1,4 +1,5 @@
-// The tenants' namespaces on the provider: each is made at its first run, with what the agent may do in there.
+// The tenants' namespaces on the provider: each is made at its first run, with what the agent may do in there and its walls.
+import { HUB_UID_LABEL, JOB_NAMESPACE_LABEL } from '../../../api/labels.ts'
 import type { OwnerRules } from '../../../api/owner-rules.ts'
 import type { Refusal } from '../../../domain/lifecycle/gpurun-start.ts'
 import {
@@ -7,16 +8,18 @@ import {
   type TenantNamespaceManifest,
   tenantNamespaceManifest,
 } from '../../../domain/workload/tenant-namespace.ts'
-import type { KubeClient } from '../client.ts'
+import { type Surroundings, type TenantWalls, tenantWalls } from '../../../domain/workload/tenant-walls.ts'
+import type { KubeClient, Resource } from '../client.ts'
 import { isAlreadyExists, isNotFound, lacksRights } from '../errors.ts'
 import { type RightsTaker, takeRights } from '../own-rights.ts'
-import { namespaces } from '../resources.ts'
+import { limitRanges, namespaces, networkPolicies, resourceQuotas, type Written } from '../resources.ts'
 import { TENANT_NAMESPACE_ROLE } from './rights.ts'
 
 export interface TenantNamespacesWorld extends Omit<RightsTaker, 'client'> {
   readonly provider: KubeClient
   readonly hubUid: string
   readonly rules: Pick<OwnerRules, 'podSecurity'>
+  readonly surroundings: () => Promise<Surroundings>
 }
 
 export interface TenantNamespaces {
@@ -26,12 +29,13 @@ export interface TenantNamespaces {
   readonly within: <R>(name: string, act: () => Promise<R>) => Promise<R>
 }
 
-export function tenantNamespaces({ provider, hubUid, rules, timers, signal }: TenantNamespacesWorld): TenantNamespaces {
+export function tenantNamespaces(world: TenantNamespacesWorld): TenantNamespaces {
+  const { provider, hubUid, rules, timers, signal } = world
   const taker = { client: provider, timers, signal }
   /** What is known to be ours, or just being made so: a tenant's first runs come together. */
   const known = new Map<string, Promise<Refusal | undefined>>()
 
-  async function make(name: string, tenant: string): Promise<Refusal | undefined> {
+  async function prepare(name: string, tenant: string): Promise<Refusal | undefined> {
     const owner = { hubUid, namespace: tenant }
     const manifest = tenantNamespaceManifest(name, { ...owner, ...rules })
     const labels = await labelsOf(provider, manifest)
@@ -43,12 +47,13 @@ export function tenantNamespaces({ provider, hubUid, rules, timers, signal }: Te
     }
     if (labels?.[POD_SECURITY_LABEL] !== manifest.metadata.labels[POD_SECURITY_LABEL]) await relabel(provider, manifest)
     await takeRights(taker, rightsIn(name, manifest.metadata.labels))
+    await build(world, manifest.metadata)
     return undefined
   }
 
   return {
     ensure: async (name, tenant) => {
-      const making = known.get(name) ?? make(name, tenant)
+      const making = known.get(name) ?? prepare(name, tenant)
       known.set(name, making)
       try {
         const refusal = await making
@@ -79,6 +84,33 @@ export function tenantNamespaces({ provider, hubUid, rules, timers, signal }: Te
 async function relabel(provider: KubeClient, { metadata: { name, labels } }: TenantNamespaceManifest): Promise<void> {
   const level = { [POD_SECURITY_LABEL]: labels[POD_SECURITY_LABEL] }
   await provider.mergePatch(namespaces, { ref: { name }, patch: { metadata: { labels: level } } })
+}
+
+/** Nothing runs in there before they stand. One that is there is left as it is: its owner may have moved it. */
+async function build(
+  { provider, surroundings }: TenantNamespacesWorld,
+  { name, labels }: TenantNamespaceManifest['metadata'],
+): Promise<void> {
+  const { [HUB_UID_LABEL]: hub = '', [JOB_NAMESPACE_LABEL]: tenant = '' } = labels
+  const whose = { [HUB_UID_LABEL]: hub, [JOB_NAMESPACE_LABEL]: tenant }
+  const walls = tenantWalls({ namespace: name, labels: whose }, await surroundings())
+  await Promise.all([
+    put(provider, networkPolicies, walls.networkPolicy),
+    put(provider, resourceQuotas, walls.resourceQuota),
+    put(provider, limitRanges, walls.limitRange),
+  ])
+}
+
+async function put(
+  provider: KubeClient,
+  resource: Resource<Written>,
+  { metadata, spec }: TenantWalls[keyof TenantWalls],
+): Promise<void> {
+  try {
+    await provider.create(resource, { metadata, spec })
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error
+  }
 }
 
 function rightsIn(namespace: string, labels: Readonly<Record<string, string>>) {
