@@ -1,5 +1,5 @@
 // From nothing to a job's real container and back to nothing: the image, both charts, an invite, a real kubelet with a device plugin.
-import { rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Invited } from '../../operator/src/adapters/cli/invite.ts'
@@ -97,6 +97,31 @@ onNode('one cluster that is both hub and provider', () => {
     expect(said).toMatch(/^GPU_COMMONS_JOB=team\/first$/m)
     console.log(JSON.stringify({ suite: 'whole-way', connectedSeconds, endedSeconds }))
   }, 240_000)
+
+  test('the agent finds that this network enforces no NetworkPolicy, says so, and leaves no Job of its probe', async () => {
+    const isolation = `kubectl get providerreport self -n provider-acme -o jsonpath='{.spec.networkIsolation}'`
+    const found = async () => {
+      const said = await shell.sh(isolation)
+      return said === 'Unknown' ? undefined : said
+    }
+    const began = performance.now()
+    expect(await waitUntil(found, { what: 'the probe of the network to end', seconds: 90 })).toBe('NotEnforced')
+    console.log(JSON.stringify({ suite: 'whole-way', probeWaitSeconds: (performance.now() - began) / 1000 }))
+    expect(await shell.sh(`kubectl get jobs -A -o name | grep probe || true`)).toBe('')
+  }, 120_000)
+
+  test('the walls around a tenant name the nameserver that pods here have', async () => {
+    const [, namespace = ''] = /(gpc-[0-9a-f]{6}-team)/.exec(await shell.sh('kubectl get namespaces -o name')) ?? []
+    const policy = await shell.sh(`kubectl get networkpolicy gpu-commons-tenant -n ${namespace} -o json`)
+    const { egress } = (
+      JSON.parse(policy) as { spec: { egress: { to: { ipBlock?: { cidr: string; except?: string[] } }[] }[] } }
+    ).spec
+    const servers = (await readFile('/etc/resolv.conf', 'utf8'))
+      .matchAll(/^nameserver (\S+)/gm)
+      .map(([, address]) => `${address}/32`)
+    expect(egress[1]?.to.flatMap(({ ipBlock }) => ipBlock?.cidr ?? [])).toEqual([...servers])
+    expect(egress[2]?.to[0]?.ipBlock?.except).toEqual(expect.arrayContaining(['10.96.0.1/32', `${NODE_ADDRESS}/32`]))
+  })
 
   test('the charts say of themselves that they work, with both of their pods', async () => {
     for (const release of ['gpu-commons', 'gpu-commons-agent']) {

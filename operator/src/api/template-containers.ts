@@ -34,6 +34,9 @@ const INJECTION = [
   'NVIDIA_NVSWITCH',
 ]
 
+/** What a container runtime hands to a program: a zero byte would end it, and no container with one can be started. */
+const programText = (max: number) => z.string().max(max).regex(new RegExp(String.raw`^[^\x00]*$`))
+
 /** A pattern, of a variable's name or the beginning of one. What begins with `..` older Kubernetes refuses. */
 const VARIABLE = '([-_a-zA-Z][-._a-zA-Z0-9]*|[.][-_a-zA-Z0-9][-._a-zA-Z0-9]*)'
 
@@ -51,7 +54,7 @@ const envVar = z
         message: "is set by the provider: which GPUs a container sees is not the template's to say",
       },
     ),
-    value: z.string().max(32_768).optional(),
+    value: programText(32_768).optional(),
     valueFrom: z
       .object({
         fieldRef: variableFieldSchema.optional(),
@@ -117,7 +120,7 @@ const portNumberOrName = () =>
     )
 
 const probeFields = {
-  exec: z.object({ command: z.array(z.string().max(4096)).min(1).max(32).meta(listAtomic) }).optional(),
+  exec: z.object({ command: z.array(programText(4096)).min(1).max(32).meta(listAtomic) }).optional(),
   httpGet: z
     .object({
       path: z.string().max(1024).optional(),
@@ -257,14 +260,19 @@ const containerFields = {
     .regex(/^[a-zA-Z0-9[][-a-zA-Z0-9._:/@+[\]]*$/)
     .describe('Pulled by the provider, so it must be reachable from there.'),
   imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
-  command: z.array(z.string().max(32_768)).max(64).meta(listAtomic).optional(),
-  args: z.array(z.string().max(32_768)).max(256).meta(listAtomic).optional(),
-  workingDir: z
-    .string()
-    .max(1024)
-    .regex(/^([/]|$)/)
-    .optional()
-    .describe('An absolute path; absent: as the image says.'),
+  command: z.array(programText(32_768)).max(64).meta(listAtomic).optional(),
+  args: z.array(programText(32_768)).max(256).meta(listAtomic).optional(),
+  // Through an open file of its own a runtime could lead out of the container (CVE-2024-21626).
+  workingDir: guarded(
+    z
+      .string()
+      .max(1024)
+      .regex(new RegExp(String.raw`^([/][^\x00]*)?$`))
+      .describe('An absolute path; absent: as the image says.'),
+    (path) => !/[/]([.][.]?([/]|$)|[/])/.test(path) && !/^[/](proc|sys)([/]|$)/.test(path),
+    { rule: "!self.matches('/([.][.]?(/|$)|/)')", message: 'must not have //, /./ or /../ in it' },
+    { rule: "!self.matches('^/(proc|sys)(/|$)')", message: 'must not be under /proc or /sys' },
+  ).optional(),
   env: z.array(envVar).max(256).meta(listMap('name')).optional(),
   envFrom: z.array(envFrom).max(32).meta(listAtomic).optional(),
   ports: z

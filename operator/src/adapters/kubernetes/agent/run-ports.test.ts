@@ -13,7 +13,7 @@ import { gpuRun } from '../../../../../test/builders/gpurun.ts'
 import { providerJob } from '../../../../../test/builders/gpurun-seen.ts'
 import { ApiError } from '../errors.ts'
 import { gpuRuns } from '../kinds.ts'
-import { jobs, namespaces, services } from '../resources.ts'
+import { jobs, namespaces, networkPolicies, resourceQuotas, services } from '../resources.ts'
 import { runPorts } from './run-ports.ts'
 
 const agents: { readonly stop: () => void }[] = []
@@ -73,6 +73,37 @@ describe("the tenant's namespace", () => {
     await world.time.advance(1000)
     // Once when the namespace was made, once when the right proved to be gone, once when it was tried again.
     expect([await jobOf(world, run), agent.errors.length, asked()]).toEqual([expect.anything(), 0, 3])
+  })
+
+  test('has its walls before anything runs in it, also where it was made before', async () => {
+    const world = clusters()
+    await world.provider.create(namespaces, { metadata: { name: tenant, labels: ours } })
+    await agentOn(world)
+    await order(world)
+    const made = world.provider.requests.filter((one) => one.startsWith('POST ') && one.includes(` ${tenant}/`))
+    expect(made).toEqual([
+      `POST networkpolicies ${tenant}/gpu-commons-tenant`,
+      `POST resourcequotas ${tenant}/gpu-commons-tenant`,
+      `POST limitranges ${tenant}/gpu-commons-tenant`,
+      `POST jobs ${tenant}/${name}`,
+    ])
+  })
+
+  test('keeps walls that its owner has moved, and gets those back that are missing, with the next agent', async () => {
+    const world = clusters()
+    const first = await agentOn(world)
+    await order(world)
+    const ref = { namespace: tenant, name: 'gpu-commons-tenant' }
+    await world.provider.mergePatch(resourceQuotas, { ref, patch: { spec: { hard: { pods: '7' } } } as never })
+    await world.provider.delete(networkPolicies, ref)
+    await order(world, { run: 2 })
+    expect(await world.provider.get(networkPolicies, ref)).toBeUndefined()
+    first.stop()
+    const second = await agentOn(world)
+    await order(world, { run: 3 })
+    expect(await world.provider.get(networkPolicies, ref)).toBeDefined()
+    expect((await world.provider.get(resourceQuotas, ref))?.spec).toMatchObject({ hard: { pods: '7' } })
+    expect(second.errors).toEqual([])
   })
 
   test.each([
