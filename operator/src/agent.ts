@@ -29,8 +29,7 @@ const userAgent = `gpu-commons-agent/${packageJson.version}`
 
 async function agent(config: AgentConfig, program: Program): Promise<void> {
   const { log, signal, onError, stop } = program
-  const own = config.kubeconfig === undefined ? { inCluster: inCluster() } : { kubeconfig: config.kubeconfig }
-  const toOwn = { ...own, giveUp: program.late }
+  const toOwn = { ...wayToOwn(config), giveUp: program.late }
   const namespace = providerNamespace(config.provider)
   // Whether anything may be written is decided by these two: what they write themselves goes its own way.
   await using remembers = await connect({ ...toOwn, userAgent: `${userAgent}/memory` })
@@ -84,8 +83,7 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
     agentVersion: packageJson.version,
     namespace,
     orphanAfterSeconds: config.orphanAfterSeconds,
-    probeImage: config.probeImage,
-    surroundings: surroundings({ provider, serviceHost: own.inCluster?.host, closedRanges: config.closedRanges }),
+    ...wallsOf(config, provider),
     onSetBack: () => trust.setBack(),
     leaving,
     rules,
@@ -101,6 +99,16 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
   await obeyWhileTrusted({ trust, signal, ...place, onFilled, onOver: () => readiness.filled(false) })
   await Promise.all([keeping, telling, opening.keep(program.timers, signal)])
   await heartbeat.release(await beating)
+}
+
+function wayToOwn({ kubeconfig }: AgentConfig) {
+  return kubeconfig === undefined ? { inCluster: inCluster() } : { kubeconfig }
+}
+
+/** What the walls around tenants are made of, and tried with. */
+function wallsOf({ kubeconfig, closedRanges, probeImage }: AgentConfig, provider: KubeClient) {
+  const serviceHost = kubeconfig === undefined ? inCluster().host : undefined
+  return { surroundings: surroundings({ provider, serviceHost, closedRanges }), probeImage }
 }
 
 /** With an invite: joins, where that was not done yet, and keeps what it got for as long as the program runs. */

@@ -137,8 +137,8 @@ test('the quota counts what pods bring with them, and lets no Service out of the
   const { resourceQuota, limitRange } = tenantWalls(place, usual)
   expect(resourceQuota.spec).toEqual({
     hard: {
-      pods: '10000',
-      persistentvolumeclaims: '5000',
+      pods: '10k',
+      persistentvolumeclaims: '5k',
       'requests.storage': '100Ti',
       'services.loadbalancers': '0',
       'services.nodeports': '0',

@@ -139,8 +139,8 @@ function inTranslated(range: string): string {
  * them is counted, for each thing that is counted costs its API server a write more when it is made.
  */
 const mostOfAll = {
-  pods: '10000',
-  persistentvolumeclaims: '5000',
+  pods: '10k',
+  persistentvolumeclaims: '5k',
   'requests.storage': '100Ti',
   'services.loadbalancers': '0',
   'services.nodeports': '0',

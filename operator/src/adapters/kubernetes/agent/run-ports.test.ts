@@ -94,7 +94,7 @@ describe("the tenant's namespace", () => {
     const first = await agentOn(world)
     await order(world)
     const ref = { namespace: tenant, name: 'gpu-commons-tenant' }
-    await world.provider.mergePatch(resourceQuotas, { ref, patch: { spec: { hard: { pods: '7' } } } as never })
+    await world.provider.mergePatch(resourceQuotas, { ref, patch: { spec: { hard: { pods: '7' } } } })
     await world.provider.delete(networkPolicies, ref)
     await order(world, { run: 2 })
     expect(await world.provider.get(networkPolicies, ref)).toBeUndefined()
