@@ -79,6 +79,8 @@ const charts = [
       'with rules of its owner': `--set-json 'rules=${JSON.stringify(rules)}'`,
       'long joined': '--set-string invite.id= --set invite.token= --set invite.ownerKey=key',
       'on nodes of its own, without a NetworkPolicy': `${picky} --set networkPolicy.enabled=false`,
+      'with a closed network, and no probe of it':
+        '--set closedRanges[0]=198.51.100.0/24 --set closedRanges[1]=2001:db8::/32 --set networkProbe.enabled=false',
     },
   },
 ] as const
@@ -163,6 +165,8 @@ const wrong: readonly (readonly [chart: 'hub' | 'agent', values: string, names: 
   ['agent', 'rules.keptGpusPerNode=-1', '/rules/keptGpusPerNode'],
   ['agent', 'rules.hours.timeZone=UTC', "/rules/hours': missing property 'windows'"],
   ['agent', 'rules.mostGpus=8', "'mostGpus' not allowed"],
+  ['agent', 'closedRanges[0]=lab', '/closedRanges/0'],
+  ['agent', 'networkProbe.image=x', "'image' not allowed"],
 ]
 
 test.each(wrong)('a wrong value is refused by name: %s with %s', async (chart, values, names) => {

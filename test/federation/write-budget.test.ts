@@ -334,6 +334,9 @@ const kept: Readonly<Record<string, string>> = {
   'gpc-provider-namespace: delete rolebindings.rbac.authorization.k8s.io/gpc-provider-agent':
     'when its provider is revoked: revoke.test.ts',
   'gpc-hub: get gpuruns.gpucommons.io': 'a stop order that was refused: is it because it stands already?',
+  'gpc-provider-agent: update providerreports.gpucommons.io':
+    'the rules have changed, the hours begin or end, the network was looked at: owner-rules.test.ts, whole-way.test.ts',
+  'gpc-agent: patch namespaces': 'the owner has another Pod Security level than before: owner-rules.test.ts',
   'gpc-tenant-namespace: get jobs.batch': 'a Job of that name is there: hands-off.test.ts',
   'gpc-tenant-namespace: get services': 'a Service of that name is there: hands-off.test.ts',
 }
