@@ -89,6 +89,7 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
     rules,
     opening,
     tellLeft: (question: string) => tellLeft(memory, question),
+    onOverQuota: overQuotaTeller(log, namespace),
     vouched: (until: AbortSignal) => trust.vouched(until),
   }
   const onFilled = (filled: Filled) => {
@@ -109,6 +110,14 @@ function wayToOwn({ kubeconfig }: AgentConfig) {
 function wallsOf({ kubeconfig, closedRanges, probeImage }: AgentConfig, provider: KubeClient) {
   const serviceHost = kubeconfig === undefined ? inCluster().host : undefined
   return { surroundings: surroundings({ provider, serviceHost, closedRanges }), probeImage }
+}
+
+function overQuotaTeller(log: Program['log'], namespace: string): (nodes: number) => void {
+  const what = `the hub takes no more nodes of this cluster, its ResourceQuota in ${namespace} is full: ask its operator for more`
+  return (nodes) => {
+    metrics.setOverQuota(nodes)
+    if (nodes === 1) log.warn(`${what}; gpucommons_agent_nodes_over_quota says how many are left out`)
+  }
 }
 
 /** With an invite: joins, where that was not done yet, and keeps what it got for as long as the program runs. */

@@ -246,7 +246,7 @@ async function leftOf(namespace: string): Promise<string[]> {
   const inside =
     'deployments,services,secrets,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,pods,jobs'
   const outside =
-    'clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings,priorityclasses,flowschemas'
+    'clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings,priorityclasses,flowschemas,prioritylevelconfigurations'
   const names = await plane.kubectl(['get', inside, '-n', namespace, '-o', 'name'])
   const wide = await plane.kubectl(['get', outside, '-o', 'name'])
   return [

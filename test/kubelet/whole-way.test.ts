@@ -163,11 +163,11 @@ onNode('one cluster that is both hub and provider', () => {
     const inside =
       'deployments,services,secrets,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,pods,jobs,leases,configmaps'
     const outside =
-      'namespaces,priorityclasses,clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings'
+      'namespaces,priorityclasses,clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings,flowschemas,prioritylevelconfigurations'
     const names = async (args: string) => (await shell.sh(`kubectl get ${args} -o name`)).split('\n').filter(Boolean)
     const isOfHub = (name: string) =>
       program === 'agent' &&
-      /\/(gpu-commons|hub|gpc-hub.*|gpc-provider-.*|gpc-tenant-view|gpc-tenant-edit|gpc-join-requests|gpc-agent-tokens|gpc-agent-audiences|gpc-verdicts|gpc-hub-audiences|gpu-commons-[0-9a-f]+-.*|gpu-commons-hub|sh.helm.release.v1.gpu-commons.v1)$/.test(
+      /\/(gpu-commons|hub|gpc-hub.*|gpc-provider-.*|gpc-tenant-view|gpc-tenant-edit|gpc-join-requests|gpc-agent-tokens|gpc-agent-audiences|gpc-verdicts|gpc-agents|gpc-heartbeats|gpc-agent-objects|gpc-agent-leases|gpc-run-status|gpc-hub-audiences|gpu-commons-[0-9a-f]+-.*|gpu-commons-hub|sh.helm.release.v1.gpu-commons.v1)$/.test(
         name,
       )
     const all = [

@@ -67,7 +67,10 @@ function rightsOf({ installation, account, isByHand }: Chart): string {
   const documents = installation(release)
     .filter((manifest) => manifest.kind !== 'Namespace' && !isByHand(manifest))
     .map((manifest) => yaml({ ...manifest, metadata: withLabels(manifest, labels) }))
-  return generatedFrom('operator/src/adapters/kubernetes/*/rights.ts and admission.ts') + documents.join('---\n')
+  return (
+    generatedFrom('operator/src/adapters/kubernetes/*/rights.ts, admission.ts and flow-control.ts') +
+    documents.join('---\n')
+  )
 }
 
 function withLabels({ metadata }: Manifest, labels: Readonly<Record<string, string>>): object {

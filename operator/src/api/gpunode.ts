@@ -1,18 +1,44 @@
 import { z } from 'zod'
 import { type WithheldReason, withheldReasons } from './conditions.ts'
-import { atomic, gpuModel, labelMap, listAtomic, objectName, rules, writtenQuantity } from './fields.ts'
+import {
+  atomic,
+  gpuModel,
+  LABEL_KEY,
+  labelMap,
+  labelValue,
+  listAtomic,
+  objectName,
+  rules,
+  writtenQuantity,
+} from './fields.ts'
 import { AGE, type Kind } from './kind.ts'
 import { conditionsSchema, type DeepReadonly, type KubeObject } from './meta.ts'
 
 /** A thousand times it is still a whole number in JavaScript. */
 const MOST_CPU = '100k'
 
+/** Of devices, labels and taints: what a hub keeps of 5,000 nodes of one provider then stays below 100 MB. */
+const MOST_CHARACTERS = 16_384
+
+/** A resource, or the key of a taint. */
+function qualifiedName() {
+  return z
+    .string()
+    .min(1)
+    .max(317)
+    .regex(new RegExp(`^${LABEL_KEY}$`))
+}
+
 const device = z
   .object({
     source: z.enum(['DevicePlugin', 'DRA']),
-    resource: z.string().min(1).max(317).describe('What a pod asks for, such as nvidia.com/gpu.'),
+    resource: qualifiedName().describe('What a pod asks for, such as nvidia.com/gpu.'),
     model: gpuModel().describe('The canonical name, such as H100.'),
-    product: z.string().max(256).describe('What the node itself calls it.'),
+    product: z
+      .string()
+      .max(128)
+      .regex(/^[ -~]*$/)
+      .describe('What the node itself calls it.'),
     memoryMiB: z.int().min(0).max(16_777_216).describe('Of one device.'),
     count: z.int().min(0).max(1024).describe('All of them, healthy or not.'),
     healthy: z.int().min(0).max(1024).describe('Those that can be used.'),
@@ -21,8 +47,8 @@ const device = z
   .meta(rules({ rule: 'self.healthy <= self.count', message: 'must not have more healthy devices than devices' }))
 
 const taint = z.object({
-  key: z.string().min(1).max(317),
-  value: z.string().max(63).optional(),
+  key: qualifiedName(),
+  value: labelValue().optional(),
   effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']),
 })
 
@@ -40,15 +66,21 @@ export const gpuNodeSpecSchema = z
       .object({ cpu: writtenQuantity(MOST_CPU), memory: writtenQuantity(), gpus: z.int().min(0).max(1024) })
       .meta(atomic)
       .describe("Asked for by pods that are not ours. Our own use is the hub's arithmetic."),
-    devices: z.array(device).max(64).meta(listAtomic),
+    devices: z.array(device).max(32).meta(listAtomic),
     keptGpus: z.int().min(0).max(1024).default(0).describe('Of those, how many the owner keeps back.'),
-    labels: labelMap(64).optional(),
+    labels: labelMap(64).meta(atomic).optional(),
     taints: z.array(taint).max(32).meta(listAtomic).optional(),
     offer: z.enum(['Offered', 'Withheld']).describe('Withheld: no work goes there.'),
     withheldBecause: z.enum(Object.keys(withheldReasons) as [WithheldReason, ...WithheldReason[]]).optional(),
     message: z.string().max(1024).optional(),
   })
   .describe("The agent's claim.")
+  .meta(
+    rules({
+      rule: `self.devices.map(one, one.resource.size() + one.model.size() + one.product.size()).sum() + (has(self.labels) ? self.labels.map(key, key.size() + self.labels[key].size()).sum() : 0) + (has(self.taints) ? self.taints.map(one, one.key.size() + (has(one.value) ? one.value.size() : 0)).sum() : 0) <= ${MOST_CHARACTERS}`,
+      message: `must not have more than ${MOST_CHARACTERS} characters in devices, labels and taints together`,
+    }),
+  )
 
 export const gpuNodeStatusSchema = z
   .object({ observedGeneration: z.int().min(0), conditions: conditionsSchema })

@@ -25,7 +25,12 @@ export const providerReportSpecSchema = z.object({
     .default('Unknown')
     .describe("Whether the cluster's network enforces NetworkPolicies, as far as the agent could see."),
   unordered: z
-    .array(z.string().max(64))
+    .array(
+      z
+        .string()
+        .max(64)
+        .regex(/^[0-9A-Za-z-]{1,53}[.][0-9]{1,10}$/),
+    )
     .max(MAX_UNORDERED)
     .optional()
     .describe(

@@ -20,6 +20,9 @@ export function byAccount({ namespace, name }: Account): string {
   return `request.userInfo.username == 'system:serviceaccount:${namespace}:${name}'`
 }
 
+/** For a rule: who is above all roles can also remove the policy. */
+export const mayHoldAll = "'system:masters' in request.userInfo.groups"
+
 /** The policy and its binding. */
 export function manifestsOf({ name, on, operations, when = {}, rules, params, inNamespacesWith }: Policy): Manifest[] {
   const apiVersion = 'admissionregistration.k8s.io/v1'

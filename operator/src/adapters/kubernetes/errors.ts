@@ -60,6 +60,11 @@ export function lacksRights(error: unknown): error is ApiError {
   return isForbidden(error) && / cannot \w+ resource "/.test(error.message)
 }
 
+/** There are as many objects of this kind in the namespace as its ResourceQuota allows. */
+export function isOverQuota(error: unknown): error is ApiError {
+  return isForbidden(error) && error.message.includes('exceeded quota: ')
+}
+
 /** An ApiError from a Status object, or from whatever else came in its place (proxies answer in HTML). */
 export function apiError(what: string, answer: { status: number; body: string; retryAfter?: unknown }): ApiError {
   const status = parseStatus(answer.body)

@@ -41,9 +41,15 @@ describe('what is installed', () => {
           'gpc-agent-tokens',
           'gpc-agent-audiences',
           'gpc-verdicts',
+          'gpc-agent-objects',
+          'gpc-agent-leases',
+          'gpc-run-status',
           'gpc-hub-namespaces',
           'gpc-hub-rolebindings',
         ].flatMap((name) => [`ValidatingAdmissionPolicy ${name}`, `ValidatingAdmissionPolicyBinding ${name}`]),
+        ...['PriorityLevelConfiguration', 'FlowSchema'].flatMap((kind) =>
+          ['gpc-hub', 'gpc-heartbeats', 'gpc-agents'].map((name) => `${kind} ${name}`),
+        ),
       ],
     },
     {

@@ -11,6 +11,7 @@ import {
   tenantNamespaceRules,
 } from './agent/rights.ts'
 import { hubAdmission } from './hub/admission.ts'
+import { hubFlowControl } from './hub/flow-control.ts'
 import {
   agentRules,
   HUB_ROLE,
@@ -46,6 +47,7 @@ export function hubInstallation(account: Account = hubAccount): readonly Manifes
     clusterRoleBinding(HUB_TENANT_ROLE, account),
     ...ownNamespace(HUB_ROLE, { account, rules: hubNamespaceRules }),
     ...hubAdmission(account),
+    ...hubFlowControl(account),
   ]
 }
 

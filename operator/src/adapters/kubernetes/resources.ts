@@ -218,6 +218,15 @@ export interface Written extends KubeObject {
   readonly spec: object
 }
 
+export interface ResourceQuota extends KubeObject {
+  readonly metadata: Metadata
+  readonly spec: { readonly hard: Readonly<Record<string, string>> }
+  readonly status?: {
+    readonly hard?: Readonly<Record<string, string>>
+    readonly used?: Readonly<Record<string, string>>
+  }
+}
+
 export interface KubeEvent extends KubeObject {
   readonly metadata: Metadata
   readonly involvedObject: {
@@ -243,6 +252,7 @@ export const serviceAccounts: Resource<ServiceAccount> = core('ServiceAccount', 
 export const services: Resource<Service> = core('Service', 'services')
 export const secrets: Resource<Secret> = core('Secret', 'secrets')
 export const configMaps: Resource<ConfigMap> = core('ConfigMap', 'configmaps')
+export const resourceQuotas: Resource<ResourceQuota> = core('ResourceQuota', 'resourcequotas')
 export const pods: Resource<Pod> = core('Pod', 'pods')
 export const nodes: Resource<Node> = kindOf('v1', 'Node', { plural: 'nodes', namespaced: false })
 export const events: Resource<KubeEvent> = core('Event', 'events')
@@ -268,7 +278,6 @@ export const networkPolicies: Resource<Written> = kindOf('networking.k8s.io/v1',
   plural: 'networkpolicies',
   namespaced: true,
 })
-export const resourceQuotas: Resource<Written> = core('ResourceQuota', 'resourcequotas')
 export const limitRanges: Resource<Written> = core('LimitRange', 'limitranges')
 
 /** A kind of our own. */

@@ -30,6 +30,8 @@ export interface AgentMetrics extends RuntimeMetrics {
   readonly setHolding: (holding: boolean) => void
   /** In what way the hub is not the one that is remembered; `undefined`: it is. */
   readonly setHubChanged: (change: string | undefined) => void
+  /** Nodes that the hub does not take. */
+  readonly setOverQuota: (nodes: number) => void
   readonly gaugeRuns: (count: () => Iterable<readonly [state: string, runs: number]>) => void
 }
 
@@ -134,10 +136,16 @@ export function agentMetrics(registry = new Registry()): AgentMetrics {
     labelNames: ['change'] as const,
     registers,
   })
+  const overQuota = new Gauge({
+    name: 'gpucommons_agent_nodes_over_quota',
+    help: 'GPU nodes of this cluster that the hub does not take, because its quota for this provider is full',
+    registers,
+  })
   return {
     ...runtimeMetrics(registry),
     countHeartbeat: () => heartbeats.inc(),
     setHolding: (holds) => holding.set(holds ? 1 : 0),
+    setOverQuota: (nodes) => overQuota.set(nodes),
     setHubChanged: (change) => {
       changed.reset()
       if (change !== undefined) changed.set({ change }, 1)

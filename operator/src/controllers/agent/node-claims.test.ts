@@ -16,10 +16,20 @@ test.each([
   const reconcile = nodeClaimReconciler({
     claim: () => is,
     told: () => was,
-    create: async (node) => void done.push(`create ${node}`),
+    create: async (node) => {
+      done.push(`create ${node}`)
+      return 'Told' as const
+    },
     replace: async ({ spec }) => void done.push(`replace ${spec.node}`),
     remove: async ({ metadata }) => void done.push(`remove ${metadata.name}`),
   })
   expect(await reconcile('node-1')).toEqual({})
   expect(done.join()).toBe(says)
+})
+
+test('a node for which the hub has no room is told again much later', async () => {
+  const nothing = async () => {}
+  const ports = { claim: () => eight.spec, told: () => undefined, replace: nothing, remove: nothing }
+  const reconcile = nodeClaimReconciler({ ...ports, create: async () => 'OverQuota' })
+  expect(await reconcile('node-1')).toEqual({ recheckMs: 5 * 60_000 })
 })

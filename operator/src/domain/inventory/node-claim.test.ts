@@ -191,6 +191,18 @@ describe('labels and taints', () => {
     expect(labels).toMatchObject({ ...h100, 'topology.kubernetes.io/zone': 'z' })
   })
 
+  test('are bounded in all their characters, so that the hub takes the claim', () => {
+    const many = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`${'a'.repeat(240)}.example/${i}`, 'x']))
+    const spec = claim(node({ labels: { ...many, ...h100, 'topology.kubernetes.io/zone': 'z' } }))
+    const characters = Object.entries(spec?.labels ?? {}).reduce(
+      (sum, [key, value]) => sum + key.length + value.length,
+      0,
+    )
+    expect(characters).toBeLessThanOrEqual(8192)
+    expect(characters).toBeGreaterThan(7900)
+    expect(spec?.labels).toMatchObject({ ...h100, 'topology.kubernetes.io/zone': 'z' })
+  })
+
   test('taints are sorted, and have no empty value', () => {
     const taints = [
       { key: 'b', value: '', effect: 'NoSchedule' },

@@ -49,7 +49,9 @@ type Withheld = NonNullable<GpuNodeSpec['withheldBecause']>
 
 const maxLabels = 64
 const maxTaints = 32
-const maxDevices = 64
+const maxDevices = 32
+/** Keys and values: half of what a claim may have in all. */
+const maxLabelCharacters = 8192
 const maxCount = 1024
 /** What the schema of GpuNode takes at most; a pod that asks for more takes all of the node anyway. */
 const maxCpuMilli = 100_000 * 1000
@@ -202,7 +204,15 @@ const labelClasses: readonly RegExp[] = [
 
 function usefulLabels(labels: Labels): Record<string, string> {
   const sorted = Object.keys(labels).toSorted()
-  const chosen = new Set(labelClasses.flatMap((named) => sorted.filter((key) => named.test(key))).slice(0, maxLabels))
+  let left = maxLabelCharacters
+  const fits = (key: string) => {
+    const length = key.length + (labels[key] ?? '').length
+    if (length > left) return false
+    left -= length
+    return true
+  }
+  const wanted = labelClasses.flatMap((named) => sorted.filter((key) => named.test(key)))
+  const chosen = new Set(wanted.slice(0, maxLabels).filter(fits))
   return Object.fromEntries(sorted.filter((key) => chosen.has(key)).map((key) => [key, labels[key] ?? '']))
 }
 

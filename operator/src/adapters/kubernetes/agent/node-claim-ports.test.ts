@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { type Clusters, clusters, makePod, order, startAgent } from '../../../../../test/builders/agent-world.ts'
 import { nodeClaimReconciler } from '../../../controllers/agent/node-claims.ts'
+import { ApiError } from '../errors.ts'
 import { gpuNodes } from '../kinds.ts'
 import { nodes, pods } from '../resources.ts'
 import { nodeClaimPorts } from './node-claim-ports.ts'
@@ -30,7 +31,9 @@ async function world() {
   )
   const agent = await startAgent(cluster)
   agents.push(agent)
-  const reconcile = nodeClaimReconciler(nodeClaimPorts({ ...agent.world, namespace }))
+  const overQuota: number[] = []
+  const onOverQuota = (nodes: number) => void overQuota.push(nodes)
+  const reconcile = nodeClaimReconciler(nodeClaimPorts({ ...agent.world, namespace, onOverQuota }))
   const look = async () => {
     cluster.hub.requests.splice(0)
     await reconcile('node-1')
@@ -38,7 +41,7 @@ async function world() {
     return cluster.hub.requests.map((one) => one.split(' ')[0]).join()
   }
   const claim = async () => (await cluster.hub.get(gpuNodes, { name: 'node-1', namespace }))?.spec
-  return { cluster, look, claim }
+  return { cluster, look, claim, overQuota }
 }
 
 describe('the claim of a node', () => {
@@ -72,6 +75,22 @@ describe('the claim of a node', () => {
     await cluster.time.advance(0)
     await look()
     expect((await claim())?.usedByOthers.gpus).toBe(3)
+  })
+
+  test('for which the hub has no room is counted, until there is room or the node is gone', async () => {
+    const { cluster, look, claim, overQuota } = await world()
+    const message = 'gpunodes.gpucommons.io "node-1" is forbidden: exceeded quota: gpc-provider, requested: …'
+    const full = new ApiError('POST gpunodes', { status: 403, reason: 'Forbidden', message })
+    cluster.hub.fail(/POST gpunodes/, { with: full })
+    expect([await look(), await claim(), await look(), overQuota]).toEqual(['POST', undefined, 'POST', [1, 0]])
+  })
+
+  test('that is refused for another reason is tried again', async () => {
+    const { cluster, look, overQuota } = await world()
+    const message = 'gpunodes.gpucommons.io is forbidden: User "agent" cannot create resource "gpunodes"'
+    cluster.hub.fail(/POST gpunodes/, { with: new ApiError('POST', { status: 403, reason: 'Forbidden', message }) })
+    await expect(look()).rejects.toThrow('cannot create')
+    expect(overQuota).toEqual([])
   })
 
   test('leaves with the node', async () => {

@@ -4,7 +4,7 @@ import type { Leaving } from '../../../controllers/agent/leaving.ts'
 import type { NodeClaimPorts } from '../../../controllers/agent/node-claims.ts'
 import { nodeClaim } from '../../../domain/inventory/node-claim.ts'
 import type { KubeClient } from '../client.ts'
-import { isAlreadyExists, isConflict } from '../errors.ts'
+import { isAlreadyExists, isConflict, isOverQuota } from '../errors.ts'
 import { gpuNodes } from '../kinds.ts'
 import { type AgentCaches, isOfRun } from './caches.ts'
 
@@ -15,14 +15,33 @@ export interface NodeClaimWorld {
   readonly namespace: string
   readonly leaving: Pick<Leaving, 'isAsked'>
   readonly rules: Pick<OwnerRules, 'keptGpusPerNode'>
+  /** Hears how many nodes the hub does not take, when that changes. */
+  readonly onOverQuota: (nodes: number) => void
 }
 
-export function nodeClaimPorts({ hub, caches, namespace, leaving, rules }: NodeClaimWorld): NodeClaimPorts {
+export function nodeClaimPorts({
+  hub,
+  caches,
+  namespace,
+  leaving,
+  rules,
+  onOverQuota,
+}: NodeClaimWorld): NodeClaimPorts {
   const isOurs = isOfRun(caches.runs)
+  const overQuota = new Set<string>()
+  const note = (name: string, isOver: boolean) => {
+    const before = overQuota.size
+    if (isOver) overQuota.add(name)
+    else overQuota.delete(name)
+    if (overQuota.size !== before) onOverQuota(overQuota.size)
+  }
   return {
     claim: (name): GpuNodeSpec | undefined => {
       const kept = caches.nodes.get(name)
-      if (!kept || leaving.isAsked) return undefined
+      if (!kept || leaving.isAsked) {
+        note(name, false)
+        return undefined
+      }
       const pods = caches.pods.by('node', name).map(({ takes }) => takes)
       return nodeClaim({
         node: kept.node,
@@ -32,7 +51,17 @@ export function nodeClaimPorts({ hub, caches, namespace, leaving, rules }: NodeC
       })
     },
     told: (name) => caches.claims.get(`${namespace}/${name}`),
-    create: (name, claim) => written(() => hub.create(gpuNodes, { metadata: { name, namespace }, spec: claim })),
+    create: async (name, claim) => {
+      try {
+        await written(() => hub.create(gpuNodes, { metadata: { name, namespace }, spec: claim }))
+      } catch (error) {
+        if (!isOverQuota(error)) throw error
+        note(name, true)
+        return 'OverQuota'
+      }
+      note(name, false)
+      return 'Told'
+    },
     replace: (old, claim) => written(() => hub.replace(gpuNodes, { ...old, spec: claim })),
     remove: async ({ metadata: { name, uid } }) => {
       await hub.delete(gpuNodes, { name, namespace }, { uid })

@@ -43,6 +43,8 @@ export interface Obeying extends Pick<OrphanWorld, 'vouched' | 'orphanAfterSecon
   readonly opening: Opening
   readonly rules: OwnerRules
   readonly tellLeft: (question: string) => Promise<void>
+  /** Hears how many nodes the hub does not take, when that changes. */
+  readonly onOverQuota: (nodes: number) => void
   /** What is known is complete, and work begins. */
   readonly onFilled: (filled: Filled) => void
 }

@@ -2,8 +2,16 @@
 import { GROUP, VERSION } from '../../../api/group.ts'
 import { PROVIDER_LABEL } from '../../../api/labels.ts'
 import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
-import { byAccount, manifestsOf, type Policy } from '../admission-policy.ts'
+import { byAccount, manifestsOf, mayHoldAll, type Policy } from '../admission-policy.ts'
 import type { Account, Manifest } from '../manifest.ts'
+import {
+  byAgentOrInvite,
+  leasesOfAgents,
+  objectsOfAgents,
+  ownsNothing,
+  runsOfAgents,
+  smallMetadata,
+} from './agent-admission.ts'
 import {
   AGENT_NAME,
   AGENT_TOKEN_SECRET,
@@ -21,6 +29,9 @@ export function hubAdmission(hub: Account): readonly Manifest[] {
     tokensOfAgents(),
     audiencesOfAgents(hub),
     verdictsOfHub(hub),
+    objectsOfAgents(),
+    leasesOfAgents(),
+    runsOfAgents(),
     namespacesOfHub(hub),
     bindingsOfHub(hub),
   ].flatMap(manifestsOf)
@@ -76,10 +87,8 @@ function joinRequestsOfInvites(): Policy {
           "request.userInfo.username == 'system:serviceaccount:' + request.namespace + ':invite-' + object.metadata.name",
         message: 'only the invite of that name may make this JoinRequest: metadata.name must be its id',
       },
-      {
-        expression: '!has(object.metadata.ownerReferences) && !has(object.metadata.finalizers)',
-        message: 'metadata.ownerReferences and metadata.finalizers must be absent',
-      },
+      ownsNothing,
+      ...smallMetadata,
     ],
   }
 }
@@ -87,10 +96,7 @@ function joinRequestsOfInvites(): Policy {
 const onTokens = {
   on: { group: '', version: 'v1', resources: ['serviceaccounts/token'] },
   operations: ['CREATE'],
-  inNamespacesWith: PROVIDER_LABEL,
-  when: {
-    'by-an-agent-or-an-invite': "request.userInfo.username.matches('^system:serviceaccount:provider-[^:]+:')",
-  },
+  ...byAgentOrInvite,
 } as const satisfies Partial<Policy>
 
 /** Without it an agent could have a token for a hundred years that outlives everything. */
@@ -134,7 +140,7 @@ function audiencesOfAgents({ namespace }: Account): Policy {
   }
 }
 
-/** Whatever rights a tenant or an agent has. Who is above all roles can also remove this policy. */
+/** Whatever rights a tenant or an agent has. */
 function verdictsOfHub({ namespace, name }: Account): Policy {
   const resources = ['gpujobs', 'providers', 'gpunodes', 'joinrequests'].map((one) => `${one}/status`)
   return {
@@ -144,7 +150,7 @@ function verdictsOfHub({ namespace, name }: Account): Policy {
     when: { 'not-the-hub': `request.userInfo.username != 'system:serviceaccount:${namespace}:${name}'` },
     rules: [
       {
-        expression: "'system:masters' in request.userInfo.groups",
+        expression: mayHoldAll,
         message: 'only the hub writes this status',
       },
     ],

@@ -1,12 +1,14 @@
 import { describe, expect, test } from '@jest/globals'
+import { gpuNode } from '../../../../../test/builders/gpunode.ts'
 import { gpuRun } from '../../../../../test/builders/gpurun.ts'
 import { joinRequest } from '../../../../../test/builders/joinrequest.ts'
 import { provider } from '../../../../../test/builders/provider.ts'
 import { fakeKubeApi } from '../../../../../test/fakes/kube-api.ts'
 import { fakeTime } from '../../../../../test/fakes/time.ts'
 import type { KubeObject, Resource } from '../client.ts'
-import { gpuRuns, joinRequests } from '../kinds.ts'
-import { leases, namespaces, roleBindings, secrets, serviceAccounts } from '../resources.ts'
+import { ApiError } from '../errors.ts'
+import { gpuNodes, gpuRuns, joinRequests } from '../kinds.ts'
+import { leases, namespaces, resourceQuotas, roleBindings, secrets, serviceAccounts } from '../resources.ts'
 import { closeHome, makeHome } from './provider-home.ts'
 import { agentRules } from './rights.ts'
 
@@ -19,10 +21,12 @@ const ours = {
 }
 const identity = { hubUid: 'hub-uid', runsUid: 'runs-uid' }
 const agent = { name: 'agent', namespace }
+const quota = { name: 'gpc-provider', namespace }
 const binding = { name: 'gpc-provider-agent', namespace }
 const parts: readonly { readonly kind: string; readonly part: Resource<KubeObject>; readonly ref: typeof agent }[] = [
   { kind: 'ServiceAccount', part: serviceAccounts, ref: agent },
   { kind: 'RoleBinding', part: roleBindings, ref: binding },
+  { kind: 'ResourceQuota', part: resourceQuotas, ref: quota },
   { kind: 'Lease', part: leases, ref: agent },
 ]
 
@@ -114,6 +118,46 @@ describe('the home of a Provider', () => {
     const { metadata } = (await hub.get(leases, agent)) ?? {}
     expect(metadata?.labels).toEqual({ ...ours, 'gpucommons.io/gpuruns-uid': 'made-again' })
     expect(metadata?.annotations ?? {}).toEqual({})
+  })
+
+  test('has a quota of what agents make and of nothing that the hub makes, counted at once', async () => {
+    const hub = api()
+    await homeOn(hub)
+    const found = await hub.get(resourceQuotas, quota)
+    const hard = {
+      'count/gpunodes.gpucommons.io': '5000',
+      'count/providerreports.gpucommons.io': '1',
+      'count/joinrequests.gpucommons.io': '100',
+    }
+    expect(found?.spec).toEqual({ hard })
+    expect(found?.status?.hard).toEqual(hard)
+    expect(Object.values(found?.status?.used ?? {})).toEqual(['0', '0', '0'])
+  })
+
+  test('from before there were quotas gets one, in which what is there is counted', async () => {
+    const hub = api()
+    await homeOn(hub)
+    await hub.delete(resourceQuotas, quota)
+    await hub.create(gpuNodes, { metadata: { name: 'node-1', namespace }, spec: gpuNode().spec })
+    await homeOn(hub)
+    expect((await hub.get(resourceQuotas, quota))?.status?.used).toMatchObject({ 'count/gpunodes.gpucommons.io': '1' })
+  })
+
+  test('keeps the quota that a person gave it', async () => {
+    const hub = api()
+    await homeOn(hub)
+    const hard = { 'count/gpunodes.gpucommons.io': '9000' }
+    await hub.mergePatch(resourceQuotas, { ref: quota, patch: { spec: { hard } } })
+    await homeOn(hub)
+    expect((await hub.get(resourceQuotas, quota))?.spec.hard).toMatchObject(hard)
+  })
+
+  test('is made also where Kubernetes has counted first', async () => {
+    const hub = api()
+    hub.fail(/PATCH resourcequotas/, {
+      with: new ApiError('', { status: 409, reason: 'Conflict', message: 'changed' }),
+    })
+    expect(await homeOn(hub)).toBe('Made')
   })
 
   test('any other error is thrown', async () => {

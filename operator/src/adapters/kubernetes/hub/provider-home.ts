@@ -1,4 +1,4 @@
-// What each Provider has on the hub: a namespace, an identity for its agent with rights in there alone, and a Lease.
+// What each Provider has on the hub: a namespace, an identity for its agent with rights in there alone, a quota, and a Lease.
 
 import type { JoinRequest } from '../../../api/joinrequest.ts'
 import {
@@ -13,21 +13,24 @@ import type { Provider } from '../../../api/provider.ts'
 import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
 import type { KeptRun } from '../../../domain/lifecycle/kept.ts'
 import type { Home } from '../../../domain/lifecycle/provider-steps.ts'
-import type { DraftMeta, KubeClient, KubeObject, Resource } from '../client.ts'
-import { isAlreadyExists } from '../errors.ts'
+import type { KubeClient } from '../client.ts'
 import { joinRequests } from '../kinds.ts'
+import { made as make, type Owned } from '../made.ts'
 import { type RightsTaker, takeRights } from '../own-rights.ts'
 import { leases, namespaces, roleBindings, secrets, serviceAccounts } from '../resources.ts'
 import type { HubIdentity } from './identity.ts'
 import { removePayload } from './payloads.ts'
-import { AGENT_NAME, AGENT_TOKEN_SECRET, PROVIDER_AGENT_ROLE, PROVIDER_NAMESPACE_ROLE } from './rights.ts'
+import { makeQuota } from './provider-quota.ts'
+import {
+  AGENT_NAME,
+  AGENT_TOKEN_SECRET,
+  PROVIDER_AGENT_ROLE,
+  PROVIDER_NAMESPACE_ROLE,
+  PROVIDER_QUOTA,
+} from './rights.ts'
 
 /** How long the agent may be silent before its Lease counts as free for another agent, in seconds. */
 const leaseDurationSeconds = 15
-
-type Owned = KubeObject & {
-  readonly metadata: { readonly labels?: Readonly<Record<string, string>>; readonly uid: string; readonly name: string }
-}
 
 /** Makes what is missing; what is there without our uids is left alone and named. */
 export async function makeHome(
@@ -58,6 +61,8 @@ export async function makeHome(
     labels,
   })
   const parts = [
+    // Before anybody can come in.
+    () => makeQuota(client, { ...metadata, name: PROVIDER_QUOTA }),
     () => make(client, serviceAccounts, { metadata }),
     () =>
       make(client, roleBindings, {
@@ -130,26 +135,6 @@ async function tellAgent(
   const isHandedOver = former !== undefined && former !== labels[PROVIDER_UID_LABEL]
   const annotations = isHandedOver ? { [FORMER_PROVIDER_ANNOTATION]: former } : {}
   await client.mergePatch(leases, { ref: { name, namespace }, patch: { metadata: { uid, labels, annotations } } })
-}
-
-/** The object of that name, made now or there already, whoever made it. */
-async function make<T extends Owned>(
-  client: KubeClient,
-  resource: Resource<T>,
-  object: Parameters<typeof client.create<T>>[1] & { readonly metadata: DraftMeta },
-): Promise<T> {
-  const { name, namespace } = object.metadata
-  // Asked first: after a restart all of it is there, and a write that is refused costs the API server more.
-  const there = await client.get(resource, { name, namespace })
-  if (there) return there
-  try {
-    return await client.create(resource, object)
-  } catch (error) {
-    if (!isAlreadyExists(error)) throw error
-  }
-  const found = await client.get(resource, { name, namespace })
-  if (!found) throw new Error(`${resource.kind} ${name} was there and is gone`)
-  return found
 }
 
 function isOf({ metadata }: Owned, owner: Readonly<Record<string, string>>): boolean {

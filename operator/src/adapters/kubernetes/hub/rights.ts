@@ -18,6 +18,9 @@ export const AGENT_NAME = 'agent'
 /** Beside it: the Secret to which the tokens of the agent are bound. It is empty, and without it they are good for nothing. */
 export const AGENT_TOKEN_SECRET = 'agent-token'
 
+/** ResourceQuota beside it: how many objects an agent may make there. */
+export const PROVIDER_QUOTA = 'gpc-provider'
+
 /** ConfigMap in the hub's own namespace: the audiences of a token for this API server, which admission compares with. */
 export const HUB_AUDIENCES = 'gpc-hub-audiences'
 
@@ -78,6 +81,10 @@ export const providerNamespaceRules: readonly PolicyRule[] = [
     resourceNames: [AGENT_NAME],
     verbs: ['get', 'list', 'watch', 'patch'],
   },
+  { apiGroups: [''], resources: ['resourcequotas'], verbs: ['create'] },
+  { apiGroups: [''], resources: ['resourcequotas'], resourceNames: [PROVIDER_QUOTA], verbs: ['get'] },
+  // Counted by the hub once, when it is new.
+  { apiGroups: [''], resources: ['resourcequotas/status'], resourceNames: [PROVIDER_QUOTA], verbs: ['patch'] },
   // When its provider is shut out.
   {
     apiGroups: ['rbac.authorization.k8s.io'],
