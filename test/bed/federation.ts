@@ -14,6 +14,8 @@ export interface FederationOptions {
   readonly dir: string
   /** Keep audit logs, on all control planes. */
   readonly audit?: boolean
+  /** Further flags of the hub's kube-apiserver. */
+  readonly hubApiServerArgs?: readonly string[]
   readonly binaries?: Binaries
 }
 
@@ -78,10 +80,10 @@ interface Site {
 }
 
 async function startHub({ options, dir, binaries, report, parts, until }: Site): Promise<ControlPlane> {
-  const { audit = false } = options
+  const { audit = false, hubApiServerArgs: apiServerArgs = [] } = options
   const controllers = { controllerManager: true, scheduler: false }
   const hub = await startControlPlane(
-    { name: 'hub', dir: join(dir, 'hub'), ...controllers, audit, binaries, report },
+    { name: 'hub', dir: join(dir, 'hub'), ...controllers, audit, apiServerArgs, binaries, report },
     until,
   )
   report('hub is ready')

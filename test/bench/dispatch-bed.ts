@@ -22,14 +22,24 @@ const names = ['acme', 'borealis', 'cumulus'] as const
 /** Namespace of the tenant, on the hub; the bare generator uses it on the providers too. */
 export const tenant = 'bench'
 
+export interface BedOptions {
+  readonly audit?: boolean
+  /** Further flags of the hub's kube-apiserver. */
+  readonly hubApiServerArgs?: readonly string[]
+}
+
 /** @param nodes of 8 GPUs, of each provider. */
-export async function dispatchBed(nodes: number, report: (line: string) => void, audit = false): Promise<DispatchBed> {
+export async function dispatchBed(
+  nodes: number,
+  report: (line: string) => void,
+  { audit = false, hubApiServerArgs = [] }: BedOptions = {},
+): Promise<DispatchBed> {
   await using parts = new AsyncDisposableStack()
   const dir = await mkdtemp(join(tmpdir(), 'gpu-commons-bench-'))
   parts.defer(() => rm(dir, { recursive: true, force: true }))
   const binaries = await resolveBinaries(tools, { report })
   // No controllers and no kubelets: what they would write is not what is measured.
-  const plane = async (name: string) =>
+  const plane = async (name: string, apiServerArgs: readonly string[] = []) =>
     parts.use(
       await startControlPlane({
         name,
@@ -37,13 +47,14 @@ export async function dispatchBed(nodes: number, report: (line: string) => void,
         controllerManager: false,
         scheduler: false,
         audit,
+        apiServerArgs,
         binaries,
         report,
       }),
     )
   const client = async (kubeconfig: string) => parts.use(await connect({ kubeconfig, userAgent: 'gpu-commons-bench' }))
 
-  const hubPlane = await plane('hub')
+  const hubPlane = await plane('hub', hubApiServerArgs)
   const planes = await Promise.all(names.map(async (name) => ({ name, controlPlane: await plane(name) })))
   const federation: Federation = {
     hub: hubPlane,

@@ -2,12 +2,14 @@
 import { dispatchBench } from './dispatch.ts'
 import { engineBench } from './engine.ts'
 import type { Figures } from './figures.ts'
+import { floodBench } from './flood.ts'
 import { scaleBench } from './scale.ts'
 import { slowProviderBench } from './slow-provider.ts'
 
 const benches: Readonly<Record<string, () => Figures | Promise<Figures>>> = {
   dispatch: dispatchBench,
   engine: engineBench,
+  flood: floodBench,
   'slow-provider': slowProviderBench,
   scale: scaleBench,
 }

@@ -25,6 +25,8 @@ export interface StageOptions {
   readonly rules?: OperatorOptions['rules']
   /** Keep audit logs, on all control planes. */
   readonly audit?: boolean
+  /** Further flags of the hub's kube-apiserver. */
+  readonly hubApiServerArgs?: readonly string[]
   /** The suite itself takes rights away from our programs. */
   readonly takesRights?: true
   /** Namespaces of tenants. */

@@ -152,12 +152,14 @@ describe('the home of a Provider', () => {
     expect((await hub.get(resourceQuotas, quota))?.spec.hard).toMatchObject(hard)
   })
 
-  test('is made also where Kubernetes has counted first', async () => {
+  test('has its quota counted also where Kubernetes has looked first, and did not know the kinds', async () => {
     const hub = api()
-    hub.fail(/PATCH resourcequotas/, {
-      with: new ApiError('', { status: 409, reason: 'Conflict', message: 'changed' }),
-    })
+    const changed = new ApiError('', { status: 409, reason: 'Conflict', message: 'changed' })
+    hub.fail(/PATCH resourcequotas/, { with: changed })
     expect(await homeOn(hub)).toBe('Made')
+    await hub.mergePatch(resourceQuotas, { ref: quota, patch: { status: { used: null } } }, { subresource: 'status' })
+    await homeOn(hub)
+    expect((await hub.get(resourceQuotas, quota))?.status?.used).toMatchObject({ 'count/gpunodes.gpucommons.io': '0' })
   })
 
   test('any other error is thrown', async () => {
