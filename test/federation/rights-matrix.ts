@@ -38,6 +38,8 @@ export const things: readonly Thing[] = [
   { ...of('discovery.k8s.io', 'endpointslices'), names: ['kubernetes'] },
   { ...core('serviceaccounts'), names: ['agent'] },
   { ...core('serviceaccounts/token'), names: ['agent', 'hub'] },
+  { ...core('resourcequotas'), names: ['gpc-provider'] },
+  { ...core('resourcequotas/status'), names: ['gpc-provider'] },
   { ...core('namespaces'), namespaced: false },
   { ...core('nodes'), namespaced: false },
   { ...of('coordination.k8s.io', 'leases'), names: ['agent', 'gpu-commons-hub'] },
@@ -54,6 +56,8 @@ export const things: readonly Thing[] = [
   { ...of('rbac.authorization.k8s.io', 'clusterrolebindings'), namespaced: false },
   { ...of('scheduling.k8s.io', 'priorityclasses'), namespaced: false, names: ['gpu-commons-federated'] },
   { ...of('admissionregistration.k8s.io', 'validatingadmissionpolicies'), namespaced: false },
+  { ...of('flowcontrol.apiserver.k8s.io', 'flowschemas'), namespaced: false },
+  { ...of('flowcontrol.apiserver.k8s.io', 'prioritylevelconfigurations'), namespaced: false },
   { ...of('apiextensions.k8s.io', 'customresourcedefinitions'), namespaced: false, names: ['gpuruns.gpucommons.io'] },
 ]
 
