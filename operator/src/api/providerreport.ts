@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { rules } from './fields.ts'
+import { atomic, rules } from './fields.ts'
 import { AGE, type Kind } from './kind.ts'
 import type { DeepReadonly, KubeObject } from './meta.ts'
 import { ownerRulesSchema } from './owner-rules.ts'
@@ -15,6 +15,7 @@ export const providerReportSpecSchema = z.object({
   kubernetesVersion: z.string().max(64).optional(),
   rules: ownerRulesSchema
     .prefault({})
+    .meta(atomic) // Field by field its managed fields would be as long as itself.
     .describe('What the owner lets jobs do there. The agent refuses what breaks them, whatever stands here.'),
   intake: z
     .enum(['Open', 'OutsideHours'])
