@@ -4,6 +4,8 @@ import { agentConfig, hubConfig, inCluster, WrongFlags } from './config.ts'
 const inPod = { KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT: '6443', POD_UID: 'pod-uid' }
 const hub = (...args: string[]) => hubConfig(['--kubeconfig', 'f', ...args], {})
 const agent = (...args: string[]) => agentConfig(args, {})
+const notAName =
+  'cannot be the name of a Provider, which is a letter, then letters, digits and dashes (all lower case), of at most 54 characters in all'
 const agentFlags = ['--provider', 'acme', '--hub-kubeconfig', 'h', '--kubeconfig', 'p']
 
 /** What the person at the prompt reads. */
@@ -131,7 +133,11 @@ describe('wrong flags are named, with the way out', () => {
     },
     {
       args: [...agentFlags, '--provider', 'Acme!'],
-      says: '--provider Acme! is not the name of a Provider, such as acme',
+      says: `--provider Acme! ${notAName}`,
+    },
+    {
+      args: [...agentFlags, '--provider', 'a'.repeat(55)],
+      says: `--provider ${'a'.repeat(55)} ${notAName}`,
     },
   ])('an agent with $args', ({ args, says }) => {
     expect(said(() => agent(...args)).split('\n')[0]).toBe(says)

@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { homedir, hostname } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { providerName, providerNameWords } from './api/provider.ts'
 
 /** Said to the person at the prompt as it is; the exit code is 2. */
 export class WrongFlags extends Error {}
@@ -126,7 +127,7 @@ export function agentConfig(args: readonly string[], env: Environment = process.
   const flags = read('agent', agentFlags, args)
   return {
     ...commonConfig(flags, env),
-    provider: providerName(flags.provider ?? ''),
+    provider: nameOfProvider(flags.provider ?? ''),
     hub: hubOf(flags),
     namespace: flags.namespace ?? '',
     heartbeatSeconds: positive('heartbeat-seconds', flags['heartbeat-seconds']),
@@ -141,7 +142,7 @@ export function leaveConfig(args: readonly string[], env: Environment = process.
   const flags = read('leave', leaveFlags, args)
   return {
     kubeconfig: ownCluster(flags.kubeconfig, env),
-    provider: providerName(flags.provider ?? ''),
+    provider: nameOfProvider(flags.provider ?? ''),
     namespace: flags.namespace ?? '',
     deployment: flags.deployment ?? '',
     graceSeconds: positive('grace-seconds', flags['grace-seconds']),
@@ -234,11 +235,9 @@ function addressOf(text: string): CommonConfig['http'] {
 }
 
 /** A wrong one would be waited for on the hub for ever. */
-function providerName(text: string): string {
-  if (!/^[a-z]([-a-z0-9]*[a-z0-9])?$/.test(text)) {
-    throw new WrongFlags(`--provider ${text} is not the name of a Provider, such as acme`)
-  }
-  return text
+function nameOfProvider(text: string): string {
+  if (providerName().safeParse(text).success) return text
+  throw new WrongFlags(`--provider ${text} cannot be the name of a Provider, which is ${providerNameWords}`)
 }
 
 function rangeOf(text: string): string {

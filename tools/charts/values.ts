@@ -1,6 +1,7 @@
 // What a person can set in our charts: values.yaml, values.schema.json and the table in each chart's README come from here.
 import { z } from 'zod'
 import { ownerRulesSchema } from '../../operator/src/api/owner-rules.ts'
+import { providerName } from '../../operator/src/api/provider.ts'
 
 const text = (most: number) => z.string().max(most)
 const seconds = (least: number, most: number) => z.int().min(least).max(most)
@@ -103,11 +104,7 @@ export const hubValues = z.strictObject({
 })
 
 export const agentValues = z.strictObject({
-  provider: z
-    .string()
-    .regex(/^[a-z]([-a-z0-9]*[a-z0-9])?$/)
-    .max(54)
-    .describe('the name of your Provider on the hub; the invite’s line has it'),
+  provider: providerName().describe('the name of your Provider on the hub; the invite’s line has it'),
   hub: z
     .strictObject({
       url: z

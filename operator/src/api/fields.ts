@@ -94,12 +94,25 @@ export function guarded<S extends z.ZodType>(
   return schema.refine((value) => holds(value), first.message).meta({ ...meta, ...rules(...before, first, ...more) })
 }
 
-/** For the root of a kind. A letter comes first because Services get names made of it. */
+/** A letter comes first because Services get names made of it. */
+const KIND_NAME = '^[a-z]([-a-z0-9]*[a-z0-9])?$'
+
+/** What a name in `nameRule` must be, for people. */
+export function nameWords(max: number): string {
+  return `a letter, then letters, digits and dashes (all lower case), of at most ${max} characters in all`
+}
+
+/** For the root of a kind. */
 export function nameRule(max: number) {
   return rules({
-    rule: `size(self.metadata.name) <= ${max} && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')`,
-    message: `metadata.name must be a letter, then letters, digits and dashes (all lower case), of at most ${max} characters in all`,
+    rule: `size(self.metadata.name) <= ${max} && self.metadata.name.matches('${KIND_NAME}')`,
+    message: `metadata.name must be ${nameWords(max)}`,
   })
+}
+
+/** The name of an object with that rule, where it is given by itself. */
+export function kindName(max: number) {
+  return z.string().max(max).regex(new RegExp(KIND_NAME))
 }
 
 const DNS_LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?'

@@ -1,10 +1,14 @@
 import { z } from 'zod'
-import { atomic, gpuModel, listMap, nameRule, price, uid } from './fields.ts'
+import { atomic, gpuModel, kindName, listMap, nameRule, nameWords, price, uid } from './fields.ts'
 import { AGE, type Kind } from './kind.ts'
 import { conditionsSchema, type DeepReadonly, type KubeObject } from './meta.ts'
 
 /** The name of a provider becomes `provider-<name>`, a namespace. */
-export const MAX_PROVIDER_NAME = 54
+const MAX_PROVIDER_NAME = 54
+
+/** The rule of a Provider's name, for those who have a name and no Provider: flags, commands, charts. */
+export const providerName = () => kindName(MAX_PROVIDER_NAME)
+export const providerNameWords = nameWords(MAX_PROVIDER_NAME)
 
 export const providerSpecSchema = z.object({
   region: z.string().min(1).max(63).optional().describe('Where it is, in words of your own.'),

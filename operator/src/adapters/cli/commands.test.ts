@@ -61,9 +61,9 @@ describe('invite', () => {
   })
 
   test.each<{ says: RegExp; provider?: string; how?: Partial<InviteOptions> }>([
-    { provider: 'Acme', says: /^Acme cannot be the name of a Provider: a letter/ },
+    { provider: 'Acme', says: /^Acme cannot be the name of a Provider, which is a letter/ },
     { provider: '1st', says: /^1st cannot be/ },
-    { provider: 'a'.repeat(55), says: /at most 54 characters$/ },
+    { provider: 'a'.repeat(55), says: /of at most 54 characters in all$/ },
     { how: { ttl: '5m' }, says: /^--ttl 5m is not a time from 10m to 7d, such as 1h$/ },
     { how: { ttl: '8d' }, says: /^--ttl 8d/ },
     { how: { ttl: 'soon' }, says: /^--ttl soon/ },

@@ -1,6 +1,6 @@
 // kubectl gpu invite <provider>: one line for the owner of a cluster, with which it joins.
 import { gpuModel, price } from '../../api/fields.ts'
-import { MAX_PROVIDER_NAME, type ProviderSpec } from '../../api/provider.ts'
+import { type ProviderSpec, providerName, providerNameWords } from '../../api/provider.ts'
 import { type Invite, type Inviting, makeInvite } from '../kubernetes/cli/invites.ts'
 import type { Answer } from './output.ts'
 import { secondsOf } from './time.ts'
@@ -36,10 +36,8 @@ export interface Invited extends Answer {
 }
 
 export async function invite(inviting: Inviting, provider: string, options: InviteOptions): Promise<Invited> {
-  if (!/^[a-z]([-a-z0-9]*[a-z0-9])?$/.test(provider) || provider.length > MAX_PROVIDER_NAME) {
-    throw new WrongUse(
-      `${provider} cannot be the name of a Provider: a letter, then letters, digits and dashes (all lower case), at most ${MAX_PROVIDER_NAME} characters`,
-    )
+  if (!providerName().safeParse(provider).success) {
+    throw new WrongUse(`${provider} cannot be the name of a Provider, which is ${providerNameWords}`)
   }
   const { takeover, hubUrl, hubCa } = options
   const wanted = {
