@@ -63,6 +63,8 @@ export interface ControlPlane extends AsyncDisposable {
   readonly caFile: string
   /** File (PEM): the key of its certificate, for whoever stands in front of it. */
   readonly serverKeyFile: string
+  /** File (PEM): the key with which it signs the tokens of ServiceAccounts. */
+  readonly signingKeyFile: string
   /** The admin's. */
   readonly token: string
   readonly auditLog: string
@@ -115,6 +117,7 @@ export async function startControlPlane(options: ControlPlaneOptions, signal?: A
     kubeconfigOf: (user) => kubeconfigOf(files, user),
     caFile,
     serverKeyFile,
+    signingKeyFile: files.signingKey,
     token: site.tokens.admin,
     auditLog,
     etcdUrl: `http://127.0.0.1:${etcd.port}`,

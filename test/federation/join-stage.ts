@@ -18,7 +18,7 @@ const cli = join(import.meta.dirname, '..', '..', 'operator', 'src', 'cli.ts')
 
 export interface JoinStage extends AsyncDisposable {
   readonly federation: Federation
-  /** The one cluster of which the agents are. */
+  /** The cluster of which the agents are, where nothing else is said. */
   readonly side: BedProvider
   /** As the operator of the federation; gives what was printed. */
   readonly kubectlGpu: (...args: readonly string[]) => Promise<string>
@@ -28,20 +28,43 @@ export interface JoinStage extends AsyncDisposable {
   /** What the holder of a token is told. */
   readonly asHolder: (token: string, path: string, request?: ApiRequest) => Promise<Answer>
   readonly untilCondition: (provider: string, type: string, seconds: number) => Promise<void>
+  /** What such an agent says that it waits for, once it says this. */
+  readonly untilWaitsFor: (agent: Program, words: string) => Promise<string>
+  /** The Events on a Provider, oldest first. */
+  readonly eventsOf: (provider: string) => Promise<readonly EventTold[]>
+  /** Where invites are written for agents. */
+  readonly inviteFolder: (provider: string) => string
+  /** That cluster has never joined. */
+  readonly forget: (side: BedProvider) => Promise<void>
+}
+
+export interface EventTold {
+  readonly reason: string
+  readonly message: string
+  readonly count: number
 }
 
 export interface AgentOptions {
   /** Of its log. */
   readonly name?: string
+  readonly side?: BedProvider
+  /** The provider whose invite it has; default: its own. */
+  readonly inviteOf?: string
   readonly until?: 'Answers'
 }
 
-export async function joinStage(name: string): Promise<JoinStage> {
+export interface JoinStageOptions {
+  /** Clusters of which agents may be. */
+  readonly sides?: number
+  readonly audit?: boolean
+}
+
+export async function joinStage(name: string, { sides = 1, audit = false }: JoinStageOptions = {}): Promise<JoinStage> {
   const dir = join(import.meta.dirname, '..', '..', '.results', name)
   const report = (line: string) => void process.stderr.write(`${name}: ${line}\n`)
   await rm(dir, { recursive: true, force: true })
   await using parts = new AsyncDisposableStack()
-  const federation = parts.use(await startFederation({ providers: 1, nodes: 2, dir }, report))
+  const federation = parts.use(await startFederation({ providers: sides, nodes: 2, dir, audit }, report))
   const { hub } = federation
   const [side] = federation.providers
   if (!side) throw new Error('there is no provider')
@@ -61,9 +84,9 @@ export async function joinStage(name: string): Promise<JoinStage> {
       const args = ['-o', 'json', 'invite', provider, '--folder', folderOf(provider), ...flags]
       return JSON.parse(await kubectlGpu(...args)) as Invited['value']
     },
-    startAgent: async (provider, { name: log = `agent-${provider}`, until } = {}) => {
-      const own = await installAgent(side.controlPlane)
-      const where = ['--invite', folderOf(provider), '--kubeconfig', own]
+    startAgent: async (provider, { name: log = `agent-${provider}`, side: at = side, inviteOf, until } = {}) => {
+      const own = await installAgent(at.controlPlane)
+      const where = ['--invite', folderOf(inviteOf ?? provider), '--kubeconfig', own]
       const args = ['--provider', provider, ...where, '--heartbeat-seconds', '1']
       const options = { name: log, main: 'operator/src/agent.ts', args, dir, report, ...(until ? { until } : {}) }
       return startProgram(options)
@@ -79,6 +102,23 @@ export async function joinStage(name: string): Promise<JoinStage> {
         return found?.status === 'True' || undefined
       }
       await waitUntil(isTrue, { what: `${type} of Provider ${provider}`, seconds })
+    },
+    untilWaitsFor: (agent, words) =>
+      waitUntil(
+        async () => {
+          const text = await (await fetch(`${agent.url}/readyz`)).text()
+          return text.includes(words) ? text : undefined
+        },
+        { what: `${agent.name} to wait for ${words}`, seconds: 40 },
+      ),
+    eventsOf: async (provider) => {
+      const selector = encodeURIComponent(`involvedObject.kind=Provider,involvedObject.name=${provider}`)
+      const { body } = await hub.ask(`/api/v1/namespaces/default/events?fieldSelector=${selector}`)
+      return (body as { items: EventTold[] }).items.map(({ reason, message, count }) => ({ reason, message, count }))
+    },
+    inviteFolder: folderOf,
+    forget: async ({ controlPlane }) => {
+      await controlPlane.kubectl(['-n', 'gpu-commons', 'delete', 'secret', 'gpu-commons-hub', '--ignore-not-found'])
     },
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   }

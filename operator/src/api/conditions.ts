@@ -112,6 +112,8 @@ export const joinReasons = {
   ProviderRevoked: 'The Provider is revoked: nobody may join as it.',
   InviteUnknown: 'The invite was used before, has expired, or was revoked.',
   InviteExpired: 'The invite has expired; ask for another one.',
+  InviteUsed: 'Another agent had used the invite before; if that one is not the owner’s, revoke the Provider.',
+  OtherProvider: 'The agent that has the invite is set to be of another provider; nobody has joined with it.',
   KeyUnusable: 'Nothing can be encrypted to the key of the request.',
   SignatureMissing: "The Provider pins the owner's key, and the request is not signed.",
   SignatureWrong: "The request was not signed by the owner's key, or was signed for another hub, provider or invite.",

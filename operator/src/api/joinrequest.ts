@@ -6,6 +6,9 @@ import type { DeepReadonly, KubeObject } from './meta.ts'
 /** The name of a JoinRequest is the id of the invite that it uses: so many letters and digits. */
 export const INVITE_ID_LENGTH = 10
 
+/** An agent that cannot join with an invite says so once, in a JoinRequest named `<id>-complaint`. */
+export const COMPLAINT_SUFFIX = '-complaint'
+
 export const joinRequestSpecSchema = z.object({
   publicKey: z
     .string()
@@ -23,6 +26,12 @@ export const joinRequestSpecSchema = z.object({
       "Ed25519 (64 bytes, base64url) by the owner's key, where spec.publicKey of the Provider pins one: see below.",
     ),
   agentVersion: z.string().min(1).max(64),
+  complaint: z
+    .enum(['UsedBefore', 'OtherProvider'])
+    .optional()
+    .describe(
+      `Why the agent that has the invite cannot join with it; in a JoinRequest named <id>${COMPLAINT_SUFFIX}, which asks for nothing and is always refused.`,
+    ),
 })
 
 export const joinRequestStatusSchema = z
@@ -48,8 +57,12 @@ export const joinRequestSchema = z
   .meta(
     rules(
       {
-        rule: `self.metadata.name.matches('^[a-z0-9]{${INVITE_ID_LENGTH}}$')`,
+        rule: `self.metadata.name.matches('^[a-z0-9]{${INVITE_ID_LENGTH}}(${COMPLAINT_SUFFIX})?$')`,
         message: `metadata.name must be the id of an invite: ${INVITE_ID_LENGTH} letters and digits, all lower case`,
+      },
+      {
+        rule: `has(self.spec.complaint) == self.metadata.name.endsWith('${COMPLAINT_SUFFIX}')`,
+        message: `spec.complaint must be set where metadata.name ends in ${COMPLAINT_SUFFIX}, and nowhere else`,
       },
       {
         rule: '!has(oldSelf.status) || (has(self.status) && self.status == oldSelf.status)',
@@ -61,6 +74,8 @@ export const joinRequestSchema = z
 export type JoinRequestSpec = DeepReadonly<z.output<typeof joinRequestSpecSchema>>
 export type JoinRequestStatus = DeepReadonly<z.output<typeof joinRequestStatusSchema>>
 export type JoinRequest = KubeObject<'JoinRequest', JoinRequestSpec, JoinRequestStatus>
+
+export type Complaint = NonNullable<JoinRequestSpec['complaint']>
 
 export const joinRequestKind: Kind = {
   kind: 'JoinRequest',

@@ -4,6 +4,7 @@ import { type Reconcile, settled } from '../work-queue.ts'
 export interface Unused {
   readonly name: string
   readonly uid: string
+  readonly id: string
   /** By the API server's clock, in milliseconds. */
   readonly expiresAt: number
 }
@@ -11,6 +12,7 @@ export interface Unused {
 export interface InvitePorts {
   /** Of that provider, those with which nobody has asked to join; `undefined`: it has no home. */
   readonly unused: (provider: string) => Promise<readonly Unused[] | undefined>
+  /** Also tells those who look at the Provider. */
   readonly remove: (provider: string, invite: Unused) => Promise<void>
   /** Wall clock, milliseconds. */
   readonly now: () => number

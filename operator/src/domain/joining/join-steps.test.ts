@@ -61,6 +61,10 @@ describe('who asks to join', () => {
     { reason: 'SignatureWrong', seen: { signature: 'Wrong' } },
     { reason: 'SignatureWrong', seen: { signature: 'Wrong', invite: { ...invite, takeover: true } } },
     { reason: 'AgentAlive', seen: { agent: 'Alive', knownMs: 25_000 } },
+    { reason: 'InviteUsed', seen: { request: joinRequest({ complaint: 'UsedBefore' }) } },
+    { reason: 'InviteUsed', seen: { request: joinRequest({ complaint: 'UsedBefore' }), invite: undefined } },
+    { reason: 'OtherProvider', seen: { request: joinRequest({ complaint: 'OtherProvider' }) } },
+    { reason: 'ProviderRevoked', seen: { request: joinRequest({ complaint: 'UsedBefore' }), provider: 'Revoked' } },
   ])('is refused: $reason', ({ reason, seen }) => {
     expect(decide({ ...fresh, ...seen })).toMatchObject({ do: 'refuse', reason })
   })

@@ -1,6 +1,6 @@
 // Whether who asks to join gets the credential of a provider's agent.
 import type { JoinReason } from '../../api/conditions.ts'
-import type { JoinRequest } from '../../api/joinrequest.ts'
+import type { Complaint, JoinRequest } from '../../api/joinrequest.ts'
 import { toMillis } from '../../api/time.ts'
 
 export interface Invite {
@@ -48,11 +48,24 @@ const readMs = 3600 * 1000
 /** So long people can read why it was refused. */
 const keptMs = 24 * 3600 * 1000
 
+/** They ask for nothing: refusing them is how those who look at the Provider hear of them. */
+const complaints: Readonly<Record<Complaint, readonly [Refusal, string]>> = {
+  UsedBefore: [
+    'InviteUsed',
+    'an agent that has it found it used by another one; if the one that joined is not the owner’s, revoke the Provider',
+  ],
+  OtherProvider: [
+    'OtherProvider',
+    'an agent that has it is set to be of another provider: it needs this provider’s name, or another invite',
+  ],
+}
+
 export function decide(seen: Seen): Decision {
   const { request, invite, provider, now } = seen
   if (request.status) return tidyUp(now - toMillis(request.status.decidedAt), invite)
   if (provider === 'Gone') return refuse('ProviderGone', 'there is no Provider of that name')
   if (provider === 'Revoked') return refuse('ProviderRevoked', 'the Provider is revoked')
+  if (request.spec.complaint !== undefined) return refuse(...complaints[request.spec.complaint])
   if (!invite) return refuse('InviteUnknown', 'the invite was used before, has expired, or was revoked')
   // Both are by one clock, and a hub that was away takes nothing from who came in time.
   if (invite.expiresAt <= toMillis(request.metadata.creationTimestamp))

@@ -1,7 +1,9 @@
 // How the agent asks for its credential on the hub, and where it keeps it: a Secret in its own namespace.
 import { z } from 'zod'
+import { COMPLAINT_SUFFIX, type Complaint, type JoinRequestSpec } from '../../../api/joinrequest.ts'
+import { toTime } from '../../../api/time.ts'
 import type { Answer, Asked, CredentialPorts, Held, Kept } from '../../../controllers/agent/credential.ts'
-import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
+import { providerNamespace, providerOf } from '../../../domain/lifecycle/gpurun.ts'
 import type { InviteFiles } from '../../invite-folder.ts'
 import { newRequestKey, requestKeyOf, secretJson, sha256, signJoin } from '../../joining.ts'
 import type { KubeClient } from '../client.ts'
@@ -149,20 +151,30 @@ async function ask(world: CredentialWorld, { inviteId, requestKey }: Asked): Pro
   const invite = await world.readInvite()
   if (invite.id !== inviteId || invite.token === undefined) return { state: 'NotYet' } // Another was given meanwhile.
   const key = await requestKeyOf(requestKey)
+  const claims = inviteClaims(invite.token)
   const access = new HubAccess(invite)
   access.use(invite.token)
   await using hub = await world.connectWith(access)
   const ref = { namespace: providerNamespace(provider), name: inviteId }
+  const spec = { publicKey: key.publicKey, agentVersion }
   try {
+    if (claims !== undefined && claims.provider !== provider) {
+      const complaint = { namespace: providerNamespace(claims.provider), inviteId, why: 'OtherProvider' } as const
+      await complain(hub, complaint, spec)
+      const why = `it is for Provider ${claims.provider}, and this agent is set to be of ${provider}: give it that name, or ask for an invite to ${provider}`
+      return { state: 'Refused', why }
+    }
     const request = await hub.get(joinRequests, ref)
     if (!request) {
       const signed = { provider, hubCaSha256: sha256(invite.hubCa), inviteId, publicKey: key.publicKey }
       const signature = invite.ownerKey === undefined ? {} : { signature: signJoin(invite.ownerKey, signed) }
-      await hub.create(joinRequests, { metadata: ref, spec: { publicKey: key.publicKey, agentVersion, ...signature } })
+      await hub.create(joinRequests, { metadata: ref, spec: { ...spec, ...signature } })
       return { state: 'NotYet' }
     }
-    if (request.spec.publicKey !== key.publicKey)
-      return { state: 'Refused', why: 'it was used by somebody else before' }
+    if (request.spec.publicKey !== key.publicKey) {
+      await complain(hub, { namespace: ref.namespace, inviteId, why: 'UsedBefore' }, spec)
+      return { state: 'Refused', why: 'it was used by somebody else before; the operator of the hub is told' }
+    }
     const { status } = request
     if (!status) return { state: 'NotYet' }
     if (status.state === 'Refused') return { state: 'Refused', why: `${status.reason}, ${status.message}` }
@@ -170,16 +182,58 @@ async function ask(world: CredentialWorld, { inviteId, requestKey }: Asked): Pro
     return { state: 'Granted', held: heldOf({ token, inviteId, now: world.now() }) }
   } catch (error) {
     if (isAlreadyExists(error)) return { state: 'NotYet' }
-    const why = whyRefused(error, provider)
+    const why = whyRefused(error, { provider, until: claims?.until })
     if (why === undefined) throw error
     return { state: 'Denied', why }
   }
 }
 
-function whyRefused(error: unknown, provider: string): string | undefined {
+/** So that the operator of the federation hears of it. One that was made stays, and a hub of before takes none. */
+async function complain(
+  hub: KubeClient,
+  { namespace, inviteId, why }: { readonly namespace: string; readonly inviteId: string; readonly why: Complaint },
+  spec: JoinRequestSpec,
+): Promise<void> {
+  const metadata = { namespace, name: `${inviteId}${COMPLAINT_SUFFIX}` }
+  try {
+    await hub.create(joinRequests, { metadata, spec: { ...spec, complaint: why } })
+  } catch (error) {
+    const isRefused = error instanceof ApiError && error.status >= 400 && error.status < 429
+    if (!isRefused) throw error
+  }
+}
+
+const jsonText = z.string().transform((text, context) => {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    context.addIssue('not JSON')
+    return z.NEVER
+  }
+})
+
+const inviteSchema = z.looseObject({
+  sub: z.string().regex(/^system:serviceaccount:provider-[a-z][-a-z0-9]*:invite-/),
+  exp: z.int().min(0).max(99_999_999_999),
+})
+
+/** `undefined` where the token is none of a hub's: the hub will say so. */
+function inviteClaims(token: string): { readonly provider: string; readonly until: string } | undefined {
+  const [, payload = ''] = token.split('.')
+  const text = Buffer.from(payload, 'base64url').toString('utf8')
+  const { data } = jsonText.pipe(inviteSchema).safeParse(text)
+  if (!data) return undefined
+  const [, , namespace] = data.sub.split(':')
+  return { provider: providerOf(namespace) ?? '', until: toTime(data.exp * 1000) }
+}
+
+function whyRefused(
+  error: unknown,
+  { provider, until = 'its end' }: { readonly provider: string; readonly until: string | undefined },
+): string | undefined {
   if (!(error instanceof ApiError)) return undefined
-  if (error.status === 401) return 'it has expired, was used before, or was revoked'
-  if (error.status === 403) return `it is for another provider than ${provider}, or was revoked: ${error.message}`
+  if (error.status === 401) return `it was good until ${until}, and no longer than until it is used or revoked`
+  if (error.status === 403) return `it is of no use for ${provider}, or was revoked: ${error.message}`
   return undefined
 }
 

@@ -1,5 +1,6 @@
 // What roles cannot say, as ValidatingAdmissionPolicies of the hub's API server. CEL: https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
 import { GROUP, VERSION } from '../../../api/group.ts'
+import { COMPLAINT_SUFFIX } from '../../../api/joinrequest.ts'
 import { PROVIDER_LABEL } from '../../../api/labels.ts'
 import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
 import { byAccount, manifestsOf, mayHoldAll, type Policy } from '../admission-policy.ts'
@@ -83,9 +84,8 @@ function joinRequestsOfInvites(): Policy {
     operations: ['CREATE'],
     rules: [
       {
-        expression:
-          "request.userInfo.username == 'system:serviceaccount:' + request.namespace + ':invite-' + object.metadata.name",
-        message: 'only the invite of that name may make this JoinRequest: metadata.name must be its id',
+        expression: `[request.userInfo.username, request.userInfo.username + '${COMPLAINT_SUFFIX}'].exists(one, one == 'system:serviceaccount:' + request.namespace + ':invite-' + object.metadata.name)`,
+        message: `only the invite of that name may make this JoinRequest: metadata.name must be its id, or that and ${COMPLAINT_SUFFIX}`,
       },
       ownsNothing,
       ...smallMetadata,

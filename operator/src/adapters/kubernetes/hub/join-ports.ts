@@ -1,6 +1,6 @@
 // How the hub looks at an invite, and makes the credential of an agent.
 import { apiVersion } from '../../../api/group.ts'
-import type { JoinRequest } from '../../../api/joinrequest.ts'
+import { INVITE_ID_LENGTH, type JoinRequest } from '../../../api/joinrequest.ts'
 import {
   HUB_UID_LABEL,
   INVITE_CA_ANNOTATION,
@@ -13,7 +13,7 @@ import { toMillis } from '../../../api/time.ts'
 import { type Clock, pause } from '../../../controllers/clock.ts'
 import type { InvitePorts } from '../../../controllers/hub/invites.ts'
 import type { JoiningPorts } from '../../../controllers/hub/joining.ts'
-import type { Invite, Seen } from '../../../domain/joining/join-steps.ts'
+import type { Invite, Refusal, Seen } from '../../../domain/joining/join-steps.ts'
 import { providerNamespace, providerOf } from '../../../domain/lifecycle/gpurun.ts'
 import { isRevoked } from '../../../domain/lifecycle/provider-steps.ts'
 import { isSignedBy, isUsableKey, sealTo } from '../../joining.ts'
@@ -51,7 +51,7 @@ const freshMs = 60_000
 const tokenCacheMs = 11_000
 
 export function joiningPorts(world: JoinWorld): JoiningPorts {
-  const { client, caches, recorder, now } = world
+  const { client, now } = world
   const presence = agentPresence(world)
   return {
     now,
@@ -73,14 +73,24 @@ export function joiningPorts(world: JoinWorld): JoiningPorts {
     removeRequest: async ({ metadata: { name, namespace, uid } }) => {
       await client.delete(joinRequests, { name, namespace }, { uid })
     },
-    tellRefusal: ({ metadata }, reason, message) => {
-      const provider = caches.providers.get(providerOf(metadata.namespace) ?? '')
-      if (!provider) return
-      const { name, uid } = provider.metadata
-      const regarding = { apiVersion, kind: 'Provider', name, uid }
-      recorder.record({ regarding, type: 'Warning', reason, message: `invite ${metadata.name}: ${message}` })
+    tellRefusal: ({ metadata: { name, namespace } }, reason, message) => {
+      const about = { provider: providerOf(namespace) ?? '', inviteId: name.slice(0, INVITE_ID_LENGTH) }
+      tellOfInvite(world, about, { reason, message })
     },
   }
+}
+
+/** To those who look at the Provider. */
+function tellOfInvite(
+  { caches, recorder }: Pick<JoinWorld, 'caches' | 'recorder'>,
+  { provider, inviteId }: { readonly provider: string; readonly inviteId: string },
+  { reason, message }: { readonly reason: Refusal; readonly message: string },
+): void {
+  const found = caches.providers.get(provider)
+  if (!found) return
+  const { name, uid } = found.metadata
+  const regarding = { apiVersion, kind: 'Provider', name, uid }
+  recorder.record({ regarding, type: 'Warning', reason, message: `invite ${inviteId}: ${message}` })
 }
 
 function requestReader(world: JoinWorld, presence: AgentPresence): JoiningPorts['read'] {
@@ -157,7 +167,8 @@ function inviteOf({ metadata }: ServiceAccount): Invite | undefined {
 }
 
 /** How the hub finds the invites of a provider that nobody has used. */
-export function invitePorts({ client, caches, now }: Pick<JoinWorld, 'client' | 'caches' | 'now'>): InvitePorts {
+export function invitePorts(world: Pick<JoinWorld, 'client' | 'caches' | 'recorder' | 'now'>): InvitePorts {
+  const { client, caches, now } = world
   return {
     now,
     unused: async (provider) => {
@@ -170,11 +181,13 @@ export function invitePorts({ client, caches, now }: Pick<JoinWorld, 'client' | 
         const invite = inviteOf(account)
         // One that was used stays until its answer can have been read.
         const isUsed = caches.requests.get(`${namespace}/${id}`) !== undefined
-        return invite && !isUsed && name === inviteAccount(id) ? [{ ...invite, name }] : []
+        return invite && !isUsed && name === inviteAccount(id) ? [{ ...invite, name, id }] : []
       })
     },
-    remove: async (provider, { name, uid }) => {
-      await client.delete(serviceAccounts, { namespace: providerNamespace(provider), name }, { uid })
+    remove: async (provider, { name, uid, id }) => {
+      const found = await client.delete(serviceAccounts, { namespace: providerNamespace(provider), name }, { uid })
+      const message = 'nobody joined with it in its time; ask for another one'
+      if (found === 'deleted') tellOfInvite(world, { provider, inviteId: id }, { reason: 'InviteExpired', message })
     },
   }
 }

@@ -172,8 +172,8 @@ describe('an invite', () => {
   })
 })
 
-test('an invite that nobody used is removed when its time is over, and no other', async () => {
-  const { api, time, invite } = await joining()
+test('an invite that nobody used is removed when its time is over, with an event on the Provider, and no other', async () => {
+  const { api, time, hub, invite } = await joining()
   const accounts = async () =>
     (await api.list(serviceAccounts, { namespace })).items.map(({ metadata }) => metadata.name).toSorted()
   await api.create(serviceAccounts, { metadata: { namespace, name: 'of-somebody-else' } })
@@ -183,6 +183,9 @@ test('an invite that nobody used is removed when its time is over, and no other'
   expect(await accounts()).toContain(`invite-${short.id}`)
   await time.advance(1_300_000)
   expect(await accounts()).toEqual(['agent', `invite-${long.id}`, 'of-somebody-else'])
+  expect(hub.happenings.map(({ reason, message }) => [reason, message.slice(0, 25)])).toEqual([
+    ['InviteExpired', `invite ${short.id}: nobody`],
+  ])
 })
 
 describe('while an agent of the provider lives, another one', () => {
