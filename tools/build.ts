@@ -1,5 +1,5 @@
 // `npm run build`: the mains as they ship, in dist/, each with all that it needs; what is seldom needed lies in files of its own.
-import { chmod, rm } from 'node:fs/promises'
+import { chmod, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type BuildOptions, build } from 'esbuild'
@@ -38,8 +38,12 @@ export async function buildMains(): Promise<void> {
   })
 }
 
-/** The command line as one file, which a person puts on their PATH: dist/kubectl-gpu. */
-export async function buildCli(outfile = join(root, 'dist', 'kubectl-gpu')): Promise<void> {
+/** What kubectl asks when a shell completes `kubectl gpu …`. */
+const completer = '#!/bin/sh\nexec kubectl-gpu __complete "$@"\n'
+
+/** The command line as one file, and a second one for shells, which a person puts on their PATH: dist/kubectl-gpu, dist/kubectl_complete-gpu. */
+export async function buildCli(folder = join(root, 'dist')): Promise<void> {
+  const outfile = join(folder, 'kubectl-gpu')
   await build({
     ...common,
     entryPoints: ['operator/src/cli.ts'],
@@ -47,6 +51,9 @@ export async function buildCli(outfile = join(root, 'dist', 'kubectl-gpu')): Pro
     banner: { js: requireOfNode },
   })
   await chmod(outfile, 0o755)
+  const beside = join(folder, 'kubectl_complete-gpu')
+  await writeFile(beside, completer)
+  await chmod(beside, 0o755)
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { Command, CommanderError, Option } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
+import { type Asked, completions, providerNames } from './adapters/cli/completion.ts'
 import { setIntake } from './adapters/cli/intake.ts'
 import { type InviteOptions, invite } from './adapters/cli/invite.ts'
 import { type Answer, type Format, formats, printed } from './adapters/cli/output.ts'
@@ -92,7 +93,25 @@ async function main(): Promise<void> {
   }
 
   addGoodbyes(program, { access, print, signal: stop.signal })
-  await program.parseAsync()
+  const [, , first, ...words] = process.argv
+  if (first === COMPLETE) process.stdout.write(await completions(program, words, namesForCompletion))
+  else await program.parseAsync()
+}
+
+/** What `kubectl_complete-gpu` calls. */
+const COMPLETE = '__complete'
+const completionMs = 2000
+
+/** A shell that completes a word has no use for an error: without a hub there are no names. */
+async function namesForCompletion({ kubeconfig, context }: Asked): Promise<readonly string[]> {
+  try {
+    const signal = AbortSignal.timeout(completionMs)
+    const access = await accessOfKubeconfig(kubeconfigFile(kubeconfig), context)
+    await using client = await connect({ access, userAgent, giveUp: signal })
+    return await providerNames(client, signal)
+  } catch {
+    return []
+  }
 }
 
 interface Commands {

@@ -36,7 +36,7 @@ onNode('one cluster that is both hub and provider', () => {
     parts.use(await startNode(plane, { name: 'node-1', dir: join(dir, 'node'), images, report }))
     report('the node is Ready')
     parts.use(await startDevicePlugin(gpus))
-    await buildCli(join(dir, 'bin', 'kubectl-gpu'))
+    await buildCli(join(dir, 'bin'))
     shell = await shellOf(plane, report, join(dir, 'bin'))
   }, 300_000)
   afterAll(() => parts.disposeAsync(), 60_000)
