@@ -33,12 +33,13 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
   const namespace = providerNamespace(config.provider)
   // Whether anything may be written is decided by these two: what they write themselves goes its own way.
   await using remembers = await connect({ ...toOwn, userAgent: `${userAgent}/memory` })
-  const toHub = { ...(await wayToHub(config, { program, own: remembers })), giveUp: program.late }
+  const warn = (what: string) => log.warn(`waits for ${what}`)
+  const readiness = agentReadiness({ ...metrics, ...config, waitsFor: program.waitsFor, warn })
+  const way = await wayToHub(config, { program, own: remembers, readiness })
+  const toHub = { ...way.where, giveUp: program.late }
   await using beats = await connect({ ...toHub, userAgent: `${userAgent}/heartbeat` })
 
   const beatMs = config.heartbeatSeconds * 1000
-  const warn = (what: string) => log.warn(`waits for ${what}`)
-  const readiness = agentReadiness({ ...metrics, ...config, waitsFor: program.waitsFor, warn })
   const leaving = new Leaving()
   const rules = await readRules(config.rulesFile)
   const opening = new Opening(rules, program.clock)
@@ -97,8 +98,9 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
     shown.queues.splice(0, Infinity, ...filled.queues)
     readiness.filled(true)
   }
+  const looking = opening.keep(program.timers, signal)
   await obeyWhileTrusted({ trust, signal, ...place, onFilled, onOver: () => readiness.filled(false) })
-  await Promise.all([keeping, telling, opening.keep(program.timers, signal)])
+  await Promise.all([keeping, telling, way.kept, looking])
   await heartbeat.release(await beating)
 }
 
@@ -120,12 +122,24 @@ function overQuotaTeller(log: Program['log'], namespace: string): (nodes: number
   }
 }
 
+interface WayToHub {
+  readonly where: { readonly kubeconfig: string } | { readonly access: HubAccess }
+  /** Resolves when the program ends and nothing has to be kept any more. */
+  readonly kept?: Promise<void>
+}
+
+interface Joining {
+  readonly program: Program
+  readonly own: KubeClient
+  readonly readiness: Pick<AgentReadiness, 'waitsForHub'>
+}
+
 /** With an invite: joins, where that was not done yet, and keeps what it got for as long as the program runs. */
 async function wayToHub(
   { hub, provider, namespace }: AgentConfig,
-  { program, own }: { readonly program: Program; readonly own: KubeClient },
-): Promise<{ readonly kubeconfig: string } | { readonly access: HubAccess }> {
-  if ('kubeconfig' in hub) return hub
+  { program, own, readiness }: Joining,
+): Promise<WayToHub> {
+  if ('kubeconfig' in hub) return { where: hub }
   const read = () => readInvite(hub.inviteFolder)
   const access = new HubAccess(await read())
   const ports = {
@@ -138,15 +152,16 @@ async function wayToHub(
       readInvite: read,
       connectWith: (as) => connect({ access: as, userAgent: `${userAgent}/join`, giveUp: program.late }),
       access,
+      onOtherHub: program.stop,
       now: program.clock.now,
     }),
-    tell: program.waitsFor,
+    tell: readiness.waitsForHub,
     onError: program.onError('credential on the hub'),
   }
   const held = await obtainCredential(ports, program.signal)
-  const { refused } = keepCredential(ports, held, program.signal)
+  const { refused, done } = keepCredential(ports, held, program.signal)
   access.onRefused = refused
-  return { access }
+  return { where: { access }, kept: done }
 }
 
 interface Beating {

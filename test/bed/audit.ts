@@ -4,6 +4,8 @@ import type { ControlPlane } from './control-plane.ts'
 
 export interface Asked {
   readonly user: string
+  /** Of a token of a ServiceAccount: one for each token. */
+  readonly credential: string | undefined
   /** As RBAC calls it: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete` … */
   readonly verb: string
   /** API group; empty for the core. */
@@ -29,7 +31,7 @@ interface AuditEvent {
   readonly stage: 'ResponseStarted' | 'ResponseComplete' | 'Panic'
   readonly verb: string
   readonly requestURI: string
-  readonly user: { readonly username: string }
+  readonly user: { readonly username: string; readonly extra?: Readonly<Record<string, readonly string[]>> }
   readonly objectRef?: {
     readonly apiGroup?: string
     readonly resource?: string
@@ -46,6 +48,7 @@ function asked({ stage, verb, requestURI, user, objectRef, responseStatus }: Aud
   const { apiGroup = '', resource = '', subresource, namespace, name } = objectRef ?? {}
   return {
     user: user.username,
+    credential: user.extra?.['authentication.kubernetes.io/credential-id']?.[0],
     verb,
     group: apiGroup,
     resource: subresource === undefined ? resource : `${resource}/${subresource}`,

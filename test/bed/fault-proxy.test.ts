@@ -129,6 +129,13 @@ test('a late answer: the server acts at once', async () => {
   expect(performance.now() - began).toBeGreaterThanOrEqual(399)
 })
 
+test('an answer that is changed on its way', async () => {
+  const answer = async (body: string) => body.replaceAll('kube-system', 'kube-changed')
+  proxy.set([{ do: 'change', path: /kube-system/, answer }])
+  expect((await system())?.metadata.name).toBe('kube-changed')
+  expect((await client.get(namespaces, { name: 'default' }))?.metadata.name).toBe('default')
+})
+
 test('a lagging watch shows everything in order, so much later', async () => {
   proxy.set([{ do: 'delayBytes', ms: 500, kind: 'watch' }])
   const stream = await watching()

@@ -6,6 +6,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Agent, request as ask, createServer } from 'node:https'
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { dump, load } from 'js-yaml'
 import type { ControlPlane } from './control-plane.ts'
 import { onFreePorts } from './ports.ts'
@@ -36,6 +37,8 @@ export type Fault =
   | { readonly do: 'delayAnswer'; readonly ms: number }
   /** Each byte of the answer comes so much later, in order. A watch then lags by this. */
   | { readonly do: 'delayBytes'; readonly ms: number }
+  /** The server acts, and the whole answer is changed on its way; for what is no watch. */
+  | { readonly do: 'change'; readonly answer: (body: string) => Promise<string> }
 
 export type Rule = Match & Fault
 
@@ -193,6 +196,10 @@ class Proxy {
     const after = rule?.do === 'delayAnswer' ? rule.ms : 0
     const behind = after + (rule?.do === 'delayBytes' ? rule.ms : 0)
     onward.once('response', (answer) => {
+      if (rule?.do === 'change') {
+        passChanged({ response, line, answer }, rule)
+        return
+      }
       const later = inOrder(response)
       later(after, () => {
         if (line.frozen) return
@@ -207,6 +214,23 @@ class Proxy {
     response.once('close', () => onward.destroy())
     request.pipe(onward)
   }
+}
+
+function passChanged(
+  { response, line, answer }: { response: ServerResponse; line: Line; answer: IncomingMessage },
+  { answer: change }: Extract<Fault, { do: 'change' }>,
+): void {
+  const { 'content-length': _, ...headers } = answer.headers
+  text(answer)
+    .then(change)
+    .then((body) => {
+      response.writeHead(answer.statusCode ?? 502, headers)
+      response.end(body)
+    })
+    .catch((error: unknown) => {
+      console.error(error) // Whoever waits for the answer learns only that there is none.
+      line.socket.resetAndDestroy()
+    })
 }
 
 interface Exchange {

@@ -90,14 +90,18 @@ describe.each(charts)('$chart', ({ chart, usual, sets }) => {
     expect(await shell.sh(`helm lint --strict charts/${chart} ${usual}`)).toContain('0 chart(s) failed')
   })
 
-  test.each(Object.entries(sets))('%s: all that it makes fits its schema', async (_name, values) => {
-    const made = await shell.sh(`${template} charts/${chart} -n gpu-commons ${usual} ${values}`)
-    const file = join(dir, 'made.yaml')
-    await writeFile(file, made)
-    const said = await shell.sh(`${kubeconform} -strict -summary -schema-location '${schemas}' ${file}`)
-    expect(said).toMatch(/Valid: \d\d, Invalid: 0, Errors: 0, Skipped: 0/)
-    expect(loadAll(made).filter(Boolean).length).toBeGreaterThan(10)
-  }, 60_000)
+  test.each(Object.entries(sets))(
+    '%s: all that it makes fits its schema',
+    async (_name, values) => {
+      const made = await shell.sh(`${template} charts/${chart} -n gpu-commons ${usual} ${values}`)
+      const file = join(dir, 'made.yaml')
+      await writeFile(file, made)
+      const said = await shell.sh(`${kubeconform} -strict -summary -schema-location '${schemas}' ${file}`)
+      expect(said).toMatch(/Valid: \d\d, Invalid: 0, Errors: 0, Skipped: 0/)
+      expect(loadAll(made).filter(Boolean).length).toBeGreaterThan(10)
+    },
+    60_000,
+  )
 
   test('its pods may do nothing on their node, and its roles name what they are for', async () => {
     const made = loadAll(await shell.sh(`${template} charts/${chart} -n gpu-commons ${usual}`)) as Made[]

@@ -7,6 +7,7 @@ import type { Invited } from '../../operator/src/adapters/cli/invite.ts'
 import type { Provider } from '../../operator/src/api/provider.ts'
 import { type Answer, type ApiRequest, apiRequests } from '../bed/api-requests.ts'
 import { waitUntil } from '../bed/child.ts'
+import type { ControlPlane } from '../bed/control-plane.ts'
 import { type BedProvider, type Federation, startFederation } from '../bed/federation.ts'
 import { installAgent } from '../bed/install.ts'
 import { applyCrds, hubOptions } from '../bed/operator.ts'
@@ -28,6 +29,8 @@ export interface JoinStage extends AsyncDisposable {
   /** What the holder of a token is told. */
   readonly asHolder: (token: string, path: string, request?: ApiRequest) => Promise<Answer>
   readonly untilCondition: (provider: string, type: string, seconds: number) => Promise<void>
+  /** As whoever runs it does when it has ended. */
+  readonly startHubAnew: () => Promise<void>
   /** What such an agent says that it waits for, once it says this. */
   readonly untilWaitsFor: (agent: Program, words: string) => Promise<string>
   /** The Events on a Provider, oldest first. */
@@ -51,15 +54,22 @@ export interface AgentOptions {
   /** The provider whose invite it has; default: its own. */
   readonly inviteOf?: string
   readonly until?: 'Answers'
+  /** Flags of Node itself. */
+  readonly nodeArgs?: readonly string[]
 }
 
 export interface JoinStageOptions {
   /** Clusters of which agents may be. */
   readonly sides?: number
   readonly audit?: boolean
+  /** Gives the kubeconfig that the hub is to use in place of its own. */
+  readonly routeOfHub?: (hub: ControlPlane, kubeconfig: string) => Promise<string>
 }
 
-export async function joinStage(name: string, { sides = 1, audit = false }: JoinStageOptions = {}): Promise<JoinStage> {
+export async function joinStage(
+  name: string,
+  { sides = 1, audit = false, routeOfHub }: JoinStageOptions = {},
+): Promise<JoinStage> {
   const dir = join(import.meta.dirname, '..', '..', '.results', name)
   const report = (line: string) => void process.stderr.write(`${name}: ${line}\n`)
   await rm(dir, { recursive: true, force: true })
@@ -69,7 +79,10 @@ export async function joinStage(name: string, { sides = 1, audit = false }: Join
   const [side] = federation.providers
   if (!side) throw new Error('there is no provider')
   await applyCrds(hub)
-  parts.use(await startProgram({ ...(await hubOptions(federation, {})), dir, report }))
+  const route = routeOfHub ? { route: (_: unknown, kubeconfig: string) => routeOfHub(hub, kubeconfig) } : {}
+  const options = { ...(await hubOptions(federation, route)), dir, report }
+  let program = await startProgram(options)
+  parts.defer(() => program.stop())
   const folderOf = (provider: string) => join(dir, `invite-${provider}`)
   const kubectlGpu = async (...args: readonly string[]) => {
     const { stdout } = await run(process.execPath, [cli, '--kubeconfig', hub.kubeconfig, ...args])
@@ -77,6 +90,7 @@ export async function joinStage(name: string, { sides = 1, audit = false }: Join
   }
   const held = parts.move()
   return {
+    ...looksAt(hub),
     federation,
     side,
     kubectlGpu,
@@ -84,13 +98,28 @@ export async function joinStage(name: string, { sides = 1, audit = false }: Join
       const args = ['-o', 'json', 'invite', provider, '--folder', folderOf(provider), ...flags]
       return JSON.parse(await kubectlGpu(...args)) as Invited['value']
     },
-    startAgent: async (provider, { name: log = `agent-${provider}`, side: at = side, inviteOf, until } = {}) => {
+    startAgent: async (provider, { name: log = `agent-${provider}`, side: at = side, inviteOf, ...how } = {}) => {
       const own = await installAgent(at.controlPlane)
       const where = ['--invite', folderOf(inviteOf ?? provider), '--kubeconfig', own]
       const args = ['--provider', provider, ...where, '--heartbeat-seconds', '1']
-      const options = { name: log, main: 'operator/src/agent.ts', args, dir, report, ...(until ? { until } : {}) }
+      const options = { name: log, main: 'operator/src/agent.ts', args, dir, report, ...how }
       return startProgram(options)
     },
+    startHubAnew: async () => {
+      await program.stop()
+      program = await startProgram(options)
+    },
+    inviteFolder: folderOf,
+    forget: async ({ controlPlane }) => {
+      await controlPlane.kubectl(['-n', 'gpu-commons', 'delete', 'secret', 'gpu-commons-hub', '--ignore-not-found'])
+    },
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  }
+}
+
+/** What is said on the hub, and by agents. */
+function looksAt(hub: ControlPlane): Pick<JoinStage, 'asHolder' | 'untilCondition' | 'untilWaitsFor' | 'eventsOf'> {
+  return {
     asHolder: async (token, path, request = {}) => {
       await using requests = apiRequests(hub.url, { ca: await readFile(hub.caFile, 'utf8'), token })
       return await requests.ask(path, request)
@@ -116,10 +145,5 @@ export async function joinStage(name: string, { sides = 1, audit = false }: Join
       const { body } = await hub.ask(`/api/v1/namespaces/default/events?fieldSelector=${selector}`)
       return (body as { items: EventTold[] }).items.map(({ reason, message, count }) => ({ reason, message, count }))
     },
-    inviteFolder: folderOf,
-    forget: async ({ controlPlane }) => {
-      await controlPlane.kubectl(['-n', 'gpu-commons', 'delete', 'secret', 'gpu-commons-hub', '--ignore-not-found'])
-    },
-    [Symbol.asyncDispose]: () => held.disposeAsync(),
   }
 }

@@ -3,6 +3,7 @@
 import { expect } from '@jest/globals'
 import type { GpuJobSpec } from '../../operator/src/api/gpujob.ts'
 import { JOB_UID_LABEL } from '../../operator/src/api/labels.ts'
+import { WEEKDAYS } from '../../operator/src/api/owner-rules.ts'
 import type { PodSpec } from '../../operator/src/api/template.ts'
 import type { Reason } from '../../operator/src/domain/scheduling/reasons.ts'
 import { gpuNode, type NodeManifest } from '../bed/gpu-nodes.ts'
@@ -142,11 +143,13 @@ async function keptGpus(stage: Stage): Promise<void> {
   expect(acmes.body).toMatchObject({ status: { inventory: { gpus: 8 } } })
 }
 
-/** Never now: the day after tomorrow, as far as any clock here can be wrong. */
-function notToday(): OwnersRules {
-  const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'] as const
-  const day = days[(new Date().getUTCDay() + 3) % 7] ?? 'Sun'
-  return { hours: { windows: [{ days: [day], from: '09:00', to: '10:00' }] } }
+/** Hours that end with a minute that leaves an agent time to start. */
+function endingSoon(): OwnersRules {
+  const end = new Date(Math.ceil((Date.now() + 20_000) / 60_000) * 60_000)
+  const from = new Date(end.getTime() - 3_600_000)
+  const time = (at: Date) => at.toISOString().slice(11, 16)
+  const days = [WEEKDAYS[(from.getUTCDay() + 6) % 7] ?? 'Mon']
+  return { hours: { windows: [{ days, from: time(from), to: time(end) }] } }
 }
 
 async function hours(stage: Stage): Promise<void> {
@@ -159,8 +162,8 @@ async function hours(stage: Stage): Promise<void> {
   })
   await job.is('Running')
   await agentOf(stage, 'cumulus').stop()
-  await using _again = await startAgentAgain(stage, side, notToday())
-  await job.until('to be taken down', ({ status }) => status?.runs?.[0]?.reason === 'OwnerRuleHours')
+  await using _again = await startAgentAgain(stage, side, endingSoon())
+  await job.until('to be taken down', ({ status }) => status?.runs?.[0]?.reason === 'OwnerRuleHours', 100)
   expect(job.runs.map(({ status }) => `${status?.state}/${status?.reason}`)).toEqual(['Reclaimed/OwnerRuleHours'])
   await job.until('to hear why it waits', ({ status }) =>
     Boolean(status?.conditions.some(({ type, message }) => type === 'Placed' && message.includes('OutsideHours'))),

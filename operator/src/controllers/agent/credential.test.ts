@@ -26,7 +26,7 @@ function agent({ kept = {}, invite }: { kept?: Kept; invite?: string } = {}) {
     answers: new Map<string, Answer>(),
     asked: [] as string[],
     used: [] as string[],
-    told: [] as string[],
+    told: [] as (string | undefined)[],
     errors: [] as string[],
     renewals: 0,
     failing: undefined as Error | undefined,
@@ -61,7 +61,7 @@ function agent({ kept = {}, invite }: { kept?: Kept; invite?: string } = {}) {
       return held(`renewed ${world.renewals}`)
     },
     use: ({ token }) => world.used.push(token),
-    tell: (what) => world.told.push(what),
+    tell: (what) => void world.told.push(what),
     onError: (error) => world.errors.push((error as Error).message),
   }
   const grant = (id: string) =>
@@ -182,9 +182,9 @@ describe('an agent', () => {
 })
 
 describe('a credential', () => {
-  async function keeping() {
+  async function keeping({ lifeMs = 7 * day } = {}) {
     const all = agent()
-    const first = all.held('first')
+    const first = { ...all.held('first'), lifeMs }
     all.world.kept = { held: first }
     const { refused, done } = keepCredential(all.ports, first, all.stop.signal)
     await all.time.turn()
@@ -243,15 +243,21 @@ describe('a credential', () => {
   test('that is good for nothing any more is replaced by a new invite, without a restart', async () => {
     const { world, time, grant, refused, ports } = await keeping()
     const renew = ports.renew
-    Object.assign(ports, { renew: async () => Promise.reject(new Error('401')) })
+    Object.assign(ports, { renew: async () => 'Refused' })
     refused()
+    await time.turn()
+    // An API server that starts refuses everybody for a moment.
+    expect(world.told).toEqual([])
     await time.advance(60_000)
+    refused() // Each request is.
+    await time.turn()
     expect(world.used).toEqual([])
+    expect(world.told.at(-1)).toBe('another invite: the hub takes the credential of this agent no more')
     world.invite = 'two'
     grant('two')
-    refused() // Each request is.
+    refused()
     await time.advance(60_000)
-    expect(world.used).toEqual(['token of two'])
+    expect([world.used, world.told.at(-1)]).toEqual([['token of two'], undefined])
     Object.assign(ports, { renew })
     await time.advance(day)
     expect(world.used.at(-1)).toMatch(/^renewed/)
@@ -267,6 +273,20 @@ describe('a credential', () => {
     await time.advance(4 * day)
     world.failing = undefined
     await time.advance(600_000)
+    expect(world.used).toEqual(['renewed 1'])
+  })
+
+  test.each([
+    { life: 'a week', lifeMs: 7 * day },
+    { life: 'an hour, which is the least that an API server can be set to', lifeMs: 3600_000 },
+    { life: 'ten minutes', lifeMs: 600_000 },
+  ])('is not lost to a hub that is away for nearly all of it: $life', async ({ lifeMs }) => {
+    const { world, time } = await keeping({ lifeMs })
+    await time.advance(lifeMs / 10)
+    world.failing = new Error('down')
+    await time.advance((lifeMs * 86) / 100)
+    world.failing = undefined
+    await time.advance((lifeMs * 2) / 100)
     expect(world.used).toEqual(['renewed 1'])
   })
 

@@ -40,12 +40,12 @@ export interface CredentialPorts {
   readonly inviteId: () => Promise<string | undefined>
   /** Asks, where that was not done yet, and looks for the answer. */
   readonly ask: (asked: Asked) => Promise<Answer>
-  /** A new token in exchange for the one that is in use. */
-  readonly renew: (held: Held) => Promise<Held>
+  /** A new token in exchange for the one that is in use; `Refused`: the hub does not take that one any more. */
+  readonly renew: (held: Held) => Promise<Held | 'Refused'>
   /** All connections to the hub go on with it. */
   readonly use: (held: Held) => void
-  /** What a person should know, such as why an invite was refused. */
-  readonly tell: (waitsFor: string) => void
+  /** What a person should know, such as why an invite was refused; `undefined`: nothing is waited for any more. */
+  readonly tell: (waitsFor: string | undefined) => void
   readonly onError: (error: unknown) => void
   readonly clock: Clock
   readonly timers: Timers
@@ -94,8 +94,9 @@ export async function obtainCredential(ports: CredentialPorts, signal: AbortSign
   }
 }
 
-function take({ use }: CredentialPorts, held: Held): Held {
+function take({ use, tell }: CredentialPorts, held: Held): Held {
   use(held)
+  tell(undefined)
   return held
 }
 
@@ -112,18 +113,24 @@ const renewedAfter = 1 / 7
 /** Timers stand still while a machine sleeps. */
 const tickMs = 30_000
 const lastRetryMs = 10 * 60_000
+/** Of the life of a token: a hub that comes back shortly before its end is still asked in time. */
+const retriedWithin = 1 / 60
+const shortestRetryMs = 1000
 const betweenMs = 5000
 
 export interface Keeping {
   /** The hub did not accept the token: it is renewed as soon as may be. */
   readonly refused: () => void
+  /** Resolves after the signal has aborted; a token that was just renewed is saved then. */
   readonly done: Promise<void>
 }
 
 /** Renews until the signal aborts. */
 export function keepCredential(ports: CredentialPorts, first: Held, signal: AbortSignal): Keeping {
-  const { clock, timers, random } = ports
+  const { clock, timers, random, tell } = ports
   let refusal = new AbortController()
+  /** Of renewals, in a row. */
+  let refusals = 0
 
   async function keep(): Promise<void> {
     let held = first
@@ -132,18 +139,33 @@ export function keepCredential(ports: CredentialPorts, first: Held, signal: Abor
       await untilDue(held, held.lifeMs * renewedAfter * (0.9 + random() / 5))
       if (signal.aborted) return
       refusal = new AbortController()
-      try {
-        held = await renewed(held)
+      const next = await nextOf(held)
+      if (signal.aborted) return
+      if (next) {
+        held = next
+        if (failures > 0) tell(undefined)
         failures = 0
+        refusals = 0
         await pause(betweenMs, { timers, signal }) // Whatever is refused then.
-      } catch (error) {
-        if (signal.aborted) return
-        ports.onError(error)
-        held = (await byNewInvite(held)) ?? held
-        const retryMs = Math.min(lastRetryMs, tickMs * 2 ** failures++)
+      } else {
+        const longestMs = Math.max(shortestRetryMs, Math.min(lastRetryMs, held.lifeMs * retriedWithin))
+        const retryMs = Math.min(longestMs, tickMs * 2 ** failures++)
         await pause(retryMs * (0.5 + random() / 2), { timers, signal })
       }
     }
+  }
+
+  async function nextOf(held: Held): Promise<Held | undefined> {
+    try {
+      const next = await renewed(ports, held)
+      if (next !== 'Refused') return next
+      // An API server that starts refuses everybody for a moment.
+      if (refusals++ > 0) tell('another invite: the hub takes the credential of this agent no more')
+    } catch (error) {
+      refusals = 0
+      if (!signal.aborted) ports.onError(error)
+    }
+    return signal.aborted ? undefined : byNewInvite(ports, held, signal)
   }
 
   async function untilDue({ obtainedAt }: Held, afterMs: number): Promise<void> {
@@ -156,36 +178,41 @@ export function keepCredential(ports: CredentialPorts, first: Held, signal: Abor
     }
   }
 
-  async function renewed(held: Held): Promise<Held> {
-    const kept = await ports.load()
-    // Another replica of this agent may have been faster.
-    const other = kept.held && kept.held.obtainedAt > held.obtainedAt ? kept.held : undefined
-    const next = other ?? (await ports.renew(held))
-    ports.use(next)
-    if (!other) await ports.save(next)
-    return next
-  }
-
-  /** Where the credential may be good for nothing any more, another invite may have been given. */
-  async function byNewInvite({ inviteId: used }: Held): Promise<Held | undefined> {
-    try {
-      const inviteId = await ports.inviteId()
-      if (inviteId === undefined || inviteId === used) return undefined
-      const { asked } = await ports.load()
-      const answer = await ports.ask(await askedWith(ports, { asked, inviteId }))
-      if ('why' in answer) throw new Error(`the hub refused invite ${inviteId}: ${answer.why}`)
-      if (answer.state === 'NotYet') return undefined
-      ports.use(answer.held)
-      await ports.save(answer.held)
-      return answer.held
-    } catch (error) {
-      if (!signal.aborted) ports.onError(error)
-      return undefined
-    }
-  }
-
   return {
     refused: () => refusal.abort(),
     done: keep(),
+  }
+}
+
+async function renewed(ports: CredentialPorts, held: Held): Promise<Held | 'Refused'> {
+  const kept = await ports.load()
+  // Another replica of this agent may have been faster.
+  const other = kept.held && kept.held.obtainedAt > held.obtainedAt ? kept.held : undefined
+  const next = other ?? (await ports.renew(held))
+  if (next === 'Refused') return next
+  ports.use(next)
+  if (!other) await ports.save(next)
+  return next
+}
+
+/** Where the credential may be good for nothing any more, another invite may have been given. */
+async function byNewInvite(
+  ports: CredentialPorts,
+  { inviteId: used }: Held,
+  signal: AbortSignal,
+): Promise<Held | undefined> {
+  try {
+    const inviteId = await ports.inviteId()
+    if (inviteId === undefined || inviteId === used) return undefined
+    const { asked } = await ports.load()
+    const answer = await ports.ask(await askedWith(ports, { asked, inviteId }))
+    if ('why' in answer) throw new Error(`the hub refused invite ${inviteId}: ${answer.why}`)
+    if (answer.state === 'NotYet') return undefined
+    ports.use(answer.held)
+    await ports.save(answer.held)
+    return answer.held
+  } catch (error) {
+    if (!signal.aborted) ports.onError(error)
+    return undefined
   }
 }

@@ -19,6 +19,7 @@ import { CREDENTIAL_SECRET } from './rights.ts'
 /** Who the agent is on the hub, for all its connections: the token changes while they last. */
 export class HubAccess implements Access {
   readonly server: string
+  readonly ca: string
   readonly #tls: Identity['tls']
   #identity: Identity | undefined
   /** Called when the hub does not accept what is in use. */
@@ -26,6 +27,7 @@ export class HubAccess implements Access {
 
   constructor({ hubUrl, hubCa }: Pick<InviteFiles, 'hubUrl' | 'hubCa'>) {
     this.server = hubUrl
+    this.ca = hubCa
     this.#tls = { ca: hubCa }
   }
 
@@ -53,6 +55,8 @@ export interface CredentialWorld {
   /** A client of the hub with that token. */
   readonly connectWith: (access: Access) => Promise<KubeClient>
   readonly access: HubAccess
+  /** There is an invite to another hub than the one of `access`: only a program that starts anew can join that one. */
+  readonly onOtherHub: (why: Error) => void
   /** Wall clock, milliseconds. */
   readonly now: () => number
 }
@@ -63,22 +67,29 @@ export function credentialPorts(world: CredentialWorld): Ports {
   const { own, namespace, access } = world
   const ref = { namespace, name: CREDENTIAL_SECRET }
   return {
-    load: async () => keptOf(await own.get(secrets, ref)),
+    load: async () => keptFor(world, await own.get(secrets, ref), await world.readInvite()),
     save: async (held) => {
       const secret = await own.get(secrets, ref)
       if (!secret) {
-        await own.create(secrets, { metadata: ref, data: inBase64(dataOf(held)) })
+        await own.create(secrets, { metadata: ref, data: inBase64(dataOf(world, held)) })
         return
       }
       // The key of another invite may still be waiting for its answer, in another replica.
       const isAnswered = keptOf(secret).asked?.inviteId === held.inviteId
       const done = isAnswered ? { requestInvite: null, requestKey: null } : {}
       const { resourceVersion } = secret.metadata
-      const data = inBase64<string | null>({ ...dataOf(held), ...done })
+      const data = inBase64<string | null>({ ...dataOf(world, held), ...done })
       await own.mergePatch(secrets, { ref, patch: { metadata: { resourceVersion }, data } })
     },
     begin: (inviteId) => begin(world, inviteId),
-    inviteId: async () => (await world.readInvite()).id,
+    inviteId: async () => {
+      const { id, hubUrl, hubCa } = await world.readInvite()
+      if (hubUrl === access.server && hubCa === access.ca) return id
+      world.onOtherHub(
+        new Error(`the invite in the folder is to the hub ${hubUrl}, and this program talks to ${access.server}`),
+      )
+      return undefined
+    },
     ask: (asked) => ask(world, asked),
     renew: (held) => renew(world, held),
     use: ({ token }) => access.use(token),
@@ -93,17 +104,31 @@ const dataSchema = z.looseObject({
   // What cannot be read is not held.
   obtainedAt: z.coerce.number().optional().catch(undefined),
   lifeMs: z.coerce.number().positive().optional().catch(undefined),
+  madeFor: z.string().optional(),
 })
 
-function keptOf(secret: Secret | undefined): Kept {
+/** Without what another provider or another hub gave: it is of no use here, and nobody else's business. */
+function keptFor({ provider, access }: CredentialWorld, secret: Secret | undefined, invite: InviteFiles): Kept {
+  const { held, asked, madeFor = whose(provider, access.ca) } = keptOf(secret)
+  // The same invite with other certificates: those of the hub were changed.
+  const isSameHub = madeFor === whose(provider, access.ca) || held?.inviteId === invite.id
+  return { asked, held: isSameHub && madeFor.startsWith(`${provider} `) ? held : undefined }
+}
+
+function whose(provider: string, hubCa: string): string {
+  return `${provider} ${sha256(hubCa)}`
+}
+
+function keptOf(secret: Secret | undefined): Kept & { readonly madeFor?: string | undefined } {
   const decoded = Object.entries(secret?.data ?? {}).map(([key, value]) => [
     key,
     Buffer.from(value, 'base64').toString(),
   ])
-  const { requestInvite, requestKey, inviteId, token, obtainedAt, lifeMs } = dataSchema.parse(
+  const { requestInvite, requestKey, inviteId, token, obtainedAt, lifeMs, madeFor } = dataSchema.parse(
     Object.fromEntries(decoded),
   )
   return {
+    madeFor,
     ...(requestInvite !== undefined && requestKey !== undefined
       ? { asked: { inviteId: requestInvite, requestKey } }
       : {}),
@@ -113,8 +138,12 @@ function keptOf(secret: Secret | undefined): Kept {
   }
 }
 
-function dataOf({ inviteId, token, obtainedAt, lifeMs }: Held): Record<string, string> {
-  return { inviteId, token, obtainedAt: String(obtainedAt), lifeMs: String(lifeMs) }
+function dataOf(
+  { provider, access }: CredentialWorld,
+  { inviteId, token, obtainedAt, lifeMs }: Held,
+): Record<string, string> {
+  const madeFor = whose(provider, access.ca)
+  return { inviteId, token, obtainedAt: String(obtainedAt), lifeMs: String(lifeMs), madeFor }
 }
 
 function inBase64<V extends string | null>(data: Readonly<Record<string, V>>): Record<string, V> {
@@ -237,14 +266,17 @@ function whyRefused(
   return undefined
 }
 
-async function renew(world: CredentialWorld, { inviteId }: Held): Promise<Held> {
+async function renew(world: CredentialWorld, { inviteId }: Held): Promise<Held | 'Refused'> {
   await using hub = await world.connectWith(world.access)
   const account = { namespace: providerNamespace(world.provider), name: AGENT_NAME }
-  const { token } = await requestToken(hub, account, {
-    seconds: CREDENTIAL_SECONDS,
-    secret: { name: AGENT_TOKEN_SECRET },
-  })
-  return heldOf({ token, inviteId, now: world.now() })
+  const wanted = { seconds: CREDENTIAL_SECONDS, secret: { name: AGENT_TOKEN_SECRET } }
+  try {
+    const { token } = await requestToken(hub, account, wanted)
+    return heldOf({ token, inviteId, now: world.now() })
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return 'Refused'
+    throw error
+  }
 }
 
 const claimsSchema = z

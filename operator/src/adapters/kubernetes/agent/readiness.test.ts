@@ -21,6 +21,16 @@ test('an agent that stands by is ready: it takes over at once, and its Deploymen
   expect(said).toEqual(['the hub, which takes no heartbeat of this agent', undefined])
 })
 
+test('it is not ready while it has no credential that is good, whatever else it waits for', () => {
+  const { said, state } = readiness()
+  state.waitsForHub('another invite')
+  state.heard(true)
+  state.filled(true)
+  expect(said.at(-1)).toBe('another invite')
+  state.waitsForHub(undefined)
+  expect(said.at(-1)).toBeUndefined()
+})
+
 test('it is not ready any more when the hub has stopped to answer, or when it works and has not read all yet', () => {
   const { said, state } = readiness()
   state.standsBy(true)

@@ -15,6 +15,8 @@ export interface ReadinessOptions {
 }
 
 export interface AgentReadiness {
+  /** Whom the agent cannot do without to be let in by the hub. */
+  readonly waitsForHub: (what: string | undefined) => void
   /** Whether the hub takes our heartbeat. */
   readonly heard: (is: boolean) => void
   /** Whether another agent works and this one is ready to take over. */
@@ -30,12 +32,13 @@ export function agentReadiness(options: ReadinessOptions): AgentReadiness {
   let isStandBy = false
   let isFilled = false
   let distrust: string | undefined
+  let credential: string | undefined
   let said: string | undefined
 
   function say(): void {
     const lists = isFilled ? undefined : 'the lists of runs, nodes, pods and Jobs'
     const silence = isStandBy ? undefined : 'the hub, which takes no heartbeat of this agent'
-    const now = distrust ?? (isHeard ? lists : silence)
+    const now = credential ?? distrust ?? (isHeard ? lists : silence)
     if (now === said) return
     said = now
     waitsFor(now)
@@ -43,6 +46,10 @@ export function agentReadiness(options: ReadinessOptions): AgentReadiness {
 
   say()
   return {
+    waitsForHub: (what) => {
+      credential = what
+      say()
+    },
     heard: (is) => {
       isHeard = is
       isStandBy = false
