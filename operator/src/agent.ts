@@ -33,8 +33,7 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
   const namespace = providerNamespace(config.provider)
   // Whether anything may be written is decided by these two: what they write themselves goes its own way.
   await using remembers = await connect({ ...toOwn, userAgent: `${userAgent}/memory` })
-  const warn = (what: string) => log.warn(`waits for ${what}`)
-  const readiness = agentReadiness({ ...metrics, ...config, waitsFor: program.waitsFor, warn })
+  const readiness = agentReadiness({ ...metrics, ...config, ...program, warn: (what) => log.warn(`waits for ${what}`) })
   const way = await wayToHub(config, { program, own: remembers, readiness })
   const toHub = { ...way.where, giveUp: program.late }
   await using beats = await connect({ ...toHub, userAgent: `${userAgent}/heartbeat` })
