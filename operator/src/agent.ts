@@ -73,8 +73,6 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
     },
     signal,
   )
-  const shown: { queues: WorkQueue[]; filled?: Filled } = { queues: [] }
-  agentGauges(metrics, { queues: shown.queues, runs: () => shown.filled?.runs.values() ?? [] })
   const place = {
     program,
     hub,
@@ -92,15 +90,23 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
     onOverQuota: overQuotaTeller(log, namespace),
     vouched: (until: AbortSignal) => trust.vouched(until),
   }
-  const onFilled = (filled: Filled) => {
-    shown.filled = filled
-    shown.queues.splice(0, Infinity, ...filled.queues)
-    readiness.filled(true)
-  }
   const looking = opening.keep(program.timers, signal)
-  await obeyWhileTrusted({ trust, signal, ...place, onFilled, onOver: () => readiness.filled(false) })
+  await obeyWhileTrusted({ trust, signal, ...place, ...shown(readiness) })
   await Promise.all([keeping, telling, way.kept, looking])
   await heartbeat.release(await beating)
+}
+
+/** What the gauges show is that of the session that is on. */
+function shown(readiness: AgentReadiness) {
+  const queues: WorkQueue[] = []
+  let runs: Filled['runs'] | undefined
+  agentGauges(metrics, { queues, runs: () => runs?.values() ?? [] })
+  const onFilled = (filled: Filled) => {
+    runs = filled.runs
+    queues.splice(0, Infinity, ...filled.queues)
+    readiness.filled(true)
+  }
+  return { onFilled, onOver: () => readiness.filled(false) }
 }
 
 function wayToOwn({ kubeconfig }: AgentConfig) {

@@ -8,6 +8,7 @@ import type { ControlPlane } from '../bed/control-plane.ts'
 import { agentOptions } from '../bed/operator.ts'
 import { startProgram } from '../bed/program.ts'
 import { printFigures, rounded } from './figures.ts'
+import { keptRights } from './kept-rights.ts'
 import { createJobs, type Order } from './order.ts'
 import { orderJob } from './ordered-job.ts'
 import { createOwnerPod } from './owner.ts'
@@ -321,25 +322,11 @@ describe('the rights of hub and agents', () => {
 function whyKept(id: string): string | undefined {
   if (/: list /.test(id)) return 'an API server without WatchList is read page by page'
   if (isForJoining.test(id)) return 'a cluster joins with an invite: joining.test.ts'
-  return kept[id]
+  return keptRights[id]
 }
 
 const isForJoining =
   /joinrequests|serviceaccounts\/token|(get|delete) serviceaccounts|: (create|patch) configmaps|gpc-agent at home: \w+ secrets/
-
-const kept: Readonly<Record<string, string>> = {
-  'gpc-provider-namespace: get secrets': 'where gpc-hub-tenants is bound in the namespaces of tenants alone',
-  'gpc-provider-namespace: patch leases.coordination.k8s.io/agent':
-    'the agent is told that the kinds were made anew, or that its home was handed over',
-  'gpc-provider-namespace: delete rolebindings.rbac.authorization.k8s.io/gpc-provider-agent':
-    'when its provider is revoked: revoke.test.ts',
-  'gpc-hub: get gpuruns.gpucommons.io': 'a stop order that was refused: is it because it stands already?',
-  'gpc-provider-agent: update providerreports.gpucommons.io':
-    'the rules have changed, the hours begin or end, the network was looked at: owner-rules.test.ts, whole-way.test.ts',
-  'gpc-agent: patch namespaces': 'the owner has another Pod Security level than before: owner-rules.test.ts',
-  'gpc-tenant-namespace: get jobs.batch': 'a Job of that name is there: hands-off.test.ts',
-  'gpc-tenant-namespace: get services': 'a Service of that name is there: hands-off.test.ts',
-}
 
 function atMost(most: number): number {
   return { asymmetricMatch: (value: number) => value <= most, toString: () => `at most ${most}` } as never

@@ -45,7 +45,7 @@ async function joining(spec: Partial<ProviderSpec> = {}) {
       const status = await statusOf(id, where)
       await time.advance(100)
       if (status) return status
-      await new Promise((resolve) => setImmediate(resolve))
+      await new Promise((resolve) => setTimeout(resolve, 2))
     }
     throw new Error(`nothing was decided of ${id}`)
   }
