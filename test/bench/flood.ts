@@ -12,7 +12,7 @@ import { type Figures, quantile, rounded } from './figures.ts'
 
 /** As many in flight as one agent of ours has at the most, and half as many again. */
 const flooding = { inFlight: 96, nodes: 100_000 }
-const size = { nodes: 80, rounds: 14, jobsPerRound: 80, perSecond: 8 }
+const size = { nodes: 80, rounds: 10, jobsPerRound: 80, perSecond: 8 }
 const bars = { p99Ratio: 1.5 }
 const evil = 'acme'
 
@@ -97,7 +97,10 @@ async function round(bed: DispatchBed, { arrivals, name }: Round): Promise<numbe
     arrivals,
     posts.map(({ job }) => job),
   )
-  return posts.map(({ job, start }) => (arrivals.get(job) ?? Number.POSITIVE_INFINITY) - start)
+  const latencies = posts.map(({ job, start }) => (arrivals.get(job) ?? Number.POSITIVE_INFINITY) - start)
+  const [p50, p99] = [0.5, 0.99].map((share) => Math.round(quantile(latencies, share)))
+  report(`${name}: p50 ${p50} ms, p99 ${p99} ms`)
+  return latencies
 }
 
 async function send({ hub }: DispatchBed, job: string, region: string): Promise<{ job: string; start: number }> {
