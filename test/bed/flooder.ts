@@ -38,7 +38,7 @@ const acts: Readonly<Record<string, () => Sent | undefined>> = {
   megabyte: () => ({ method: 'POST', path: `${group}/gpunodes`, body: megabyte }),
   status: () => {
     if (run === undefined) return undefined
-    const body = JSON.stringify({ status: { message: `flood ${Math.random()}` } })
+    const body = JSON.stringify({ status: { observedGeneration: 1, message: `flood ${Math.random()}` } })
     return { method: 'PATCH', path: `${group}/gpuruns/${run}/status`, body, contentType: merge }
   },
   heartbeat: () => {
