@@ -25,6 +25,8 @@ export const INVITE_CA_ANNOTATION = 'gpucommons.io/invite-ca-sha256'
 export const INVITE_TAKEOVER_ANNOTATION = 'gpucommons.io/invite-takeover'
 /** On the ServiceAccount of an invite: its id. */
 export const INVITE_LABEL = 'gpucommons.io/invite'
+/** On the Secret to which an agent's tokens are bound: the uid of the JoinRequest for which it was made. */
+export const JOIN_REQUEST_ANNOTATION = 'gpucommons.io/join-request'
 
 /** The uid of the hub's namespace kube-system: which hub an object on a provider belongs to. */
 export const HUB_UID_LABEL = 'gpucommons.io/hub-uid'

@@ -7,6 +7,7 @@ import {
   INVITE_LABEL,
   INVITE_SECONDS_ANNOTATION,
   INVITE_TAKEOVER_ANNOTATION,
+  JOIN_REQUEST_ANNOTATION,
 } from '../../../api/labels.ts'
 import type { Provider } from '../../../api/provider.ts'
 import { toMillis } from '../../../api/time.ts'
@@ -23,7 +24,7 @@ import type { Recorder } from '../events.ts'
 import { joinRequests } from '../kinds.ts'
 import { ownedByUs } from '../own-rights.ts'
 import type { ReflectorContext } from '../reflector-context.ts'
-import { configMaps, type ServiceAccount, secrets, serviceAccounts } from '../resources.ts'
+import { configMaps, type Secret, type ServiceAccount, secrets, serviceAccounts } from '../resources.ts'
 import { requestToken } from '../token-request.ts'
 import { CREDENTIAL_SECONDS } from './admission.ts'
 import { type AgentPresence, agentPresence } from './agent-presence.ts'
@@ -50,13 +51,16 @@ const freshMs = 60_000
 /** An API server takes a token for so long that it has taken before, whatever became of it meanwhile, and somewhat longer. */
 const tokenCacheMs = 11_000
 
+/** So long another hub may take from making a Secret to writing down what is bound to it. */
+const otherHubMs = 15_000
+
 export function joiningPorts(world: JoinWorld): JoiningPorts {
   const { client, now } = world
   const presence = agentPresence(world)
   return {
     now,
     read: requestReader(world, presence),
-    mint: (request) => mint({ ...world, presence }, request),
+    mint: minter({ ...world, presence }),
     writeStatus: async ({ metadata: { name, namespace, resourceVersion } }, status) => {
       const target = { ref: { name, namespace }, patch: { metadata: { resourceVersion }, status } }
       try {
@@ -205,21 +209,45 @@ function signatureOf(
 
 /**
  * There is one Secret to which tokens of an agent are bound. Made anew for each credential, it ends all earlier ones, also
- * one that this hub made before it crashed, or that another hub makes at the same time.
+ * one that this hub made before it crashed. One that another hub has just made for the same request is left for a while:
+ * its credential may be on its way into the status.
  */
+function minter(world: JoinWorld & { readonly presence: AgentPresence }): JoiningPorts['mint'] {
+  /** By uid, Secrets that this process did not make: since when they are known, in boot time. */
+  const others = new Map<string, number>()
+  const own = new Set<string>()
+  const { clock } = world
+  const mayReplace = ({ metadata: { uid, annotations } }: Secret, request: JoinRequest) => {
+    if (own.has(uid) || annotations?.[JOIN_REQUEST_ANNOTATION] !== request.metadata.uid) return true
+    const since = others.get(uid) ?? clock.boot()
+    others.set(uid, since)
+    return clock.boot() - since >= otherHubMs
+  }
+  return (request) => mint(world, { request, mayReplace, onMade: (uid) => own.add(uid) })
+}
+
+interface Minting {
+  readonly request: JoinRequest
+  readonly mayReplace: (secret: Secret, request: JoinRequest) => boolean
+  readonly onMade: (uid: string) => void
+}
+
 async function mint(
   { client, identity, namespace: ownNamespace, context, presence }: JoinWorld & { readonly presence: AgentPresence },
-  request: JoinRequest,
-): Promise<string> {
-  const { name: inviteId, namespace = '' } = request.metadata
+  { request, mayReplace, onMade }: Minting,
+): Promise<string | undefined> {
+  const { name: inviteId, namespace = '', uid } = request.metadata
   const provider = providerOf(namespace) ?? ''
   const ref = { name: AGENT_TOKEN_SECRET, namespace }
   const earlier = await client.get(secrets, ref)
+  if (earlier && !mayReplace(earlier, request)) return undefined
   if (earlier) await client.delete(secrets, ref, { uid: earlier.metadata.uid })
   // Else an agent that lost its place could have a token that is bound to the next Secret of that name.
   if (earlier ?? (await presence.wasEver(provider))) await pause(tokenCacheMs, context)
   context.signal.throwIfAborted()
-  const secret = await client.create(secrets, { metadata: { ...ref, labels: { [HUB_UID_LABEL]: identity.hubUid } } })
+  const marks = { labels: { [HUB_UID_LABEL]: identity.hubUid }, annotations: { [JOIN_REQUEST_ANNOTATION]: uid } }
+  const secret = await client.create(secrets, { metadata: { ...ref, ...marks } })
+  onMade(secret.metadata.uid)
   const account = { name: AGENT_NAME, namespace }
   const asked = { seconds: CREDENTIAL_SECONDS, secret: { name: secret.metadata.name, uid: secret.metadata.uid } }
   const { token, expiresAt, audiences } = await requestToken(client, account, asked)

@@ -45,7 +45,7 @@ async function joining(spec: Partial<ProviderSpec> = {}) {
       const status = await statusOf(id, where)
       await time.advance(100)
       if (status) return status
-      await new Promise((resolve) => setTimeout(resolve, 2))
+      await new Promise((resolve) => setTimeout(resolve, 1))
     }
     throw new Error(`nothing was decided of ${id}`)
   }
@@ -155,6 +155,24 @@ describe('an invite', () => {
     await time.advance(0)
     await ask(id)
     expect((await decided(id)).reason).toBe('ProviderGone')
+  })
+
+  test('is answered once by two hubs that both lead, with a credential that is good', async () => {
+    const { cluster, api, time, invite, ask, decided, secretUid } = await joining()
+    await startHub(cluster)
+    const asked: string[] = []
+    for (let join = 0; join < 5; join++) {
+      const { id } = await invite({ takeover: true })
+      const key = await ask(id)
+      const { token } = await key.open((await decided(id)).credential ?? '')
+      await time.advance(60_000)
+      asked.push(token.includes(`/${await secretUid()}/`) ? 'good' : 'lost')
+      await api.mergePatch(leases, {
+        ref: { namespace, name: 'agent' },
+        patch: { spec: { acquireTime: '2026-01-01T00:00:00.000000Z' } },
+      })
+    }
+    expect(asked).toEqual(['good', 'good', 'good', 'good', 'good'])
   })
 
   test('whose credential was made and not delivered, because the hub ended, gives another one, once', async () => {
