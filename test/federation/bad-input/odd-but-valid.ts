@@ -196,6 +196,8 @@ export const oddButValid: readonly OddField[] = [
   },
   { name: 'an image by digest', at: `${main}.image`, to: `[::1]:5000/a_b/c@sha256:${'0'.repeat(64)}` },
   { name: 'an empty working directory', at: `${main}.workingDir`, to: '' },
+  { name: 'a working directory like one of the kernel', at: `${main}.workingDir`, to: '/process/sys/..a/' },
+  { name: 'lines and tabs in a command', at: `${main}.command`, to: ['sh', '-c', 'a\n\tb\u0001'] },
   {
     name: 'root in a pod that says no more of it',
     at: `${pod}.securityContext`,
