@@ -110,7 +110,7 @@ export const wrongOthers: readonly (Omit<WrongField, 'at' | 'to'> & { readonly m
       name: 'more kinds of device than a node has',
       at: 'spec.devices',
       to: Array.from({ length: 65 }, () => spec.devices[0]),
-      says: ['spec.devices', 'at most 64 items'],
+      says: ['spec.devices', 'at most 32 items'],
     },
     {
       of: node,
