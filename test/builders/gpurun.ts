@@ -36,7 +36,7 @@ export function gpuRun(options: GpuRunOptions = {}): GpuRun {
       run,
       workers,
       gpus: { count: gpus.count },
-      nodes: [{ name: 'node-1', workers }],
+      nodes: [{ name: 'node-1', workers: spec.workers ?? workers }],
       failover,
       bindTimeoutSeconds,
       ...(maxRuntimeSeconds === undefined ? {} : { maxRuntimeSeconds }),

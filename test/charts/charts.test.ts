@@ -236,6 +236,17 @@ test('a hub is installed, upgraded with its kinds, rolled back and uninstalled; 
   await shell.sh('helm uninstall gpu-commons -n gpu-commons')
 }, 120_000)
 
+test('an agent whose owner kept the values of an older chart is upgraded all the same', async () => {
+  const old = Object.keys(load(await shell.sh('helm show values charts/gpu-commons-agent')) as object)
+  // As they come from `--reuse-values` of a release that knew less.
+  const without = (name: string) =>
+    shell.sh(`${template} charts/gpu-commons-agent ${invited} --set ${name}=null --skip-schema-validation`)
+  for (const name of ['rules', 'closedRanges', 'networkProbe']) {
+    expect(old).toContain(name)
+    expect(await without(name)).toContain('kind: Deployment')
+  }
+}, 60_000)
+
 test('an agent is installed, upgraded, and uninstalled with nothing left', async () => {
   await shell.sh(`helm install agent charts/gpu-commons-agent -n gpu-agent --create-namespace ${invited}`)
   await shell.sh('helm upgrade agent charts/gpu-commons-agent -n gpu-agent --reuse-values --set replicas=1')

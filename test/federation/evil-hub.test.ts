@@ -11,7 +11,7 @@ const rules = {
   tenants: { deny: ['unwanted'] },
   images: { allow: ['example.com/*'] },
   keptGpusPerNode: 2,
-  mostGpusPerRun: 6,
+  mostGpusPerRun: 7,
   longestRunSeconds: 3600,
   storageClasses: [],
 }
@@ -40,12 +40,16 @@ const refused: Readonly<Record<string, { spec?: object; name?: string; says: str
     says: 'OwnerRuleImage',
   },
   'for more GPUs than a run may have': {
-    spec: { workers: 7, nodes: [{ name: 'acme-1', workers: 7 }] },
+    spec: { workers: 8, nodes: [{ name: 'acme-1', workers: 8 }] },
     says: 'OwnerRuleGpus',
   },
   'for GPUs that the owner keeps': {
-    spec: { gpus: { count: 6 }, workers: 1, nodes: [{ name: 'acme-1', workers: 2 }] },
+    spec: { gpus: { count: 7 } },
     says: 'OwnerRuleGpus',
+  },
+  'that makes more pods than it names places for': {
+    spec: { workers: 6, nodes: [{ name: 'acme-1', workers: 1 }] },
+    says: 'NodeNotOffered',
   },
   'for ever': { spec: { maxRuntimeSeconds: undefined }, says: 'OwnerRuleRuntime' },
   'with storage that the owner does not offer': {
@@ -107,6 +111,7 @@ const refused: Readonly<Record<string, { spec?: object; name?: string; says: str
       'with GPUs for an init container': withPod({
         initContainers: [{ ...main, name: 'init', resources: { limits: { 'nvidia.com/gpu': 1 } } }],
       }),
+      'of whatever image the node has by that id': withPod({}, { image: `sha256:${'a'.repeat(64)}` }),
       'that is no template': { template: 'none' },
       'whose containers are none': { template: { spec: { containers: 7 } } },
     }).map(([name, spec]) => [name, { spec, says: 'Invalid' }]),

@@ -32,7 +32,6 @@ export const things: readonly Thing[] = [
   core('pods/log'),
   core('services'),
   core('events'),
-  core('resourcequotas'),
   core('limitranges'),
   of('networking.k8s.io', 'networkpolicies'),
   { ...of('discovery.k8s.io', 'endpointslices'), names: ['kubernetes'] },

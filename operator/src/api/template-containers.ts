@@ -253,12 +253,19 @@ export const podSecurityContextSchema = z
 
 const containerFields = {
   name: partName(),
-  image: z
-    .string()
-    .min(1)
-    .max(512)
-    .regex(/^[a-zA-Z0-9[][-a-zA-Z0-9._:/@+[\]]*$/)
-    .describe('Pulled by the provider, so it must be reachable from there.'),
+  image: guarded(
+    z
+      .string()
+      .min(1)
+      .max(512)
+      .regex(/^[a-zA-Z0-9[][-a-zA-Z0-9._:/@+[\]]*$/)
+      .describe('Pulled by the provider, so it must be reachable from there.'),
+    (image) => !/^sha256:[0-9a-f]{64}$/.test(image),
+    {
+      rule: "!self.matches('^sha256:[0-9a-f]{64}$')",
+      message: 'must have a name: an id alone is whatever image the node happens to have',
+    },
+  ),
   imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
   command: z.array(programText(32_768)).max(64).meta(listAtomic).optional(),
   args: z.array(programText(32_768)).max(256).meta(listAtomic).optional(),

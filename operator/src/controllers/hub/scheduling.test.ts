@@ -60,6 +60,7 @@ function world({ begun = true, nodes = [nodeFact()] } = {}) {
         .map((key) => key.replace('team/', ''))
         .join()
     },
+    later: (ms: number) => time.advance(ms),
     /** `run@provider:node` */
     choice: (name: string) => {
       const choice = loop.choiceOf(uidOf(name))
@@ -105,31 +106,39 @@ describe("an owner's rules", () => {
     ])
   })
 
-  test('are asked again of those who wait when they change', async () => {
-    const { job, pass, choice, loop } = world()
+  test('are asked again of those who wait when they change, in a while', async () => {
+    const { job, pass, choice, loop, later } = world()
     loop.setProvider(providerFact({ rules }))
     job('a')
     await pass()
     loop.setProvider(providerFact({ rules: noRules }))
     await pass()
+    expect(choice('a')).toBeUndefined()
+    await later(2000)
     expect(choice('a')).toBe('1@acme:n1')
+  })
+
+  test('hold for who comes from the moment that they change', async () => {
+    const { job, pass, choice, loop, later } = world()
+    loop.setProvider(providerFact())
+    await pass()
     loop.setProvider(providerFact({ rules }))
     job('b')
     await pass()
     expect(choice('b')).toBeUndefined()
     loop.setProvider(providerFact())
-    await pass()
+    await later(2000)
     expect(choice('b')).toBe('1@acme:n1')
   })
 
   test('of a provider that is gone keep nobody from one that comes in its name', async () => {
-    const { job, pass, choice, loop } = world()
+    const { job, pass, choice, loop, later } = world()
     loop.setProvider(providerFact({ rules }))
     job('a')
     await pass()
     loop.removeProvider('acme')
     loop.setProvider(providerFact())
-    await pass()
+    await later(2000)
     expect(choice('a')).toBe('1@acme:n1')
   })
 })

@@ -13,6 +13,7 @@ import { askedBy } from '../../domain/rules/asked.ts'
 import { brokenRule } from '../../domain/rules/owner-rules.ts'
 import type { Engine } from '../../domain/scheduling/engine.ts'
 import type { Booking, Choice, Explanation, JobFact, NodeFact, ProviderFact } from '../../domain/scheduling/facts.ts'
+import type { Reason } from '../../domain/scheduling/reasons.ts'
 import type { Clock, TimerHandle, Timers } from '../clock.ts'
 
 /** What the loop needs of the world. */
@@ -49,6 +50,10 @@ const decisionsPerPass = 1000
 const retellMs = 2000
 const toldAtOnce = 1000
 
+/** When an owner's rules change, those who wait are asked about them in a while, so many at a time. */
+const askAnewMs = 2000
+const askedAtOnce = 500
+
 export function schedulingLoop(engine: Engine, ports: SchedulingPorts): Scheduling {
   return new SchedulingLoop(engine, ports)
 }
@@ -66,6 +71,10 @@ class SchedulingLoop implements Scheduling {
   readonly #providers = new Map<string, ProviderFact>()
   /** By provider: of owners who have any. */
   readonly #rules = new Map<string, OwnerRules>()
+  /** Providers whose rules have changed, and who may go there is not asked yet. */
+  readonly #ruledAnew = new Set<string>()
+  /** By job uid: what the engine was told of those that wait. */
+  readonly #refusals = new Map<string, JobFact['refusedBy']>()
   /** Jobs that have a right to hear how the next pass went for them. */
   readonly #touched = new Set<string>()
   /** Jobs that wait for room. */
@@ -129,22 +138,45 @@ class SchedulingLoop implements Scheduling {
     return this.#engine.explain(uid)
   }
 
-  /** An owner has other rules than before: who may go there is asked again of all that wait. */
+  /**
+   * An owner has other rules than before: who may go there is asked again of all that wait. In a while and some at a time,
+   * for an agent may change them with every breath; until then its own refusal stands.
+   */
   #ruleAnew(provider: string, rules: ProviderFact['rules']): void {
     if (rules && !isDeepStrictEqual(rules, noRules)) this.#rules.set(provider, rules)
     else if (!this.#rules.delete(provider)) return
-    for (const uid of this.#waiting.values().toArray()) this.jobChanged(uid)
+    this.#ruledAnew.add(provider)
+    if (this.#ruledAnew.size === 1) this.#ports.timers.set(() => this.#askAnew([...this.#waiting]), askAnewMs)
   }
 
+  #askAnew(uids: readonly string[], providers: readonly string[] = [...this.#ruledAnew]): void {
+    this.#ruledAnew.clear()
+    for (const uid of uids.slice(0, askedAtOnce)) {
+      const said = this.#refusals.get(uid)
+      const isOther = (provider: string) => this.#refusalBy(provider, uid) !== said?.[provider]
+      if (this.#waiting.has(uid) && providers.some(isOther)) this.jobChanged(uid)
+    }
+    const rest = uids.slice(askedAtOnce)
+    if (rest.length > 0) this.#ports.timers.set(() => this.#askAnew(rest, providers), 0)
+  }
+
+  #refusalBy(provider: string, uid: string): Reason | undefined {
+    const rules = this.#rules.get(provider)
+    const job = rules && this.#ports.jobOf(uid)
+    return job && brokenRule(rules, askedBy(job.metadata, job.spec, job.needs.asked))?.rule
+  }
+
+  /** What the engine is told of the owners who do not let it run; remembered for as long as it waits. */
   #refusalsOf(uid: string): JobFact['refusedBy'] {
-    const job = this.#rules.size === 0 ? undefined : this.#ports.jobOf(uid)
-    if (!job) return undefined
-    const asked = askedBy(job.metadata, job.spec, job.needs.asked)
-    const refusals = [...this.#rules].flatMap(([provider, rules]) => {
-      const broken = brokenRule(rules, asked)
-      return broken ? [[provider, broken.rule] as const] : []
+    const refusals = [...this.#rules.keys()].flatMap((provider) => {
+      const rule = this.#refusalBy(provider, uid)
+      return rule ? [[provider, rule] as const] : []
     })
-    return refusals.length === 0 ? undefined : Object.fromEntries(refusals)
+    this.#refusals.delete(uid)
+    if (refusals.length === 0) return undefined
+    const refusedBy = Object.fromEntries(refusals)
+    this.#refusals.set(uid, refusedBy)
+    return refusedBy
   }
 
   /** Somebody may get in; and what was said of those who wait, such as that they never fit, may be wrong by now. */
@@ -206,6 +238,7 @@ class SchedulingLoop implements Scheduling {
     this.#later.delete(uid)
     if (wish.wish === 'Room' && !this.#choices.has(uid)) this.#waiting.add(uid)
     else this.#waiting.delete(uid)
+    if (!this.#waiting.has(uid)) this.#refusals.delete(uid)
     if (wish.wish === 'Room') {
       if (!this.#choices.has(uid)) this.#engine.wait({ ...wish.fact, refusedBy: this.#refusalsOf(uid) })
     } else this.#engine.withdraw(uid)

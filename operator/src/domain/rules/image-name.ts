@@ -7,9 +7,19 @@ export function fullImageName(image: string): string {
   const first = slash === -1 ? '' : image.slice(0, slash)
   const namesRegistry = /[.:]/.test(first) || first.toLowerCase() === 'localhost' || first !== first.toLowerCase()
   if (!namesRegistry) return withLibrary('docker.io', image)
-  const registry = first.toLowerCase().replace(/:443$/, '')
-  const path = image.slice(slash + 1)
-  return withLibrary(registry === 'index.docker.io' ? 'docker.io' : registry, path)
+  return withLibrary(registryOf(first), image.slice(slash + 1))
+}
+
+/** What of images a rule names, as they are read: all of a name, or its beginning and a `*`. */
+export function fullImagePattern(pattern: string): string {
+  if (!pattern.endsWith('*')) return fullImageName(pattern)
+  const slash = pattern.indexOf('/')
+  return registryOf(pattern.slice(0, slash)) + pattern.slice(slash)
+}
+
+function registryOf(name: string): string {
+  const registry = name.toLowerCase().replace(/:443$/, '')
+  return registry === 'index.docker.io' ? 'docker.io' : registry
 }
 
 function withLibrary(registry: string, path: string): string {

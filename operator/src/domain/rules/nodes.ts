@@ -7,8 +7,12 @@ export interface BrokenOnNode {
   readonly message: string
 }
 
-/** What is not the owner's word passes, and the provider's scheduler waits for it. */
-const passing: ReadonlySet<string> = new Set(['NotReady', 'Unhealthy'] satisfies GpuNodeSpec['withheldBecause'][])
+/** What is not the owner's word passes, such as a device plugin that is not there yet, and the provider's scheduler waits for it. */
+const passing: ReadonlySet<string> = new Set([
+  'NotReady',
+  'Unhealthy',
+  'NoGpu',
+] satisfies GpuNodeSpec['withheldBecause'][])
 
 export interface NodesSeen {
   /** What is claimed of a node; `undefined`: it is not there, or has no GPU. */
@@ -18,9 +22,14 @@ export interface NodesSeen {
 }
 
 export function brokenOnNodes(
-  { nodes, gpus }: Pick<GpuRunSpec, 'nodes' | 'gpus'>,
+  { nodes, gpus, workers: all }: Pick<GpuRunSpec, 'nodes' | 'gpus' | 'workers'>,
   { claim, held }: NodesSeen,
 ): BrokenOnNode | undefined {
+  // Pods are made by the one number, and room is reckoned by the others.
+  const placed = nodes.reduce((sum, { workers }) => sum + workers, 0)
+  if (placed !== all) {
+    return { rule: 'NodeNotOffered', message: `the order has ${all} workers and names nodes for ${placed}` }
+  }
   for (const { name, workers } of nodes) {
     const node = claim(name)
     if (!node) return { rule: 'NodeNotOffered', message: `node ${name} is not there, or has no GPU` }

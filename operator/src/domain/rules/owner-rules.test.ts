@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { noRules, type OwnerRules } from '../../api/owner-rules.ts'
 import { type PodSpec, type PodTemplate, podTemplateSchema } from '../../api/template.ts'
 import { type Asked, askedBy, askedByTemplate } from './asked.ts'
-import { brokenRule, withStorageClass } from './owner-rules.ts'
+import { asJudged, brokenRule } from './owner-rules.ts'
 
 const pinned = `registry.example.org/train@sha256:${'a'.repeat(64)}`
 
@@ -56,6 +56,13 @@ describe("an owner's rules", () => {
       rules: { images: image({ deny: ['registry.example.org/*'] }) },
       asked: { images: ['registry.example.org:443/train'] },
       says: 'OwnerRuleImage',
+    },
+    {
+      name: 'a rule may name a registry as people do',
+      rules: {
+        images: image({ allow: ['index.docker.io/nvidia/*', 'docker.io/ubuntu', 'registry.example.org:443/*'] }),
+      },
+      asked: { images: ['nvidia/cuda:12', 'ubuntu', 'registry.example.org/x'] },
     },
     {
       name: 'a pinned image has its digest',
@@ -184,10 +191,19 @@ describe('what a template asks', () => {
       { name: 'e', emptyDir: {} },
     ]
     const classes = (storageClasses?: string[]) =>
-      withStorageClass(template({ volumes }), { ...noRules, ...(storageClasses && { storageClasses }) })
+      asJudged(template({ volumes }), { ...noRules, ...(storageClasses && { storageClasses }) })
         .spec.volumes?.map(({ ephemeral }) => ephemeral?.volumeClaimTemplate.spec.storageClassName ?? '–')
         .join()
     expect(classes(['hdd', 'ssd'])).toBe('ssd,hdd,–')
     expect(classes()).toBe('ssd,–,–')
+  })
+
+  test('where an owner looks at images, their names are written so that each runtime reads the same', () => {
+    const of = (rules: Partial<OwnerRules>) =>
+      asJudged(template({ initContainers: [{ name: 'init', image: 'nvcr.io/x' }] }), { ...noRules, ...rules }).spec
+    const names = (rules: Partial<OwnerRules>) =>
+      [...of(rules).containers, ...(of(rules).initContainers ?? [])].map((one) => one.image)
+    expect(names({ images: image({ allow: ['docker.io/*'] }) })).toEqual(['docker.io/library/a', 'nvcr.io/x'])
+    expect(names({})).toEqual(['a', 'nvcr.io/x'])
   })
 })

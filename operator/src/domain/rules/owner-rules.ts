@@ -2,7 +2,7 @@
 import type { OwnerRules } from '../../api/owner-rules.ts'
 import type { PodTemplate } from '../../api/template.ts'
 import type { Asked } from './asked.ts'
-import { fullImageName, isPinned } from './image-name.ts'
+import { fullImageName, fullImagePattern, isPinned } from './image-name.ts'
 
 export interface Broken {
   readonly rule: BrokenRule
@@ -27,7 +27,7 @@ const checks: readonly Check[] = [
       ? { rule: 'OwnerRuleTenant', message: `the owner takes no jobs of namespace ${tenant}` }
       : undefined,
   ({ images }, asked) => {
-    const image = images && asked.images.find((one) => !isAllowed(images, fullImageName(one)))
+    const image = images && asked.images.find((one) => !isAllowed(asRead(images), fullImageName(one)))
     return image === undefined
       ? undefined
       : { rule: 'OwnerRuleImage', message: `the owner does not let image ${image} run; another registry may do` }
@@ -88,14 +88,17 @@ export function brokenRule(rules: OwnerRules, asked: Asked): Broken | undefined 
   return undefined
 }
 
+interface Allowing {
+  readonly allow?: readonly string[] | undefined
+  readonly deny?: readonly string[] | undefined
+}
+
+function asRead({ allow, deny }: Allowing): Allowing {
+  return { allow: allow?.map(fullImagePattern), deny: deny?.map(fullImagePattern) }
+}
+
 /** @param name of an image: with its registry */
-function isAllowed(
-  {
-    allow,
-    deny = [],
-  }: { readonly allow?: readonly string[] | undefined; readonly deny?: readonly string[] | undefined },
-  name: string,
-): boolean {
+function isAllowed({ allow, deny = [] }: Allowing, name: string): boolean {
   const matches = (pattern: string) =>
     pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : isNamed(name, pattern)
   return (allow === undefined || allow.some(matches)) && !deny.some(matches)
@@ -106,18 +109,26 @@ function isNamed(name: string, pattern: string): boolean {
   return name.startsWith(pattern) && /^(:[^/@]+)?(@[^/]+)?$/.test(name.slice(pattern.length))
 }
 
-/** What the owner's rules add to a template that they let run. */
-export function withStorageClass(template: PodTemplate, { storageClasses = [] }: OwnerRules): PodTemplate {
-  const [first] = storageClasses
-  const { volumes } = template.spec
-  if (first === undefined || !volumes) return template
-  const named = volumes.map((volume) => {
-    if (!volume.ephemeral) return volume
-    const { volumeClaimTemplate: claim } = volume.ephemeral
-    return {
-      ...volume,
-      ephemeral: { volumeClaimTemplate: { ...claim, spec: { storageClassName: first, ...claim.spec } } },
-    }
-  })
-  return { ...template, spec: { ...template.spec, volumes: named } }
+/** The template as it was judged: with the storage class that an owner offers, and with images that every runtime reads alike. */
+export function asJudged(template: PodTemplate, { storageClasses = [], images }: OwnerRules): PodTemplate {
+  const { volumes, containers, initContainers } = template.spec
+  const named = <C extends { readonly image: string }>(container: C): C =>
+    images ? { ...container, image: fullImageName(container.image) } : container
+  return {
+    ...template,
+    spec: {
+      ...template.spec,
+      containers: containers.map(named),
+      ...(initContainers ? { initContainers: initContainers.map(named) } : {}),
+      ...(volumes ? { volumes: volumes.map((volume) => withClass(volume, storageClasses[0])) } : {}),
+    },
+  }
+}
+
+type Volume = NonNullable<PodTemplate['spec']['volumes']>[number]
+
+function withClass(volume: Volume, storageClassName: string | undefined): Volume {
+  if (!volume.ephemeral || storageClassName === undefined) return volume
+  const { volumeClaimTemplate: claim } = volume.ephemeral
+  return { ...volume, ephemeral: { volumeClaimTemplate: { ...claim, spec: { storageClassName, ...claim.spec } } } }
 }

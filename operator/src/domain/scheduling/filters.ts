@@ -24,7 +24,7 @@ export interface RoomOnNode {
 /** Lasting: what the provider is and what its GPUs are. */
 export const gpuFilters: readonly Filter<GpusAt>[] = [
   (job, { provider }) => (hasLabels(provider.labels, job.providerSelector) ? undefined : 'ProviderSelector'),
-  (job, { provider }) => job.refusedBy?.[provider.name],
+  ({ refusedBy = {} }, { provider: { name } }) => (Object.hasOwn(refusedBy, name) ? refusedBy[name] : undefined),
   (job, { provider }) => (job.excludedProviders.includes(provider.name) ? 'ProviderExcluded' : undefined),
   (job, { model }) => (job.models.length === 0 || job.models.includes(model) ? undefined : 'WrongModel'),
   (job, { gpuMemoryMiB }) => (gpuMemoryMiB >= (job.gpuMemoryMiB ?? 0) ? undefined : 'TooLittleGpuMemory'),

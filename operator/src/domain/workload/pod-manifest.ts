@@ -5,7 +5,7 @@ import type { OwnerRules } from '../../api/owner-rules.ts'
 import type { Container, EnvVar, InitContainer, PodTemplate } from '../../api/template.ts'
 import { GPU_RESOURCE } from '../../api/template-containers.ts'
 import { runId } from '../lifecycle/gpurun.ts'
-import { withStorageClass } from '../rules/owner-rules.ts'
+import { asJudged } from '../rules/owner-rules.ts'
 import { withDiskLimit } from './tenant-walls.ts'
 
 export interface ProviderContext {
@@ -29,7 +29,7 @@ export type PodManifestSpec = Readonly<Record<string, unknown>> & {
 
 export function podSpec(run: GpuRun, context: ProviderContext): PodManifestSpec {
   const { rules } = context
-  const { spec } = withStorageClass(run.spec.template, rules)
+  const { spec } = asJudged(run.spec.template, rules)
   const main = mainContainer(spec.containers)
   const bringsSharedMemory = main?.volumeMounts?.some(
     ({ mountPath }) => mountPath.replace(/\/+$/, '') === sharedMemory.mountPath,

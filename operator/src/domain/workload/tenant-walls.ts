@@ -104,7 +104,10 @@ const closedV6 = [
 const everything = { v4: '0.0.0.0/0', v6: '::/0' } as const
 
 function internet({ apiServers, closedRanges }: Surroundings): object[] {
-  const closed = [...apiServers.map(hostRange), ...closedRanges]
+  // An exception must be smaller than what it is of, however all of it is written.
+  const whole = (range: string) => (isV6(range) ? everything.v6 : everything.v4)
+  const asWritten = closedRanges.map((range) => (/[/]0+$/.test(range) ? whole(range) : range))
+  const closed = [...apiServers.map(hostRange), ...asWritten]
   const own = { v4: closed.filter((range) => !isV6(range)), v6: closed.filter(isV6) }
   const v4 = [...new Set([...closedV4, ...own.v4])]
   const v6 = [...new Set([...closedV6, ...own.v6])]

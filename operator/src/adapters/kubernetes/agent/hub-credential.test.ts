@@ -59,6 +59,12 @@ test('the certificates of the hub may change: it is the invite that says which h
   expect((await start({ hubCa: 'new ones\n' }).load()).held).toEqual(held)
 })
 
+test('they may change after the invite was taken away', async () => {
+  const start = await cluster()
+  await start().save(held)
+  expect((await start({ hubCa: 'new ones\n', id: undefined, token: undefined }).load()).held).toEqual(held)
+})
+
 test('an invite to another hub is left to a program that starts anew: this one would join there and go on here', async () => {
   const agent = (await cluster())()
   Object.assign(agent.folder, { id: 'two' })

@@ -110,8 +110,8 @@ const dataSchema = z.looseObject({
 /** Without what another provider or another hub gave: it is of no use here, and nobody else's business. */
 function keptFor({ provider, access }: CredentialWorld, secret: Secret | undefined, invite: InviteFiles): Kept {
   const { held, asked, madeFor = whose(provider, access.ca) } = keptOf(secret)
-  // The same invite with other certificates: those of the hub were changed.
-  const isSameHub = madeFor === whose(provider, access.ca) || held?.inviteId === invite.id
+  // The same invite with other certificates, or none any more: those of the hub were changed.
+  const isSameHub = madeFor === whose(provider, access.ca) || invite.id === undefined || held?.inviteId === invite.id
   return { asked, held: isSameHub && madeFor.startsWith(`${provider} `) ? held : undefined }
 }
 

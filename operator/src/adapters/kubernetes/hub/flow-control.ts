@@ -38,8 +38,13 @@ const ofHub: Level = { name: 'gpc-hub', shares: 30, lends: 50, queues: 8, hand: 
  */
 const ofAgents: Level = { name: 'gpc-agents', shares: 2, borrows: 0, lends: 0, queues: 128, hand: 3 }
 
-/** Apart from all else that agents want, so that none looks dead because many read much at once: 3 seats, for some writes a minute each. */
-const ofHeartbeats: Level = { ...ofAgents, name: 'gpc-heartbeats', shares: 1 }
+/**
+ * Apart from all else that agents want, so that none looks dead because many read much at once. A seat is held while a body
+ * arrives, for up to a minute: who sends slowly on purpose must not hold all of them with a few connections, so there are more
+ * than so few writes need, and idle ones of other levels beside them.
+ */
+const { borrows: _, ...fairly } = ofAgents
+const ofHeartbeats: Level = { ...fairly, name: 'gpc-heartbeats', shares: 10, lends: 90 }
 
 /** RBAC knows each agent, flow control does not: it has no patterns for namespaces. */
 const accounts = { kind: 'Group', group: { name: 'system:serviceaccounts' } }
