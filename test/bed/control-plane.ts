@@ -80,12 +80,23 @@ export interface ControlPlane extends AsyncDisposable {
   /** At the same address with the same certificates; resolves when it is ready. */
   readonly startApiServer: () => Promise<void>
   readonly restartApiServer: () => Promise<void>
+  /** One more on the same etcd, as in a control plane of several; with the same flags and certificates. */
+  readonly addApiServer: (options: AddedOptions) => Promise<AddedApiServer>
   /** When its API server was away: from being stopped until it was ready again. Wall clock, milliseconds. */
   readonly absences: readonly Absence[]
   /** Keeps a copy of all that it has stored; it is away meanwhile. */
   readonly keepState: () => Promise<void>
   /** Has again what it had when the copy was made, as after the restore of a backup. Its controllers go on undisturbed. */
   readonly setBack: () => Promise<void>
+}
+
+export interface AddedOptions {
+  /** 0 to 19: how much all others come before it where the machine's cores do not suffice. */
+  readonly niceness: number
+}
+
+export interface AddedApiServer extends AsyncDisposable {
+  readonly url: string
 }
 
 export interface Absence {
@@ -131,6 +142,7 @@ export async function startControlPlane(options: ControlPlaneOptions, signal?: A
       await apiServer.stop()
       await apiServer.start()
     },
+    addApiServer: (added) => addApiServer(site, etcd.port, added),
     keepState: () => withoutEtcd({ etcd, apiServer }, () => copyOver(files.data, files.keptData)),
     setBack: () => withoutEtcd({ etcd, apiServer }, () => copyOver(files.keptData, files.data)),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
@@ -289,6 +301,27 @@ async function startApiServer(site: Site, etcdPort: number): Promise<ApiServer> 
       await requests[Symbol.asyncDispose]()
     },
   }
+}
+
+async function addApiServer(site: Site, etcdPort: number, { niceness }: AddedOptions): Promise<AddedApiServer> {
+  const { options, binaries, files } = site
+  return onFreePorts(async (port) => {
+    await using starting = new AsyncDisposableStack()
+    const flags = [...apiServerArgs(files, { ...options, port, etcdPort }), ...(options.apiServerArgs ?? [])]
+    const child = starting.use(
+      await startChild({
+        name: `${options.name} further kube-apiserver`,
+        command: 'nice',
+        args: ['-n', String(niceness), binaries['kube-apiserver'], ...flags],
+        log: join(files.dir, `kube-apiserver-${port}.log`),
+        env: { ...garbageRarely, ...options.env },
+      }),
+    )
+    const requests = starting.use(await requestsTo(site, { child, port }))
+    await untilReady(site, { child, requests })
+    const held = starting.move()
+    return { url: urlOf(site, port), [Symbol.asyncDispose]: () => held.disposeAsync() }
+  })
 }
 
 function urlOf({ options }: Site, port: number): string {

@@ -1,5 +1,5 @@
-import { writeFile } from 'node:fs/promises'
-import { dump } from 'js-yaml'
+import { readFile, writeFile } from 'node:fs/promises'
+import { dump, load } from 'js-yaml'
 
 export interface Access {
   /** Name of the cluster, of the context and in prompts. */
@@ -10,6 +10,17 @@ export interface Access {
   readonly user: string
   readonly token: string
   readonly namespace?: string
+}
+
+/** Writes the same kubeconfig for another address of the same cluster. */
+export async function kubeconfigAt(
+  url: string,
+  { from, to }: { readonly from: string; readonly to: string },
+): Promise<string> {
+  const config = load(await readFile(from, 'utf8')) as { readonly clusters: readonly { cluster: { server: string } }[] }
+  for (const { cluster } of config.clusters) cluster.server = url
+  await writeFile(to, dump(config), { mode: 0o600 })
+  return to
 }
 
 /** Writes a kubeconfig that needs no other file, readable by its owner only. */
