@@ -1,9 +1,10 @@
-// What owners let jobs do, on real API servers: where a rule keeps a job away it says so and goes elsewhere; who asks for
+// What owners let jobs do, and for how much, on real API servers: where a rule keeps a job away it says so and goes elsewhere; who asks for
 // what an owner offers gets it. acme has rules of every kind, borealis none, and cumulus gets hours while a job runs there.
 import { expect } from '@jest/globals'
 import type { GpuJobSpec } from '../../operator/src/api/gpujob.ts'
 import { JOB_UID_LABEL } from '../../operator/src/api/labels.ts'
 import { WEEKDAYS } from '../../operator/src/api/owner-rules.ts'
+import type { Provider } from '../../operator/src/api/provider.ts'
 import type { PodSpec } from '../../operator/src/api/template.ts'
 import type { Reason } from '../../operator/src/domain/scheduling/reasons.ts'
 import { gpuNode, type NodeManifest } from '../bed/gpu-nodes.ts'
@@ -71,6 +72,7 @@ testScenarios(
     'each rule that a job breaks is said, and nothing is ordered': brokenRules,
     'who keeps all rules runs, in the way that the owner wants it': kept,
     'a job that one owner does not take goes to another one': elsewhere,
+    'who names a price keeps away from what costs more, until it costs less': cap,
     'GPUs that the owner keeps are not offered': keptGpus,
     'what runs when the hours are over goes elsewhere, and when they are not is told': hours,
   },
@@ -127,6 +129,31 @@ async function elsewhere(stage: Stage): Promise<void> {
   const jobs = [1, 2, 3, 4].map((i) => orderJob(stage, { namespace: stranger, name: `elsewhere-${i}`, spec: { gpus } }))
   const done = await Promise.all(jobs.map(async (job) => (await job).is('Succeeded')))
   expect(new Set(done.map(({ status }) => status?.placement?.provider))).toEqual(new Set(['borealis']))
+}
+
+async function cap(stage: Stage): Promise<void> {
+  const priced = async (perGpuHour: string) => {
+    const { status, body } = await stage.ask(`${group}/providers/borealis`, {
+      method: 'PATCH',
+      contentType: 'application/merge-patch+json',
+      body: { spec: { prices: [{ model: 'H100', perGpuHour }] } },
+    })
+    expect(status).toBe(200)
+    const { generation } = (body as Provider).metadata
+    await stage.providers.until({
+      what: 'the hub to have seen the price',
+      seconds: 20,
+      find: (all) => all.get('borealis')?.status?.observedGeneration === generation || undefined,
+    })
+  }
+  await priced('2.5001')
+  const spec = { gpus: { count: 1, models: ['H100'] }, placement: { maxPricePerGpuHour: '2.50' } }
+  const job = await orderJob(stage, { namespace: stranger, name: 'cap', spec })
+  await job.until('to find it too expensive', ({ status }) =>
+    Boolean(status?.conditions.some(({ type, message }) => type === 'Placed' && message.includes('TooExpensive'))),
+  )
+  await priced('2.5')
+  await job.is('Succeeded')
 }
 
 async function keptGpus(stage: Stage): Promise<void> {

@@ -115,7 +115,9 @@ export const gpuJobSpecSchema = z
       .object({
         providerSelector: labelMap(16).optional().describe('Labels that the Provider must have.'),
         nodeSelector: labelMap(16).optional().describe('Labels that the nodes must have.'),
-        maxPricePerGpuHour: price().optional().describe('Kept for later: this version does not look at prices.'),
+        maxPricePerGpuHour: price()
+          .optional()
+          .describe('The most that a GPU may cost in an hour, in the currency of the federation.'),
       })
       .meta(atomic)
       .optional(),

@@ -17,7 +17,7 @@ export const providerSpecSchema = z.object({
     .max(64)
     .meta(listMap('model'))
     .optional()
-    .describe('Kept for later: this version does not look at prices.'),
+    .describe('What a GPU costs in an hour; a model without a price costs nothing.'),
   intake: z
     .enum(['Open', 'Cordoned', 'Revoked'])
     .default('Open')

@@ -61,7 +61,7 @@ describe('what a job wants of the engine', () => {
       workers: 4,
       priority: 7,
       gpus: { count: 4, models: ['H100', 'H200'], memory: '80Gi' },
-      placement: { providerSelector: { region: 'eu' }, nodeSelector: { disk: 'fast' } },
+      placement: { providerSelector: { region: 'eu' }, nodeSelector: { disk: 'fast' }, maxPricePerGpuHour: '2.50' },
       template: { spec: { containers: [{ ...image, resources }], tolerations } },
     }
     expect(wishOf(keptJob({ spec, status: { excludedProviders: ['bad'] } }), now)).toMatchObject({
@@ -73,6 +73,7 @@ describe('what a job wants of the engine', () => {
         perWorker: { gpus: 4, cpuMilli: 500, memoryMiB: 2048 },
         models: ['H100', 'H200'],
         gpuMemoryMiB: 81_920,
+        maxPrice: 2_500_000,
         providerSelector: { region: 'eu' },
         nodeSelector: { disk: 'fast' },
         tolerations,

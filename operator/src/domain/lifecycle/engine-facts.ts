@@ -3,6 +3,7 @@ import type { GpuJobStatus, Placement } from '../../api/gpujob.ts'
 import { memoryMiB } from '../../api/quantity.ts'
 import { toMillis } from '../../api/time.ts'
 import type { Booking, JobFact } from '../scheduling/facts.ts'
+import { priceOf } from '../scheduling/price.ts'
 import { isTrue } from './claims.ts'
 import { initialStatus } from './gpujob-status.ts'
 import { isRunOf, outcomeOf } from './gpurun.ts'
@@ -34,6 +35,7 @@ export function wishOf(job: KeptJob, now: number): Wish {
 
 function jobFact(job: KeptJob, avoid: NonNullable<GpuJobStatus['avoid']>): JobFact {
   const { spec, metadata, status, needs } = job
+  const cap = spec.placement?.maxPricePerGpuHour
   return {
     uid: metadata.uid,
     key: `${metadata.namespace}/${metadata.name}`,
@@ -44,6 +46,7 @@ function jobFact(job: KeptJob, avoid: NonNullable<GpuJobStatus['avoid']>): JobFa
     perWorker: needs.perWorker,
     models: spec.gpus.models ?? [],
     gpuMemoryMiB: spec.gpus.memory === undefined ? undefined : memoryMiB(spec.gpus.memory),
+    ...(cap === undefined ? {} : { maxPrice: priceOf(cap) }),
     providerSelector: spec.placement?.providerSelector ?? {},
     nodeSelector: spec.placement?.nodeSelector ?? {},
     tolerations: needs.tolerations,

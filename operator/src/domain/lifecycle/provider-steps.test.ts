@@ -206,6 +206,12 @@ describe('what is said of a Provider', () => {
     expect(decide(seen({ report: reportSpec({ rules }) })).fact).toMatchObject({ rules, tolerates: ['team'] })
   })
 
+  test('the engine hears what its GPUs cost', () => {
+    const priced = provider({ spec: { prices: [{ model: 'H100', perGpuHour: '2.4' }] } })
+    expect(decide(seen({ provider: priced })).fact.pricesPerGpuHour).toEqual({ H100: 2_400_000 })
+    expect(decide(seen({})).fact).not.toHaveProperty('pricesPerGpuHour')
+  })
+
   test('the engine hears its name and labels', () => {
     const labelled = provider({ metadata: { labels: { region: 'eu' } } })
     expect(decide(seen({ provider: labelled })).fact).toMatchObject({ name: 'acme', labels: { region: 'eu' } })

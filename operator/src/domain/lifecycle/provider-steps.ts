@@ -6,6 +6,7 @@ import { ACCEPT_HUB_ANNOTATION, JOBS_KIND_LABEL, LET_GO, PROVIDER_UID_LABEL } fr
 import type { Provider, ProviderStatus } from '../../api/provider.ts'
 import type { ProviderReportSpec } from '../../api/providerreport.ts'
 import type { ProviderFact } from '../scheduling/facts.ts'
+import { priceOf } from '../scheduling/price.ts'
 import { type Claim, isTrue, withClaims } from './claims.ts'
 import { providerNamespace } from './gpurun.ts'
 import { type HubChange, whatChanged } from './hub-identity.ts'
@@ -82,9 +83,17 @@ export function decide(seen: Seen): Decision {
       labels: provider.metadata.labels ?? {},
       state: factState(connected.claim, ready),
       tolerates: report?.rules.taints ?? [],
+      ...pricesOf(provider),
       ...(report ? { rules: report.rules } : {}),
     },
     ...recheck(seen, connected.recheckMs),
+  }
+}
+
+function pricesOf({ spec }: Provider): Pick<ProviderFact, 'pricesPerGpuHour'> {
+  if (!spec.prices) return {}
+  return {
+    pricesPerGpuHour: Object.fromEntries(spec.prices.map(({ model, perGpuHour }) => [model, priceOf(perGpuHour)])),
   }
 }
 

@@ -28,9 +28,13 @@ export const gpuFilters: readonly Filter<GpusAt>[] = [
   (job, { provider }) => (job.excludedProviders.includes(provider.name) ? 'ProviderExcluded' : undefined),
   (job, { model }) => (job.models.length === 0 || job.models.includes(model) ? undefined : 'WrongModel'),
   (job, { gpuMemoryMiB }) => (gpuMemoryMiB >= (job.gpuMemoryMiB ?? 0) ? undefined : 'TooLittleGpuMemory'),
-  ({ maxPrice = Infinity }, { provider, model }) =>
-    (provider.pricesPerGpuHour?.[model] ?? 0) <= maxPrice ? undefined : 'TooExpensive',
+  ({ maxPrice = Infinity }, { provider, model }) => (priceAt(provider, model) <= maxPrice ? undefined : 'TooExpensive'),
 ]
+
+/** A model that has no price costs nothing. */
+function priceAt({ pricesPerGpuHour = {} }: ProviderFact, model: string): number {
+  return (Object.hasOwn(pricesPerGpuHour, model) ? pricesPerGpuHour[model] : undefined) ?? 0
+}
 
 /** Lasting: what the node is. */
 export const nodeFilters: readonly Filter<NodeAt>[] = [
