@@ -1,6 +1,5 @@
 // The controllers of a hub that leads, each on its ports.
 import type { Clock, Timers } from '../../../controllers/clock.ts'
-import { gathered } from '../../../controllers/gathered.ts'
 import { gpuJobReconciler } from '../../../controllers/hub/gpujob.ts'
 import { inviteReconciler } from '../../../controllers/hub/invites.ts'
 import { joinReconciler } from '../../../controllers/hub/joining.ts'
@@ -45,9 +44,6 @@ export interface HubControllers {
   readonly scheduling: Scheduling
 }
 
-/** An agent may write heartbeats, claims and reports without end; its Provider is looked at once in this time. */
-const sumUpMs = 1000
-
 export function hubControllers(hub: HubWorld): HubControllers {
   const { caches, clock, timers, queue, identity } = hub
   const scheduling = schedulingLoop(createEngine(), {
@@ -59,8 +55,7 @@ export function hubControllers(hub: HubWorld): HubControllers {
     observe: hub.observeScheduling,
   })
   const world = { ...hub, scheduling, now: clock.now }
-  const sumUp = gathered((name) => queues.providers.add(name), { timers, ms: sumUpMs })
-  const ofProviders = providerPorts({ ...world, wake: sumUp })
+  const ofProviders = providerPorts({ ...world, wake: (name) => queues.providers.add(name) })
   const queues: HubQueues = {
     jobs: queue('gpujob', gpuJobReconciler(gpuJobPorts(world)), 32),
     providers: queue('provider', providerReconciler(ofProviders), 4),
@@ -68,7 +63,7 @@ export function hubControllers(hub: HubWorld): HubControllers {
     joins: queue('join', joinReconciler(joiningPorts(world)), 4),
     invites: queue('invite', inviteReconciler(invitePorts(world)), 1),
   }
-  wireHub(caches, { queues, scheduling, identity, sumUp })
+  wireHub(caches, { queues, scheduling, identity })
   believeWhatWasSaid(ofProviders, caches.providers.keys())
   scheduling.begin()
   return { queues, scheduling }

@@ -79,7 +79,7 @@ describe('a job on the hub', () => {
     const job = await submit(cluster)
     await agentSays(cluster, job, { state: 'Failed', reason: 'NonZeroExit', exitCode: 1 })
     expect(await stateOf(cluster, job)).toBe('Waiting')
-    await time.advance(8000)
+    await time.advance(9000)
     await heartbeat(cluster)
     expect(await runOf(cluster, job, 2)).toBeUndefined()
     await time.advance(1000)

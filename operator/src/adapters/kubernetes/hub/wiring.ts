@@ -26,14 +26,12 @@ export interface HubWiring {
   readonly queues: HubQueues
   readonly scheduling: Scheduling
   readonly identity: Pick<HubIdentity, 'jobsUid'>
-  /** For what an agent may cause without end: its Provider is looked at, but not each time. */
-  readonly sumUp: (provider: string) => void
 }
 
 /** Call when the caches have begun: what is there already is told first, in one go with what comes. */
 export function wireHub(
   { jobs, runs, providers, nodes, reports, requests }: HubCaches,
-  { queues, scheduling, identity: { jobsUid }, sumUp }: HubWiring,
+  { queues, scheduling, identity: { jobsUid } }: HubWiring,
 ): void {
   jobs.subscribe(({ object: { metadata } }) => scheduling.jobChanged(metadata.uid))
   runs.subscribe(({ object, previous }) => {
@@ -51,7 +49,7 @@ export function wireHub(
     // A claim on its way out offers nothing, however long somebody's finalizer holds it.
     if (type === 'deleted' || metadata.deletionTimestamp !== undefined) scheduling.removeNode(provider, spec.node)
     else scheduling.setNode(nodeFact(provider, spec))
-    sumUp(provider)
+    queues.providers.add(provider)
   })
   /** The jobs that its agent says to compute without an order. */
   const wakeThoseIn = (report: ProviderReport | undefined) => {
@@ -65,7 +63,7 @@ export function wireHub(
     wakeThoseIn(object)
     wakeThoseIn(previous)
     const provider = providerOf(metadata.namespace)
-    if (provider !== undefined) sumUp(provider)
+    if (provider !== undefined) queues.providers.add(provider)
   })
   providers.subscribe(({ type, key, object, previous }) => {
     queues.providers.add(key)
