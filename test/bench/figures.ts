@@ -43,3 +43,11 @@ export function rounded<Figure extends string>(figures: Readonly<Record<Figure, 
   const entries = Object.entries<number>(figures).map(([name, value]) => [name, Math.round(value * 1000) / 1000])
   return Object.fromEntries(entries) as Record<Figure, number>
 }
+
+/** The middle one of the rounds: a single hiccup of the machine would decide a quantile over all of them. */
+export function typical(rounds: readonly (readonly number[])[], share: number): number {
+  return quantile(
+    rounds.map((latencies) => quantile(latencies, share)),
+    0.5,
+  )
+}

@@ -9,7 +9,7 @@ import { startOperator } from '../bed/operator.ts'
 import { gpuJob } from '../builders/gpujob.ts'
 import { until, untilOffered, watchArrivals } from './arrivals.ts'
 import { type DispatchBed, dispatchBed, tenant } from './dispatch-bed.ts'
-import { type Figures, quantile, rounded } from './figures.ts'
+import { type Figures, quantile, rounded, typical } from './figures.ts'
 
 /** As many in flight as one agent of ours has at the most, and half as many again. */
 const flooding = { inFlight: 96, nodes: 100_000 }
@@ -97,14 +97,6 @@ export async function floodBench(): Promise<Figures> {
 
 function later(latencies: readonly number[]): readonly number[] {
   return latencies.slice(beginningSeconds * size.perSecond)
-}
-
-/** The middle one of the rounds: a single hiccup of the machine would decide a quantile over all of them. */
-function typical(rounds: readonly (readonly number[])[], share: number): number {
-  return quantile(
-    rounds.map((latencies) => quantile(latencies, share)),
-    0.5,
-  )
 }
 
 interface Round {

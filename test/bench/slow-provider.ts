@@ -8,7 +8,7 @@ import { startOperator } from '../bed/operator.ts'
 import { gpuJob } from '../builders/gpujob.ts'
 import { until, untilOffered, watchArrivals } from './arrivals.ts'
 import { type DispatchBed, dispatchBed, tenant } from './dispatch-bed.ts'
-import { type Figures, quantile, rounded } from './figures.ts'
+import { type Figures, rounded, typical } from './figures.ts'
 
 const size = { nodes: 110, rounds: 14, jobsPerRound: 150, perSecond: 12 }
 const bars = { p99Ratio: 1.2 }
@@ -57,14 +57,6 @@ export async function slowProviderBench(): Promise<Figures> {
   }
   const ok = figures.othersP99Ratio <= bars.p99Ratio && figures.slowAnswers > size.jobsPerRound / 3
   return { bench: 'slow-provider', ok, ...rounded(figures) }
-}
-
-/** The middle one of the rounds: a single hiccup of the machine would decide a quantile over all of them. */
-function typical(rounds: readonly (readonly number[])[], share: number): number {
-  return quantile(
-    rounds.map((latencies) => quantile(latencies, share)),
-    0.5,
-  )
 }
 
 interface Round {

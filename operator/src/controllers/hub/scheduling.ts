@@ -9,7 +9,7 @@ import {
   wishOf,
 } from '../../domain/lifecycle/engine-facts.ts'
 import type { KeptJob, KeptRun } from '../../domain/lifecycle/kept.ts'
-import { askedBy } from '../../domain/rules/asked.ts'
+import { type Asked, askedBy } from '../../domain/rules/asked.ts'
 import { brokenRule } from '../../domain/rules/owner-rules.ts'
 import type { Engine } from '../../domain/scheduling/engine.ts'
 import type { Booking, Choice, Explanation, JobFact, NodeFact, ProviderFact } from '../../domain/scheduling/facts.ts'
@@ -153,23 +153,29 @@ class SchedulingLoop implements Scheduling {
     this.#ruledAnew.clear()
     for (const uid of uids.slice(0, askedAtOnce)) {
       const said = this.#refusals.get(uid)
-      const isOther = (provider: string) => this.#refusalBy(provider, uid) !== said?.[provider]
+      const asked = this.#askedBy(uid)
+      const isOther = (provider: string) => this.#refusalBy(provider, asked) !== said?.[provider]
       if (this.#waiting.has(uid) && providers.some(isOther)) this.jobChanged(uid)
     }
     const rest = uids.slice(askedAtOnce)
     if (rest.length > 0) this.#ports.timers.set(() => this.#askAnew(rest, providers), 0)
   }
 
-  #refusalBy(provider: string, uid: string): Reason | undefined {
+  #askedBy(uid: string): Asked | undefined {
+    const job = this.#ports.jobOf(uid)
+    return job && askedBy(job.metadata, job.spec, job.needs.asked)
+  }
+
+  #refusalBy(provider: string, asked: Asked | undefined): Reason | undefined {
     const rules = this.#rules.get(provider)
-    const job = rules && this.#ports.jobOf(uid)
-    return job && brokenRule(rules, askedBy(job.metadata, job.spec, job.needs.asked))?.rule
+    return rules && asked && brokenRule(rules, asked)?.rule
   }
 
   /** What the engine is told of the owners who do not let it run; remembered for as long as it waits. */
   #refusalsOf(uid: string): JobFact['refusedBy'] {
+    const asked = this.#rules.size === 0 ? undefined : this.#askedBy(uid)
     const refusals = [...this.#rules.keys()].flatMap((provider) => {
-      const rule = this.#refusalBy(provider, uid)
+      const rule = this.#refusalBy(provider, asked)
       return rule ? [[provider, rule] as const] : []
     })
     this.#refusals.delete(uid)

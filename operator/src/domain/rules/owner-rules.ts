@@ -27,7 +27,8 @@ const checks: readonly Check[] = [
       ? { rule: 'OwnerRuleTenant', message: `the owner takes no jobs of namespace ${tenant}` }
       : undefined,
   ({ images }, asked) => {
-    const image = images && asked.images.find((one) => !isAllowed(asRead(images), fullImageName(one)))
+    const read = images && asRead(images)
+    const image = read && asked.images.find((one) => !isAllowed(read, fullImageName(one)))
     return image === undefined
       ? undefined
       : { rule: 'OwnerRuleImage', message: `the owner does not let image ${image} run; another registry may do` }

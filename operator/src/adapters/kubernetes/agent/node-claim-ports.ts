@@ -19,6 +19,17 @@ export interface NodeClaimWorld {
   readonly onOverQuota: (nodes: number) => void
 }
 
+/** What there is to say of a node of this cluster now; `undefined`: it is not there, or has no GPU. */
+export function claimOf(
+  name: string,
+  { caches, rules }: { readonly caches: Pick<AgentCaches, 'runs' | 'nodes' | 'pods'> } & Pick<NodeClaimWorld, 'rules'>,
+): GpuNodeSpec | undefined {
+  const kept = caches.nodes.get(name)
+  if (!kept) return undefined
+  const pods = caches.pods.by('node', name).map(({ takes }) => takes)
+  return nodeClaim({ node: kept.node, pods, isOurs: isOfRun(caches.runs), keptGpus: rules.keptGpusPerNode })
+}
+
 export function nodeClaimPorts({
   hub,
   caches,
@@ -27,7 +38,6 @@ export function nodeClaimPorts({
   rules,
   onOverQuota,
 }: NodeClaimWorld): NodeClaimPorts {
-  const isOurs = isOfRun(caches.runs)
   const overQuota = new Set<string>()
   const note = (name: string, isOver: boolean) => {
     const before = overQuota.size
@@ -37,18 +47,11 @@ export function nodeClaimPorts({
   }
   return {
     claim: (name): GpuNodeSpec | undefined => {
-      const kept = caches.nodes.get(name)
-      if (!kept || leaving.isAsked) {
+      if (!caches.nodes.get(name) || leaving.isAsked) {
         note(name, false)
         return undefined
       }
-      const pods = caches.pods.by('node', name).map(({ takes }) => takes)
-      return nodeClaim({
-        node: kept.node,
-        pods,
-        isOurs,
-        keptGpus: rules.keptGpusPerNode,
-      })
+      return claimOf(name, { caches, rules })
     },
     told: (name) => caches.claims.get(`${namespace}/${name}`),
     create: async (name, claim) => {

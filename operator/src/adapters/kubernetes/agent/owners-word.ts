@@ -1,15 +1,14 @@
 // Whether the owner of this cluster lets a run begin here.
 import type { GpuRun } from '../../../api/gpurun.ts'
 import type { OwnerRules } from '../../../api/owner-rules.ts'
-import type { PodTemplate } from '../../../api/template.ts'
-import { podTemplateSchema } from '../../../api/template.ts'
-import { nodeClaim } from '../../../domain/inventory/node-claim.ts'
+import { type PodTemplate, podTemplateSchema } from '../../../api/template.ts'
 import { outcomeOf, runId } from '../../../domain/lifecycle/gpurun.ts'
 import type { Refusal } from '../../../domain/lifecycle/gpurun-start.ts'
 import { askedBy, askedByTemplate } from '../../../domain/rules/asked.ts'
 import { brokenOnNodes } from '../../../domain/rules/nodes.ts'
 import { brokenRule } from '../../../domain/rules/owner-rules.ts'
-import { type AgentCaches, isOfRun } from './caches.ts'
+import type { AgentCaches } from './caches.ts'
+import { claimOf } from './node-claim-ports.ts'
 
 export interface OwnersWorld {
   readonly caches: Pick<AgentCaches, 'runs' | 'nodes' | 'pods'>
@@ -29,12 +28,6 @@ export function ownersWord({ caches, rules }: OwnersWorld, run: GpuRun): Refusal
       held: (node) => heldOn(node, run, caches),
     })
   return broken && { reason: broken.rule, message: broken.message }
-}
-
-function claimOf(name: string, { caches, rules }: OwnersWorld) {
-  const kept = caches.nodes.get(name)
-  const pods = kept ? caches.pods.by('node', name).map(({ takes }) => takes) : []
-  return kept && nodeClaim({ node: kept.node, pods, isOurs: isOfRun(caches.runs), keptGpus: rules.keptGpusPerNode })
 }
 
 function heldOn(node: string, run: GpuRun, { runs }: Pick<AgentCaches, 'runs'>): number {

@@ -43,8 +43,13 @@ const ofAgents: Level = { name: 'gpc-agents', shares: 2, borrows: 0, lends: 0, q
  * arrives, for up to a minute: who sends slowly on purpose must not hold all of them with a few connections, so there are more
  * than so few writes need, and idle ones of other levels beside them.
  */
-const { borrows: _, ...fairly } = ofAgents
-const ofHeartbeats: Level = { ...fairly, name: 'gpc-heartbeats', shares: 10, lends: 90 }
+const ofHeartbeats: Level = {
+  name: 'gpc-heartbeats',
+  shares: 10,
+  lends: 90,
+  queues: ofAgents.queues,
+  hand: ofAgents.hand,
+}
 
 /** RBAC knows each agent, flow control does not: it has no patterns for namespaces. */
 const accounts = { kind: 'Group', group: { name: 'system:serviceaccounts' } }
