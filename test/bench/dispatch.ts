@@ -85,7 +85,7 @@ function bareDispatch({ hub, providers }: DispatchBed, round: string): (i: numbe
       run: 1,
       provider: name,
       nodes: [{ name: 'node-1', workers: 1 }],
-      perWorker: { gpus: 1, cpuMilli: 0, memoryMiB: 0 },
+      perWorker: { gpus: 1, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 },
     }
     const { status } = decide({ job: keptJob(job), run: undefined, choice, explain: () => undefined, now: Date.now() })
     const ref = { name: job.metadata.name, namespace: tenant }

@@ -32,25 +32,27 @@ export function everFits(job: JobFact, world: EngineSnapshot): boolean {
 
 /** What is left of a node; negative where more is promised than there is. */
 export function leftOf(
-  { provider, name, gpus, cpuMilli, memoryMiB, usedByOthers }: NodeFact,
+  { provider, name, gpus, cpuMilli, memoryMiB, storageMiB, usedByOthers }: NodeFact,
   bookings: readonly Booking[],
 ): Room {
   const left = {
     gpus: gpus - usedByOthers.gpus,
     cpuMilli: cpuMilli - usedByOthers.cpuMilli,
     memoryMiB: memoryMiB - usedByOthers.memoryMiB,
+    storageMiB: storageMiB - usedByOthers.storageMiB,
   }
   for (const booking of bookings.filter((each) => each.provider === provider)) {
     for (const { workers } of booking.nodes.filter((node) => node.name === name)) {
       left.gpus -= workers * booking.perWorker.gpus
       left.cpuMilli -= workers * booking.perWorker.cpuMilli
       left.memoryMiB -= workers * booking.perWorker.memoryMiB
+      left.storageMiB -= workers * booking.perWorker.storageMiB
     }
   }
   return left
 }
 
-const nothing: Room = { gpus: 0, cpuMilli: 0, memoryMiB: 0 }
+const nothing: Room = { gpus: 0, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 }
 
 function inLine(a: JobFact, b: JobFact): number {
   return (
@@ -111,7 +113,9 @@ function subsets(nodes: readonly NodeFact[]): readonly (readonly NodeFact[])[] {
 }
 
 function holds(room: Room, worker: Room, workers: number): boolean {
-  return (['gpus', 'cpuMilli', 'memoryMiB'] as const).every((what) => Math.max(0, room[what]) >= worker[what] * workers)
+  return (['gpus', 'cpuMilli', 'memoryMiB', 'storageMiB'] as const).every(
+    (what) => Math.max(0, room[what]) >= worker[what] * workers,
+  )
 }
 
 function byOrder(a: Option, b: Option): number {

@@ -15,7 +15,8 @@ export function nodeFact(change: Partial<NodeFact> = {}): NodeFact {
     gpus: 8,
     cpuMilli: 128_000,
     memoryMiB: 1024 * 1024,
-    usedByOthers: { gpus: 0, cpuMilli: 0, memoryMiB: 0 },
+    storageMiB: 1024 * 1024,
+    usedByOthers: { gpus: 0, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 },
     labels: {},
     taints: [],
     ...change,
@@ -32,7 +33,7 @@ export function jobFact({ gpus = 1, ...change }: Partial<JobFact> & { readonly g
     priority: 0,
     createdMs: 0,
     workers: 1,
-    perWorker: { gpus, cpuMilli: 1000, memoryMiB: 1024 },
+    perWorker: { gpus, cpuMilli: 1000, memoryMiB: 1024, storageMiB: 1024 },
     models: [],
     providerSelector: {},
     nodeSelector: {},
@@ -48,7 +49,7 @@ export function booking(change: Partial<Booking> = {}): Booking {
     run: 1,
     provider: 'acme',
     nodes: [{ name: 'n1', workers: 1 }],
-    perWorker: { gpus: 1, cpuMilli: 1000, memoryMiB: 1024 },
+    perWorker: { gpus: 1, cpuMilli: 1000, memoryMiB: 1024, storageMiB: 1024 },
     ...change,
   }
 }

@@ -63,7 +63,12 @@ export const gpuNodeSpecSchema = z
       })
       .meta(atomic),
     usedByOthers: z
-      .object({ cpu: writtenQuantity(MOST_CPU), memory: writtenQuantity(), gpus: z.int().min(0).max(1024) })
+      .object({
+        cpu: writtenQuantity(MOST_CPU),
+        memory: writtenQuantity(),
+        ephemeralStorage: writtenQuantity().optional().describe('Absent: none.'),
+        gpus: z.int().min(0).max(1024),
+      })
       .meta(atomic)
       .describe("Asked for by pods that are not ours. Our own use is the hub's arithmetic."),
     devices: z.array(device).max(32).meta(listAtomic),

@@ -36,7 +36,7 @@ describe('one pass over a GpuJob', () => {
   })
 
   test('a record and its run are never of one pass', async () => {
-    const choice = { uid: '', key: '', perWorker: { gpus: 1, cpuMilli: 0, memoryMiB: 0 }, ...placement }
+    const choice = { uid: '', key: '', perWorker: { gpus: 1, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 }, ...placement }
     expect((await pass({ choice })).done).toEqual(['status Placed'])
     expect((await pass({ job: keptJob(placed) })).done).toEqual(['createRun of train'])
   })

@@ -29,7 +29,7 @@ function node({
 }
 
 function pod(change: { labels?: Record<string, string>; phase?: string; on?: string } = {}): ProviderPod {
-  const requests = { cpu: '1500m', memory: '10Gi', 'nvidia.com/gpu': '2' }
+  const requests = { cpu: '1500m', memory: '10Gi', 'ephemeral-storage': '1Gi', 'nvidia.com/gpu': '2' }
   return {
     metadata: { labels: change.labels },
     spec: { nodeName: change.on ?? 'gpu-1', containers: [{ resources: { requests } }] },
@@ -52,7 +52,7 @@ describe('the claim', () => {
     expect(spec).toEqual({
       node: 'gpu-1',
       allocatable: { cpu: '128', memory: '1000Gi', ephemeralStorage: '900Gi' },
-      usedByOthers: { cpu: '0m', memory: '0Mi', gpus: 0 },
+      usedByOthers: { cpu: '0m', memory: '0Mi', ephemeralStorage: '0Mi', gpus: 0 },
       devices: [
         {
           source: 'DevicePlugin',
@@ -87,6 +87,11 @@ describe('the claim', () => {
   ])('of the GPUs that are kept: $name', ({ kept, used, gpus, others }) => {
     const { spec } = gpuNode({ spec: { keptGpus: kept, usedByOthers: { cpu: '0', memory: '0', gpus: used } } })
     expect(nodeFact('acme', spec)).toMatchObject({ gpus, usedByOthers: { gpus: others } })
+  })
+
+  test('of an agent that does not say what disk others use has all of the disk free', () => {
+    const { spec } = gpuNode({ spec: { usedByOthers: { cpu: '0', memory: '0', gpus: 0 } } })
+    expect(nodeFact('acme', spec)).toMatchObject({ storageMiB: 2 * 1024 * 1024, usedByOthers: { storageMiB: 0 } })
   })
 
   test('is not made of a node without GPUs', () => {
@@ -167,8 +172,13 @@ describe('used by others', () => {
     expect(claim(node(), pods)?.usedByOthers.gpus).toBe(gpus)
   })
 
-  test('CPU and memory are in units of the engine', () => {
-    expect(claim(node(), [pod(), pod()])?.usedByOthers).toEqual({ cpu: '3000m', memory: '20480Mi', gpus: 4 })
+  test('CPU, memory and disk are in units of the engine', () => {
+    expect(claim(node(), [pod(), pod()])?.usedByOthers).toEqual({
+      cpu: '3000m',
+      memory: '20480Mi',
+      ephemeralStorage: '2048Mi',
+      gpus: 4,
+    })
   })
 })
 

@@ -2,7 +2,7 @@
 import type { GpuDevice, GpuNodeSpec, Taint } from '../../api/gpunode.ts'
 import { wholeNumber } from '../../api/quantity.ts'
 import { identifyGpu } from './gpu-models.ts'
-import { gpuResource, type PodResources, podRequests, type Requests, sum } from './pod-requests.ts'
+import { gpuResource, nothing, type PodResources, podRequests, type Requests, sum } from './pod-requests.ts'
 
 type Labels = Readonly<Record<string, string>>
 type Quantities = Readonly<Record<string, string>>
@@ -81,6 +81,7 @@ export function nodeClaim(seen: SeenNode): GpuNodeSpec | undefined {
     usedByOthers: {
       cpu: `${Math.min(used.cpuMilli, maxCpuMilli)}m`,
       memory: `${Math.min(used.memoryMiB, maxMemoryMiB)}Mi`,
+      ephemeralStorage: `${Math.min(used.storageMiB, maxMemoryMiB)}Mi`,
       gpus: Math.min(used.gpus, maxCount),
     },
     devices,
@@ -175,7 +176,7 @@ function usedByOthers({ node, pods, isOurs }: SeenNode): Requests {
   return pods
     .filter((pod) => pod.spec.nodeName === node.metadata.name && !isOver(pod) && !isOurs(pod))
     .map((pod) => podRequests(pod.spec))
-    .reduce(sum, { cpuMilli: 0, memoryMiB: 0, gpus: 0 })
+    .reduce(sum, nothing)
 }
 
 function isOver({ status }: ProviderPod): boolean {

@@ -18,11 +18,14 @@ export function nodeFact(provider: string, spec: GpuNodeSpec): NodeFact {
     gpus: Math.max(0, (device?.healthy ?? 0) - spec.keptGpus),
     cpuMilli: cpuMilli(spec.allocatable.cpu),
     memoryMiB: memoryMiB(spec.allocatable.memory),
+    storageMiB: memoryMiB(spec.allocatable.ephemeralStorage),
     usedByOthers: {
       // The owner's own pods take those first that the owner keeps.
       gpus: Math.max(0, spec.usedByOthers.gpus - spec.keptGpus),
       cpuMilli: cpuMilli(spec.usedByOthers.cpu),
       memoryMiB: memoryMiB(spec.usedByOthers.memory),
+      // An older agent does not say: then its scheduler is the one who notices.
+      storageMiB: memoryMiB(spec.usedByOthers.ephemeralStorage ?? 0),
     },
     labels: spec.labels ?? {},
     taints: spec.taints ?? [],

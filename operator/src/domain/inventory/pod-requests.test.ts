@@ -6,8 +6,8 @@ function container(requests: Record<string, string | number>) {
 }
 
 function says(pod: Partial<PodResources>): string {
-  const { cpuMilli, memoryMiB, gpus } = podRequests({ containers: [], ...pod })
-  return `${cpuMilli}m ${memoryMiB}Mi ${gpus}`
+  const { cpuMilli, memoryMiB, storageMiB, gpus } = podRequests({ containers: [], ...pod })
+  return `${cpuMilli}m ${memoryMiB}Mi ${gpus}${storageMiB === 0 ? '' : ` disk ${storageMiB}Mi`}`
 }
 
 describe('what a pod asks for', () => {
@@ -58,6 +58,25 @@ describe('what a pod asks for', () => {
         containers: [container({ cpu: 1, memory: '1Gi', 'nvidia.com/gpu': 1 })],
       },
       says: '8000m 1024Mi 1',
+    },
+    {
+      name: 'its disk by the same rules: the larger of init containers and containers, on sidecars that run beside',
+      pod: {
+        initContainers: [
+          { ...container({ 'ephemeral-storage': '1Gi' }), restartPolicy: 'Always' },
+          container({ 'ephemeral-storage': '7Gi' }),
+        ],
+        containers: [
+          container({ 'ephemeral-storage': '2Gi' }),
+          { resources: { limits: { 'ephemeral-storage': '4Gi' } } },
+        ],
+      },
+      says: '0m 0Mi 0 disk 8192Mi',
+    },
+    {
+      name: 'the disk of its containers, whatever CPU the pod itself says',
+      pod: { resources: { requests: { cpu: 8 } }, containers: [container({ cpu: 1, 'ephemeral-storage': '1Gi' })] },
+      says: '8000m 0Mi 0 disk 1024Mi',
     },
     {
       name: 'its overhead on top',

@@ -25,12 +25,13 @@ export interface PodResources {
 export interface Requests {
   readonly cpuMilli: number
   readonly memoryMiB: number
+  readonly storageMiB: number
   readonly gpus: number
 }
 
 export const gpuResource = 'nvidia.com/gpu'
 
-const nothing: Requests = { cpuMilli: 0, memoryMiB: 0, gpus: 0 }
+export const nothing: Requests = { cpuMilli: 0, memoryMiB: 0, storageMiB: 0, gpus: 0 }
 
 /**
  * The larger of what runs at the same time: all containers, or any one init container; sidecars (init
@@ -53,7 +54,8 @@ export function podRequests(pod: PodResources): Requests {
 
 /** Requests default to limits, resource by resource. */
 function requestsOf(resources: Resources | undefined): Requests {
-  return { ...nothing, ...onlyNamed(resources), gpus: wholeNumber(requested(resources)[gpuResource] ?? 0) }
+  const { [gpuResource]: gpus = 0, 'ephemeral-storage': storage = 0 } = requested(resources)
+  return { ...nothing, ...onlyNamed(resources), storageMiB: memoryMiB(storage), gpus: wholeNumber(gpus) }
 }
 
 function onlyNamed(resources: Resources | undefined): Partial<Requests> {
@@ -69,13 +71,19 @@ function requested(resources: Resources | undefined): Quantities {
 }
 
 export function sum(a: Requests, b: Requests): Requests {
-  return { cpuMilli: a.cpuMilli + b.cpuMilli, memoryMiB: a.memoryMiB + b.memoryMiB, gpus: a.gpus + b.gpus }
+  return {
+    cpuMilli: a.cpuMilli + b.cpuMilli,
+    memoryMiB: a.memoryMiB + b.memoryMiB,
+    storageMiB: a.storageMiB + b.storageMiB,
+    gpus: a.gpus + b.gpus,
+  }
 }
 
 function largest(a: Requests, b: Requests): Requests {
   return {
     cpuMilli: Math.max(a.cpuMilli, b.cpuMilli),
     memoryMiB: Math.max(a.memoryMiB, b.memoryMiB),
+    storageMiB: Math.max(a.storageMiB, b.storageMiB),
     gpus: Math.max(a.gpus, b.gpus),
   }
 }

@@ -70,7 +70,7 @@ describe('what a job wants of the engine', () => {
         priority: 7,
         createdMs: Date.parse(BEGINNING),
         workers: 4,
-        perWorker: { gpus: 4, cpuMilli: 500, memoryMiB: 2048 },
+        perWorker: { gpus: 4, cpuMilli: 500, memoryMiB: 2048, storageMiB: 0 },
         models: ['H100', 'H200'],
         gpuMemoryMiB: 81_920,
         maxPrice: 2_500_000,

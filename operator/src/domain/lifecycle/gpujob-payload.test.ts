@@ -16,7 +16,14 @@ const template = { spec: { containers: [{ name: 'main', image: 'i', envFrom }] }
 const unlabelled = { reason: 'MayNotTravel', message: 'lacks a label' } as const
 const nodes = [{ name: 'node-1', workers: 1 }]
 const placement: Placement = { run: 1, provider: 'acme', nodes, recordedAt: ago(60) }
-const choice = { uid: '', key: '', run: 1, provider: 'acme', nodes, perWorker: { gpus: 1, cpuMilli: 0, memoryMiB: 0 } }
+const choice = {
+  uid: '',
+  key: '',
+  run: 1,
+  provider: 'acme',
+  nodes,
+  perWorker: { gpus: 1, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 },
+}
 
 function withSecret(status?: Partial<GpuJobStatus>, spec = {}): KeptJob {
   return keptJob({ spec: { template, ...spec }, ...(status && { status }) })

@@ -48,7 +48,7 @@ function choice(number: number): Choice {
     run: number,
     provider,
     nodes,
-    perWorker: { gpus: 1, cpuMilli: 0, memoryMiB: 0 },
+    perWorker: { gpus: 1, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 },
   }
 }
 

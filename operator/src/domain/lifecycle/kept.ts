@@ -71,6 +71,6 @@ function isOfSameSpec<K extends { readonly metadata: ObjectMeta }>(
 
 /** What one worker takes of a node; its GPUs are the job's, whatever the template repeats of them. */
 export function workerRoom(gpus: number, template: PodTemplate): Room {
-  const { cpuMilli, memoryMiB } = podRequests(template.spec)
-  return { gpus, cpuMilli, memoryMiB }
+  const { cpuMilli, memoryMiB, storageMiB } = podRequests(template.spec)
+  return { gpus, cpuMilli, memoryMiB, storageMiB }
 }

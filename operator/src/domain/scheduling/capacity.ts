@@ -101,7 +101,7 @@ function createNodes(grew: Grew): Nodes {
   /** Takes the spot out of its pool, changes it, and puts it where it belongs then. */
   function change(spot: Spot, how: () => void): void {
     changes += 1
-    const { fact, pool: before, freeGpus, freeCpuMilli, freeMemoryMiB } = spot
+    const { fact, pool: before, freeGpus, freeCpuMilli, freeMemoryMiB, freeStorageMiB } = spot
     if (before) takeOut(before, spot)
     how()
     measureFree(spot)
@@ -110,7 +110,11 @@ function createNodes(grew: Grew): Nodes {
     if (before && before !== spot.pool) stocks.removeWhereEmpty(before)
     if (!spot.fact && spot.bookings === 0) spots.delete(`${spot.provider}/${spot.name}`)
 
-    const more = spot.freeGpus > freeGpus || spot.freeCpuMilli > freeCpuMilli || spot.freeMemoryMiB > freeMemoryMiB
+    const more =
+      spot.freeGpus > freeGpus ||
+      spot.freeCpuMilli > freeCpuMilli ||
+      spot.freeMemoryMiB > freeMemoryMiB ||
+      spot.freeStorageMiB > freeStorageMiB
     const other = spot.pool !== before || !sameValue(fact?.labels, spot.fact?.labels)
     if (spot.pool && (more || other)) grew(spot, spot.pool.stock)
   }
@@ -149,16 +153,18 @@ function measureFree(spot: Spot): void {
   spot.freeGpus = Math.max(0, Math.floor(all.gpus - others.gpus - spot.booked.gpus))
   spot.freeCpuMilli = Math.max(0, all.cpuMilli - others.cpuMilli - spot.booked.cpuMilli)
   spot.freeMemoryMiB = Math.max(0, all.memoryMiB - others.memoryMiB - spot.booked.memoryMiB)
+  spot.freeStorageMiB = Math.max(0, all.storageMiB - others.storageMiB - spot.booked.storageMiB)
   spot.bucket = bucketOf({ freeGpus: spot.freeGpus, whole: spot.freeGpus === all.gpus })
 }
 
-const nothing: Room = { gpus: 0, cpuMilli: 0, memoryMiB: 0 }
+const nothing: Room = { gpus: 0, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 }
 
 function plus(room: Room, worker: Room, workers: number): Room {
   return {
     gpus: room.gpus + worker.gpus * workers,
     cpuMilli: room.cpuMilli + worker.cpuMilli * workers,
     memoryMiB: room.memoryMiB + worker.memoryMiB * workers,
+    storageMiB: room.storageMiB + worker.storageMiB * workers,
   }
 }
 

@@ -34,6 +34,7 @@ const room = fc.record({
   gpus: fc.constantFrom(0, 0, 0, 1, 2),
   cpuMilli: fc.constantFrom(0, 0, 4000),
   memoryMiB: fc.constantFrom(0, 0, 4096),
+  storageMiB: fc.constantFrom(0, 0, 0, 4096),
 })
 
 const provider = fc.record({
@@ -58,6 +59,7 @@ const node = fc.record({
   gpus: fc.constantFrom(0, 1, 2, 4, 4, 8),
   cpuMilli: fc.constantFrom(4000, 8000, 32_000),
   memoryMiB: fc.constantFrom(8192, 65_536),
+  storageMiB: fc.constantFrom(8192, 65_536),
   usedByOthers: room,
   labels,
   taints: fc.array(taint, { maxLength: 2 }).map((list) => (list.length === 2 ? list : [])),
@@ -67,6 +69,7 @@ const worker = fc.record({
   gpus: fc.constantFrom(1, 1, 2, 4, 8),
   cpuMilli: fc.constantFrom(0, 1000, 4000, 9000),
   memoryMiB: fc.constantFrom(0, 1024, 16_384),
+  storageMiB: fc.constantFrom(0, 0, 1024, 16_384),
 })
 const job = fc
   .record({
@@ -211,7 +214,9 @@ describe('the engine', () => {
             for (const { name } of nodes) {
               const fact = before.nodes.get(`${at}/${name}`)
               const left = leftOf(fact ?? nodeFact({ gpus: -1 }), bookings)
-              const wanted = (['gpus', 'cpuMilli', 'memoryMiB'] as const).filter((what) => perWorker[what] > 0)
+              const wanted = (['gpus', 'cpuMilli', 'memoryMiB', 'storageMiB'] as const).filter(
+                (what) => perWorker[what] > 0,
+              )
               expect(wanted.filter((what) => left[what] < 0)).toEqual([])
             }
           }

@@ -61,12 +61,18 @@ const cases: (World & { readonly name: string; readonly says: readonly string[] 
   },
   {
     name: 'GPUs that others use are not given away',
-    nodes: [nodeFact({ usedByOthers: { gpus: 8, cpuMilli: 0, memoryMiB: 0 } }), nodeFact({ name: 'n2' })],
+    nodes: [
+      nodeFact({ usedByOthers: { gpus: 8, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 } }),
+      nodeFact({ name: 'n2' }),
+    ],
     says: ['job@acme:n2×1'],
   },
   {
     name: 'a node with GPUs but no CPU left is passed over',
-    nodes: [nodeFact({ usedByOthers: { gpus: 4, cpuMilli: 127_500, memoryMiB: 0 } }), nodeFact({ name: 'n2' })],
+    nodes: [
+      nodeFact({ usedByOthers: { gpus: 4, cpuMilli: 127_500, memoryMiB: 0, storageMiB: 0 } }),
+      nodeFact({ name: 'n2' }),
+    ],
     says: ['job@acme:n2×1'],
   },
   {
@@ -184,7 +190,7 @@ test.each(cases)('$name', ({ says, ...world }) => {
 })
 
 describe('explain', () => {
-  const used = { gpus: 0, cpuMilli: 0, memoryMiB: 0 }
+  const used = { gpus: 0, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 }
   const team = { key: 'team', effect: 'NoSchedule' }
   const rows: (World & { readonly says: string })[] = [
     { nodes: [], says: 'NeverFits NoNodes 0' },
@@ -223,6 +229,11 @@ describe('explain', () => {
     { bookings: [takes('n1', 8)], says: 'Waits NotEnoughFreeGpus 1' },
     { nodes: [nodeFact({ usedByOthers: { ...used, cpuMilli: 127_001 } })], says: 'Waits NotEnoughFreeCpu 1' },
     { nodes: [nodeFact({ usedByOthers: { ...used, memoryMiB: 2 ** 20 } })], says: 'Waits NotEnoughFreeMemory 1' },
+    {
+      nodes: [nodeFact({ usedByOthers: { ...used, storageMiB: 2 ** 20 } })],
+      jobs: [jobFact({ perWorker: { ...used, gpus: 1, storageMiB: 1 } })],
+      says: 'Waits NotEnoughFreeStorage 1',
+    },
     { jobs: [jobFact({ workers: 2, gpus: 8 })], says: 'NeverFits GangDoesNotFit 1' },
     {
       nodes: named('n1', 'n2', 'n3', 'n4'),
@@ -284,7 +295,7 @@ describe('a job is not taken for another that differs in', () => {
   const providers = [providerFact({ pricesPerGpuHour: { H100: 3 } })]
   test.each<readonly [string, Partial<JobFact>]>([
     ['its workers', { workers: 2 }],
-    ['what a worker needs', { perWorker: { gpus: 9, cpuMilli: 0, memoryMiB: 0 } }],
+    ['what a worker needs', { perWorker: { gpus: 9, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 } }],
     ['its models', { models: ['H200'] }],
     ['the memory of its GPUs', { gpuMemoryMiB: 10 ** 6 }],
     ['its price', { maxPrice: 1 }],
@@ -309,10 +320,15 @@ describe('as time goes by', () => {
     { what: 'loses its taint', before: { taints: [{ key: 'team', effect: 'NoSchedule' }] }, after: {} },
     { what: 'is offered again', before: { withheld: 'Cordoned' }, after: {} },
     { what: 'gets more memory', before: { memoryMiB: 10 }, after: {} },
+    { what: 'gets more ephemeral storage', before: { storageMiB: 10 }, after: {} },
     { what: 'turns out to be another model', before: { model: 'L4' }, after: {} },
   ])('a job starts when a node $what', ({ before, after }) => {
     const fast = { disk: 'fast' }
-    const full = nodeFact({ name: 'full', labels: fast, usedByOthers: { gpus: 8, cpuMilli: 0, memoryMiB: 0 } })
+    const full = nodeFact({
+      name: 'full',
+      labels: fast,
+      usedByOthers: { gpus: 8, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 },
+    })
     const node = { labels: 'labels' in after ? {} : fast }
     const jobs = [jobFact({ nodeSelector: fast, models: ['H100'] })]
     const engine = engineOf({ nodes: [full, nodeFact({ ...node, ...before })], jobs })

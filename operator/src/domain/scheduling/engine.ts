@@ -112,6 +112,11 @@ function mayTakeWorker(spot: Spot, { like }: Shape): boolean {
   return hasRoomFor(spot, like.perWorker) && acceptance(like)?.(spot) !== false
 }
 
-function hasRoomFor({ freeGpus, freeCpuMilli, freeMemoryMiB }: Spot, { gpus, cpuMilli, memoryMiB }: Room): boolean {
-  return freeGpus >= gpus && freeCpuMilli >= cpuMilli && freeMemoryMiB >= memoryMiB
+function hasRoomFor(spot: Spot, { gpus, cpuMilli, memoryMiB, storageMiB }: Room): boolean {
+  return (
+    spot.freeGpus >= gpus &&
+    spot.freeCpuMilli >= cpuMilli &&
+    spot.freeMemoryMiB >= memoryMiB &&
+    spot.freeStorageMiB >= storageMiB
+  )
 }

@@ -44,8 +44,8 @@ function unknown(name: string): ProviderFact {
   return { name, labels: {}, state: 'Disconnected' }
 }
 
-function freeOf({ freeGpus, freeCpuMilli, freeMemoryMiB }: Spot): Room {
-  return { gpus: freeGpus, cpuMilli: freeCpuMilli, memoryMiB: freeMemoryMiB }
+function freeOf({ freeGpus, freeCpuMilli, freeMemoryMiB, freeStorageMiB }: Spot): Room {
+  return { gpus: freeGpus, cpuMilli: freeCpuMilli, memoryMiB: freeMemoryMiB, storageMiB: freeStorageMiB }
 }
 
 /** How many workers of the job fit into the room; no more than the job has. */
@@ -55,6 +55,7 @@ function slots({ perWorker, workers }: JobFact, room: Room): number {
     share(room.gpus, perWorker.gpus),
     share(room.cpuMilli, perWorker.cpuMilli),
     share(room.memoryMiB, perWorker.memoryMiB),
+    share(room.storageMiB, perWorker.storageMiB),
   )
 }
 

@@ -1,13 +1,16 @@
 // What the engine knows: facts about providers, nodes and jobs, and what is booked.
-// Units: whole GPUs, CPU in milli, memory in MiB. Facts are values: a new one replaces the old one of the same name.
+// Units: GPUs, CPU in milli, memory and ephemeral storage in MiB. Facts are values: a new one replaces the old one of the same name.
 import type { OwnerRules } from '../../api/owner-rules.ts'
 import type { Reason } from './reasons.ts'
 
-/** GPUs, CPU and memory: what a worker needs, what a node has, what is free on it. */
+/** What a worker needs, what a node has, what is free on it. */
 export interface Room {
+  /** Whole ones, or a part of one: 0.5. Never 1.5. */
   readonly gpus: number
   readonly cpuMilli: number
   readonly memoryMiB: number
+  /** Ephemeral storage. */
+  readonly storageMiB: number
 }
 
 export interface Taint {
@@ -47,10 +50,15 @@ export interface NodeFact {
   /** Allocatable, before anyone's use. */
   readonly cpuMilli: number
   readonly memoryMiB: number
+  readonly storageMiB: number
   /** Pods that are not ours; our own use is the sum of the bookings. */
   readonly usedByOthers: Room
   readonly labels: Readonly<Record<string, string>>
   readonly taints: readonly Taint[]
+  /** In how many equal parts each GPU may be shared; absent: whole GPUs only. */
+  readonly slices?: number | undefined
+  /** The domains that it lies in, as the provider names them, and of that provider only. */
+  readonly topology?: { readonly rack?: string | undefined; readonly zone?: string | undefined } | undefined
   /** Why the owner or the hub keeps this node back, as one word; absent: it is offered. */
   readonly withheld?: string | undefined
 }
@@ -78,6 +86,15 @@ export interface JobFact {
   readonly avoidNodes?: readonly string[] | undefined
   /** The most per GPU and hour, in millionths of a currency unit. */
   readonly maxPrice?: number | undefined
+  /** Where its workers have to be, or better are, together. */
+  readonly topology?: Topology | undefined
+  /** Declared by the tenant; absent: unknown. */
+  readonly maxRuntimeMs?: number | undefined
+}
+
+export interface Topology {
+  readonly within: 'Node' | 'Rack' | 'Zone'
+  readonly rule: 'Required' | 'Preferred'
 }
 
 /** GPUs promised to one run. It may name nodes and providers that are not known (yet). */

@@ -67,6 +67,7 @@ const notEnough = {
   gpus: 'NotEnoughFreeGpus',
   cpuMilli: 'NotEnoughFreeCpu',
   memoryMiB: 'NotEnoughFreeMemory',
+  storageMiB: 'NotEnoughFreeStorage',
 } as const satisfies Record<keyof Room, Reason>
 
 export function firstReason<Place>(filters: readonly Filter<Place>[], job: JobFact, place: Place): Reason | undefined {
@@ -109,13 +110,14 @@ export function hasLabels(labels: Readonly<Record<string, string>>, wanted: Read
 const mostGpus = 128
 
 /** What an empty node has room for. */
-export function capacityOf({ gpus, cpuMilli, memoryMiB }: NodeFact): Room {
-  return { gpus: Math.max(0, Math.min(Math.floor(gpus), mostGpus)), cpuMilli, memoryMiB }
+export function capacityOf({ gpus, cpuMilli, memoryMiB, storageMiB }: NodeFact): Room {
+  return { gpus: Math.max(0, Math.min(Math.floor(gpus), mostGpus)), cpuMilli, memoryMiB, storageMiB }
 }
 
 /** The first thing that a worker needs more of than there is. */
 function lacks(worker: Room, room: Room): keyof Room | undefined {
   if (worker.gpus > room.gpus) return 'gpus'
   if (worker.cpuMilli > room.cpuMilli) return 'cpuMilli'
-  return worker.memoryMiB > room.memoryMiB ? 'memoryMiB' : undefined
+  if (worker.memoryMiB > room.memoryMiB) return 'memoryMiB'
+  return worker.storageMiB > room.storageMiB ? 'storageMiB' : undefined
 }

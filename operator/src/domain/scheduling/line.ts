@@ -128,9 +128,9 @@ function comesFirst(a: JobFact, b: JobFact): boolean {
 
 /** All that a placement depends on, as text; equal for jobs that can go to the same places. */
 function shapeOf(job: JobFact): string {
-  const { gpus, cpuMilli, memoryMiB } = job.perWorker
+  const { gpus, cpuMilli, memoryMiB, storageMiB } = job.perWorker
   return JSON.stringify([
-    [job.workers, gpus, cpuMilli, memoryMiB, job.gpuMemoryMiB ?? 0, job.maxPrice ?? -1],
+    [job.workers, gpus, cpuMilli, memoryMiB, storageMiB, job.gpuMemoryMiB ?? 0, job.maxPrice ?? -1],
     job.models.toSorted(),
     Object.entries(job.providerSelector).toSorted(byKey),
     Object.entries(job.nodeSelector).toSorted(byKey),

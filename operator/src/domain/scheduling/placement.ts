@@ -78,7 +78,7 @@ export function placer(mostGpus: () => number): Place {
   }
 
   return (job, candidates) => {
-    const { gpus, cpuMilli, memoryMiB } = job.perWorker
+    const { gpus, cpuMilli, memoryMiB, storageMiB } = job.perWorker
     const accepts = acceptance(job)
     for (const { nodes, workersPerNode } of remembered(splits, job.workers, () => splitsOf(job.workers))) {
       if (gpus * workersPerNode > mostGpus()) continue
@@ -87,6 +87,7 @@ export function placer(mostGpus: () => number): Place {
         order: orderFor(gpus * workersPerNode),
         cpuMilli: cpuMilli * workersPerNode,
         memoryMiB: memoryMiB * workersPerNode,
+        storageMiB: storageMiB * workersPerNode,
         accepts,
       })
       if (best) return { provider: best.provider, nodes: named(best.spots, workersPerNode) }
@@ -132,7 +133,7 @@ function isBetter(a: Candidate, b: Candidate): boolean {
   return a.cost === b.cost ? a.cost < Infinity && a.stock.freeGpus > b.stock.freeGpus : a.cost < b.cost
 }
 
-/** As if every node had enough CPU and memory and were accepted. */
+/** As if every node had enough of all but GPUs and were accepted. */
 function leastCost({ pools }: Candidate, { nodes, order }: Shares): number {
   let missing = nodes
   let cost = 0

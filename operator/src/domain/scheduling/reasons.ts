@@ -19,10 +19,11 @@ export const reasons = {
   NodeSelector: 'The labels of the node do not match placement.nodeSelector',
   NodeAvoided: 'The job failed on this node before',
   Taint: 'The node has a taint that the job does not tolerate',
-  NodeTooSmall: 'One worker needs more GPUs, CPU or memory than the node has when it is empty',
+  NodeTooSmall: 'One worker needs more GPUs, CPU, memory or ephemeral storage than the node has when it is empty',
   NotEnoughFreeGpus: 'Too few GPUs of the node are free for one worker',
   NotEnoughFreeCpu: 'Too little CPU of the node is free for one worker',
   NotEnoughFreeMemory: 'Too little memory of the node is free for one worker',
+  NotEnoughFreeStorage: 'Too little ephemeral storage of the node is free for one worker',
   GangDoesNotFit: 'The node has room for a worker, but not all workers fit on one provider in equal numbers per node',
 } as const
 

@@ -1,4 +1,4 @@
-// Nodes of equal standing, ordered by name, in a tree that skips branches without enough CPU or memory.
+// Nodes of equal standing, ordered by name, in a tree that skips branches without enough CPU, memory or storage.
 // A treap: its shape comes from the ranks and says nothing, so the order of arrival cannot matter.
 import type { Spot } from './spot.ts'
 
@@ -24,6 +24,7 @@ export function withoutSpot(root: Spot | undefined, spot: Spot): Spot | undefine
 export interface Share {
   readonly cpuMilli: number
   readonly memoryMiB: number
+  readonly storageMiB: number
   /** What is asked of the single node, beyond its room. */
   readonly accepts?: ((spot: Spot) => boolean) | undefined
 }
@@ -35,14 +36,16 @@ export function findRoom(
   { found, wanted }: { found: Spot[]; wanted: number },
 ): void {
   if (!root || root.mostCpuMilli < share.cpuMilli || root.mostMemoryMiB < share.memoryMiB) return
+  if (root.mostStorageMiB < share.storageMiB) return
   findRoom(root.before, share, { found, wanted })
   if (found.length >= wanted) return
   if (hasRoom(root, share)) found.push(root)
   if (found.length < wanted) findRoom(root.after, share, { found, wanted })
 }
 
-function hasRoom(spot: Spot, { cpuMilli, memoryMiB, accepts }: Share): boolean {
-  return spot.freeCpuMilli >= cpuMilli && spot.freeMemoryMiB >= memoryMiB && (!accepts || accepts(spot))
+function hasRoom(spot: Spot, { cpuMilli, memoryMiB, storageMiB, accepts }: Share): boolean {
+  const hasAll = spot.freeCpuMilli >= cpuMilli && spot.freeMemoryMiB >= memoryMiB && spot.freeStorageMiB >= storageMiB
+  return hasAll && (!accepts || accepts(spot))
 }
 
 /** Hangs the spots of the tree below the new spot, by name. */
@@ -77,5 +80,6 @@ function measure(spot: Spot): Spot {
   spot.count = 1 + (before?.count ?? 0) + (after?.count ?? 0)
   spot.mostCpuMilli = Math.max(spot.freeCpuMilli, before?.mostCpuMilli ?? 0, after?.mostCpuMilli ?? 0)
   spot.mostMemoryMiB = Math.max(spot.freeMemoryMiB, before?.mostMemoryMiB ?? 0, after?.mostMemoryMiB ?? 0)
+  spot.mostStorageMiB = Math.max(spot.freeStorageMiB, before?.mostStorageMiB ?? 0, after?.mostStorageMiB ?? 0)
   return spot
 }

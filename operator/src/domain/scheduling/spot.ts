@@ -27,6 +27,7 @@ export interface Spot {
   freeGpus: number
   freeCpuMilli: number
   freeMemoryMiB: number
+  freeStorageMiB: number
   /** Absent where the node is withheld or not known. */
   pool: Pool | undefined
   /** The bucket of its pool that it lies in. */
@@ -39,6 +40,7 @@ export interface Spot {
   count: number
   mostCpuMilli: number
   mostMemoryMiB: number
+  mostStorageMiB: number
 }
 
 export function newSpot(provider: string, name: string, rank: number): Spot {
@@ -47,10 +49,11 @@ export function newSpot(provider: string, name: string, rank: number): Spot {
     name,
     fact: undefined,
     bookings: 0,
-    booked: { gpus: 0, cpuMilli: 0, memoryMiB: 0 },
+    booked: { gpus: 0, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 },
     freeGpus: 0,
     freeCpuMilli: 0,
     freeMemoryMiB: 0,
+    freeStorageMiB: 0,
     pool: undefined,
     bucket: 0,
     rank,
@@ -59,5 +62,6 @@ export function newSpot(provider: string, name: string, rank: number): Spot {
     count: 0,
     mostCpuMilli: 0,
     mostMemoryMiB: 0,
+    mostStorageMiB: 0,
   }
 }
