@@ -91,7 +91,7 @@ function clocked(engine: Engine, { rounds, batch, job, leaving }: Load) {
     for (const { uid, run } of last) engine.release(uid, run)
     for (const each of jobs) engine.wait(each)
     const ready = performance.now()
-    last = engine.decide()
+    last = engine.decide({ nowMs: 0 })
     const end = performance.now()
     if (last.length !== batch) throw new Error(`${last.length} of ${batch} jobs were placed in round ${round}`)
     if (round < rounds / 10) continue
@@ -115,14 +115,14 @@ function lastOneByOne(engine: Engine, { last, jobs }: { last: readonly Choice[];
   return jobs.map((each) => {
     const start = performance.now()
     engine.wait(each)
-    engine.decide(1)
+    engine.decide({ nowMs: 0, limit: 1 })
     return performance.now() - start
   })
 }
 
 function placed(engine: Engine, name: string, { count, job }: Pick<Load, 'job'> & { readonly count: number }) {
   for (let i = 0; i < count; i += 1) engine.wait(job(`${name}-${i}`, i))
-  return engine.decide()
+  return engine.decide({ nowMs: 0 })
 }
 
 function federation(nodes: number): Engine {
@@ -149,7 +149,7 @@ function fill(engine: Engine, { gpus, random, someModels }: Filling): number {
   for (let i = 0; taken < gpus; i += 1) {
     const size = [1, 1, 1, 2, 4, 8][Math.floor(random() * 6)] ?? 1
     engine.wait(jobFact({ uid: `filler-${i}`, gpus: size, models: someModels() }))
-    for (const decision of engine.decide()) {
+    for (const decision of engine.decide({ nowMs: 0 })) {
       taken += decision.perWorker.gpus
       running.push(decision)
     }

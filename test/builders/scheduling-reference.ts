@@ -27,7 +27,7 @@ export function everFits(job: JobFact, world: EngineSnapshot): boolean {
   for (const provider of world.providers) named.set(provider.name, provider)
   const providers = [...named.values()].map((provider): ProviderFact => ({ ...provider, state: 'Connected' }))
   const nodes = world.nodes.map((node) => ({ ...node, usedByOthers: nothing }))
-  return placeNaively(job, { providers, nodes, waiting: [], bookings: [] }) !== undefined
+  return placeNaively(job, { providers, nodes, waiting: [], bookings: [], queues: [], usages: [] }) !== undefined
 }
 
 /** What is left of a node; negative where more is promised than there is. */

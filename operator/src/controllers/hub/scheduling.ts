@@ -267,7 +267,7 @@ class SchedulingLoop implements Scheduling {
     const { clock, jobOf, wake, observe } = this.#ports
     this.#passIsDue = false
     const started = clock.boot()
-    const decisions = this.#engine.decide(decisionsPerPass)
+    const decisions = this.#engine.decide({ nowMs: clock.now(), limit: decisionsPerPass })
     for (const decision of decisions) {
       const { uid, run } = decision
       this.#choices.set(uid, decision)

@@ -141,7 +141,7 @@ interface Ledger {
 
 function world({ providers, nodes, waiting, bookings }: Ledger): EngineSnapshot {
   const lists = { providers: [...providers.values()], nodes: [...nodes.values()] }
-  return { ...lists, waiting: [...waiting.values()], bookings: [...bookings.values()] }
+  return { ...lists, waiting: [...waiting.values()], bookings: [...bookings.values()], queues: [], usages: [] }
 }
 
 function take(ledger: Ledger, what: Step, decided: readonly Booking[]): void {
@@ -157,8 +157,8 @@ function take(ledger: Ledger, what: Step, decided: readonly Booking[]): void {
   if (what.do === 'release') ledger.bookings.delete(`${what.uid}/${what.run}`)
   for (const each of what.do === 'book' ? [what.booking] : decided) {
     if (ledger.waiting.get(each.uid)?.run === each.run) ledger.waiting.delete(each.uid)
-    const { uid: of, run: number, provider: at, nodes, perWorker } = each
-    ledger.bookings.set(`${of}/${number}`, { uid: of, run: number, provider: at, nodes, perWorker })
+    const { key: _, ...booked } = { key: '', ...each }
+    ledger.bookings.set(`${each.uid}/${each.run}`, booked)
   }
 }
 
@@ -171,7 +171,7 @@ function tell(engine: Engine, what: Step): readonly Booking[] {
   if (what.do === 'withdraw') engine.withdraw(what.uid)
   if (what.do === 'book') engine.book(what.booking)
   if (what.do === 'release') engine.release(what.uid, what.run)
-  return what.do === 'decide' ? engine.decide(what.limit) : []
+  return what.do === 'decide' ? engine.decide({ nowMs: 0, limit: what.limit }) : []
 }
 
 function emptyLedger(): Ledger {
@@ -258,9 +258,9 @@ describe('the engine', () => {
 
         expect(other.snapshot()).toEqual(engine.snapshot())
         const again = createEngine(engine.snapshot())
-        const decided = engine.decide()
-        expect(other.decide()).toEqual(decided)
-        expect(again.decide()).toEqual(decided)
+        const decided = engine.decide({ nowMs: 0 })
+        expect(other.decide({ nowMs: 0 })).toEqual(decided)
+        expect(again.decide({ nowMs: 0 })).toEqual(decided)
       }),
       { numRuns: 800 },
     )
@@ -277,7 +277,7 @@ describe('the engine', () => {
           for (const fact of nodes) engine.setNode({ ...fact, usedByOthers: nodeFact().usedByOthers })
           for (const each of jobs) engine.wait(each)
 
-          for (let decided = engine.decide(); decided.length > 0; decided = engine.decide()) {
+          for (let decided = engine.decide({ nowMs: 0 }); decided.length > 0; decided = engine.decide({ nowMs: 0 })) {
             for (const each of decided) engine.release(each.uid, each.run)
           }
           const { waiting } = engine.snapshot()

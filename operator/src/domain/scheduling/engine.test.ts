@@ -12,7 +12,7 @@ interface World {
 
 /** One connected provider with one empty node, and one job with one GPU, where the test says nothing else. */
 function engineOf({ providers = [providerFact()], nodes = [nodeFact()], bookings = [], jobs = [jobFact()] }: World) {
-  return createEngine({ providers, nodes, bookings, waiting: jobs })
+  return createEngine({ providers, nodes, bookings, waiting: jobs, queues: [], usages: [] })
 }
 
 function named(...names: readonly string[]): readonly NodeFact[] {
@@ -186,7 +186,7 @@ const cases: (World & { readonly name: string; readonly says: readonly string[] 
 ]
 
 test.each(cases)('$name', ({ says, ...world }) => {
-  expect(engineOf(world).decide().map(rendered)).toEqual(says)
+  expect(engineOf(world).decide({ nowMs: 0 }).map(rendered)).toEqual(says)
 })
 
 describe('explain', () => {
@@ -249,14 +249,14 @@ describe('explain', () => {
   ]
   test.each(rows)('$says', ({ says, ...world }) => {
     const engine = engineOf(world)
-    expect(engine.decide()).toEqual([])
+    expect(engine.decide({ nowMs: 0 })).toEqual([])
     const { verdict, reasons = [] } = engine.explain('job') ?? {}
     expect(`${verdict} ${reasons.map(({ reason, count }) => `${reason} ${count}`).join(', ')}`).toBe(says)
   })
 
   test('says nothing of a job that does not wait', () => {
     const engine = engineOf({})
-    engine.decide()
+    engine.decide({ nowMs: 0 })
     expect(engine.explain('job')).toBeUndefined()
     expect(engine.explain('nobody')).toBeUndefined()
   })
@@ -310,7 +310,7 @@ describe('a job is not taken for another that differs in', () => {
       jobFact({ uid: 'odd', priority: 1, ...likeable, gpus: 8, ...change }),
     ]
     const engine = engineOf({ providers, nodes: [nodeFact(sort)], jobs: jobs.toReversed() })
-    expect(engine.decide().map(rendered)).toEqual(['job@acme:n1×1'])
+    expect(engine.decide({ nowMs: 0 }).map(rendered)).toEqual(['job@acme:n1×1'])
   })
 })
 
@@ -332,50 +332,50 @@ describe('as time goes by', () => {
     const node = { labels: 'labels' in after ? {} : fast }
     const jobs = [jobFact({ nodeSelector: fast, models: ['H100'] })]
     const engine = engineOf({ nodes: [full, nodeFact({ ...node, ...before })], jobs })
-    expect(engine.decide()).toEqual([])
+    expect(engine.decide({ nowMs: 0 })).toEqual([])
     engine.setNode(nodeFact({ ...node, ...after }))
-    expect(engine.decide().map(rendered)).toEqual(['job@acme:n1×1'])
+    expect(engine.decide({ nowMs: 0 }).map(rendered)).toEqual(['job@acme:n1×1'])
   })
 
   test('a waiting job starts as soon as a booking ends', () => {
     const engine = engineOf({ bookings: [takes('n1', 8)] })
-    expect(engine.decide()).toEqual([])
+    expect(engine.decide({ nowMs: 0 })).toEqual([])
     engine.release('on-n1', 1)
-    expect(engine.decide().map(rendered)).toEqual(['job@acme:n1×1'])
+    expect(engine.decide({ nowMs: 0 }).map(rendered)).toEqual(['job@acme:n1×1'])
   })
 
   test('a job that never fitted starts when a fitting node appears', () => {
     const engine = engineOf({ jobs: [jobFact({ models: ['H200'] })] })
-    expect(engine.decide()).toEqual([])
+    expect(engine.decide({ nowMs: 0 })).toEqual([])
     engine.setNode(nodeFact({ name: 'n9', model: 'H200' }))
-    expect(engine.decide().map(rendered)).toEqual(['job@acme:n9×1'])
+    expect(engine.decide({ nowMs: 0 }).map(rendered)).toEqual(['job@acme:n9×1'])
   })
 
   test('what really runs replaces what was planned', () => {
     const engine = engineOf({ nodes: named('n1', 'n2'), jobs: [jobFact({ workers: 2, gpus: 4 })] })
-    expect(engine.decide().map(rendered)).toEqual(['job@acme:n1×2'])
+    expect(engine.decide({ nowMs: 0 }).map(rendered)).toEqual(['job@acme:n1×2'])
     engine.book(booking({ uid: 'job', nodes: [{ name: 'n2', workers: 2 }], perWorker: jobFact({ gpus: 4 }).perWorker }))
     engine.wait(jobFact({ uid: 'next', gpus: 8 }))
-    expect(engine.decide().map(rendered)).toEqual(['next@acme:n1×1'])
+    expect(engine.decide({ nowMs: 0 }).map(rendered)).toEqual(['next@acme:n1×1'])
   })
 
   test('the limit holds, and the rest goes on in the next round', () => {
     const engine = engineOf({ jobs: ['a', 'b', 'c'].map((uid) => jobFact({ uid })) })
-    expect(engine.decide(2)).toHaveLength(2)
-    expect(engine.decide().map(rendered)).toEqual(['c@acme:n1×1'])
+    expect(engine.decide({ nowMs: 0, limit: 2 })).toHaveLength(2)
+    expect(engine.decide({ nowMs: 0 }).map(rendered)).toEqual(['c@acme:n1×1'])
   })
 
   test('a job that changes its mind is placed by what it says last, and one that leaves not at all', () => {
     const engine = engineOf({ jobs: [jobFact({ gpus: 9 }), jobFact({ uid: 'gone' })] })
     engine.wait(jobFact({ gpus: 8 }))
     engine.withdraw('gone')
-    expect(engine.decide().map(rendered)).toEqual(['job@acme:n1×1'])
+    expect(engine.decide({ nowMs: 0 }).map(rendered)).toEqual(['job@acme:n1×1'])
   })
 
   test('bookings of a node outlive its absence', () => {
     const engine = engineOf({ bookings: [takes('n1', 8)] })
     engine.removeNode('acme', 'n1')
     engine.setNode(nodeFact())
-    expect(engine.decide()).toEqual([])
+    expect(engine.decide({ nowMs: 0 })).toEqual([])
   })
 })

@@ -2,9 +2,22 @@
 // same decisions. A fact costs its own size, not the size of the federation.
 import { bookingKey, createCapacity } from './capacity.ts'
 import { explainWait } from './explain.ts'
-import type { Booking, Choice, EngineSnapshot, Explanation, JobFact, NodeFact, ProviderFact, Room } from './facts.ts'
+import type {
+  Booking,
+  Choice,
+  EngineSnapshot,
+  Explanation,
+  JobFact,
+  NodeFact,
+  ProviderFact,
+  QueueFact,
+  QueueState,
+  QueueUsage,
+  Room,
+} from './facts.ts'
 import { createLine, first, type Shape } from './line.ts'
 import { acceptance, candidatesFor, placer } from './placement.ts'
+import { createQueues } from './queues.ts'
 import { snapshotOf } from './snapshot.ts'
 import type { Spot, Stock } from './spot.ts'
 
@@ -21,17 +34,32 @@ export interface Engine {
   readonly book: (booking: Booking) => void
   /** Frees the booking; the job is put in line again only by `wait`. */
   readonly release: (uid: string, run: number) => void
+  readonly setQueue: (fact: QueueFact) => void
+  /** Its jobs wait and its runs go on. */
+  readonly removeQueue: (name: string) => void
+  /** What is remembered of a queue, from before a restart. */
+  readonly setUsage: (usage: QueueUsage) => void
+  /** By name. */
+  readonly queues: (nowMs: number) => readonly QueueState[]
   /** Highest priority first, then oldest; each is booked before the next is tried, and leaves the line. */
-  readonly decide: (limit?: number) => readonly Choice[]
+  readonly decide: (pass: Pass) => readonly Choice[]
   /** Undefined for a job that does not wait. Costs a pass over the nodes, once for all jobs of a shape while nothing changes. */
   readonly explain: (uid: string) => Explanation | undefined
   readonly snapshot: () => EngineSnapshot
+}
+
+export interface Pass {
+  /** Wall time. */
+  readonly nowMs: number
+  /** The most choices; absent: all that can be made. */
+  readonly limit?: number | undefined
 }
 
 /** @param known what an earlier engine knew. */
 export function createEngine(known?: EngineSnapshot): Engine {
   const line = createLine()
   const capacity = createCapacity(wakeThoseItMayHelp)
+  const queues = createQueues()
   const place = placer(capacity.mostGpus)
   let seenVersion = capacity.version()
 
@@ -49,7 +77,7 @@ export function createEngine(known?: EngineSnapshot): Engine {
     capacity.book(booking)
   }
 
-  function decide(limit = Infinity): readonly Choice[] {
+  function decide({ limit = Infinity }: Pass): readonly Choice[] {
     if (seenVersion !== capacity.version()) line.wakeAll()
     seenVersion = capacity.version()
 
@@ -71,8 +99,8 @@ export function createEngine(known?: EngineSnapshot): Engine {
     }
     const placement = place(shape.like, shape.candidates)
     if (!placement) return undefined
-    const { uid, key, run, perWorker } = first(shape)
-    const booking: Booking = { uid, run, perWorker, ...placement }
+    const { uid, key, run, perWorker, queue, priority } = first(shape)
+    const booking: Booking = { uid, run, perWorker, priority, ...(queue === undefined ? {} : { queue }), ...placement }
     book(booking)
     return { ...booking, key }
   }
@@ -89,6 +117,8 @@ export function createEngine(known?: EngineSnapshot): Engine {
 
   known?.providers.forEach(capacity.setProvider)
   known?.nodes.forEach(capacity.setNode)
+  known?.queues.forEach(queues.setQueue)
+  known?.usages.forEach(queues.setUsage)
   known?.bookings.forEach(book)
   known?.waiting.forEach(wait)
   const { setProvider, removeProvider, setNode, removeNode, release } = capacity
@@ -103,7 +133,11 @@ export function createEngine(known?: EngineSnapshot): Engine {
     release,
     decide,
     explain,
-    snapshot: () => snapshotOf(capacity, line),
+    setQueue: queues.setQueue,
+    removeQueue: queues.removeQueue,
+    setUsage: queues.setUsage,
+    queues: queues.states,
+    snapshot: () => snapshotOf({ capacity, line, queues }),
   }
 }
 

@@ -86,6 +86,8 @@ export interface JobFact {
   readonly avoidNodes?: readonly string[] | undefined
   /** The most per GPU and hour, in millionths of a currency unit. */
   readonly maxPrice?: number | undefined
+  /** The GpuQueue that it stands in, as the hub has resolved it; absent: `default`. */
+  readonly queue?: string | undefined
   /** Where its workers have to be, or better are, together. */
   readonly topology?: Topology | undefined
   /** Declared by the tenant; absent: unknown. */
@@ -104,10 +106,87 @@ export interface Booking {
   readonly provider: string
   readonly nodes: readonly { readonly name: string; readonly workers: number }[]
   readonly perWorker: Room
+  /** Whose quota it takes; absent: `default`. */
+  readonly queue?: string | undefined
+  /** Absent, as the times below, in what nobody may preempt. */
+  readonly priority?: number | undefined
+  /** Of its GPUs; absent: it counts for quota of any model alone. */
+  readonly model?: string | undefined
+  /** When it began to run; absent: not yet. */
+  readonly startedMs?: number | undefined
+  /** When it ends at the latest, by its declared maximum runtime. */
+  readonly endsMs?: number | undefined
+  /** Its last checkpoint. */
+  readonly checkpointMs?: number | undefined
 }
 
 /** A booking that the engine made itself: run `run` of job `key` shall start there. */
-export type Choice = Booking & { readonly key: string }
+export type Choice = Booking & {
+  readonly key: string
+  /** Runs that have to end first. */
+  readonly preempts?: readonly { readonly uid: string; readonly run: number }[] | undefined
+}
+
+/** What a queue has of one model. */
+export interface Quota {
+  /** GPUs that are its own whenever it wants them. */
+  readonly guaranteed: number
+  /** What it may take beyond its own, of what others lend; absent: all there is. */
+  readonly borrowLimit?: number | undefined
+  /** What others may take of its own while it stands idle; absent: all. */
+  readonly lendLimit?: number | undefined
+}
+
+/** A GpuQueue: who shares what. */
+export interface QueueFact {
+  readonly name: string
+  /** Absent: a root of the tree. */
+  readonly parent?: string | undefined
+  /** Beside its siblings; 0: gets only what no other wants. */
+  readonly weight: number
+  /** By model, '*' for GPUs of any model; a placement on a model counts for both. Empty: as much as its parent has. */
+  readonly quota: Readonly<Record<string, Quota>>
+  /** The most runs of it, and of the queues below it, at a time. */
+  readonly maxRunning?: number | undefined
+  readonly preemption: {
+    readonly withinQueue: 'Never' | 'LowerPriority'
+    readonly reclaim: 'Never' | 'LowerPriority' | 'Any'
+    /** How long a run is left alone. */
+    readonly minRuntimeMs: number
+  }
+}
+
+/** What a queue has used, decayed: it has to survive a restart. */
+export interface QueueUsage {
+  readonly name: string
+  /** The moving average of its dominant share, from 0 to 1. */
+  readonly share: number
+  /** When that was so. */
+  readonly atMs: number
+}
+
+/** How a queue stands, with all queues below it. */
+export interface QueueState {
+  readonly name: string
+  readonly parent?: string | undefined
+  /** Only an active queue takes new jobs: the others have a ring above them, or a parent that nobody knows. */
+  readonly state: 'Active' | 'Cycle' | 'ParentMissing'
+  /** GPUs that are booked, by model. */
+  readonly usage: Readonly<Record<string, number>>
+  /** Of the federation's GPUs, CPU and memory, the one of which it has most; from 0 to 1. */
+  readonly share: number
+  readonly averageShare: number
+  /** The share that is its own by weight, beside the siblings that have or want something. */
+  readonly fairShare: number
+  /** Jobs that wait, by priority. */
+  readonly pending: Readonly<Record<string, number>>
+  /** Runs that are booked. */
+  readonly running: number
+  /** GPUs beyond its own, by model. */
+  readonly borrowed: Readonly<Record<string, number>>
+  /** GPUs of its own that others have, by model. */
+  readonly lent: Readonly<Record<string, number>>
+}
 
 /** Why a job waits. A node counts once, under the first filter that it failed. */
 export interface Explanation {
@@ -123,4 +202,6 @@ export interface EngineSnapshot {
   readonly nodes: readonly NodeFact[]
   readonly waiting: readonly JobFact[]
   readonly bookings: readonly Booking[]
+  readonly queues: readonly QueueFact[]
+  readonly usages: readonly QueueUsage[]
 }

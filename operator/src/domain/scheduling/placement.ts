@@ -6,7 +6,7 @@ import { type Preference, preferences } from './scores.ts'
 import type { Pool, Spot, Stock } from './spot.ts'
 import { findRoom, type Share } from './spot-tree.ts'
 
-export type Placement = Pick<Booking, 'provider' | 'nodes'>
+export type Placement = Pick<Booking, 'provider' | 'nodes' | 'model'>
 
 /** A stock that a job may use, with those of its pools whose taints the job tolerates. */
 export interface Candidate {
@@ -90,7 +90,7 @@ export function placer(mostGpus: () => number): Place {
         storageMiB: storageMiB * workersPerNode,
         accepts,
       })
-      if (best) return { provider: best.provider, nodes: named(best.spots, workersPerNode) }
+      if (best) return { provider: best.provider, model: best.model, nodes: named(best.spots, workersPerNode) }
     }
     return undefined
   }
@@ -108,7 +108,7 @@ function named(spots: readonly Spot[], workers: number): Placement['nodes'] {
 function bestOf(
   candidates: readonly Candidate[],
   shares: Shares,
-): { readonly provider: string; readonly spots: readonly Spot[] } | undefined {
+): { readonly provider: string; readonly model: string; readonly spots: readonly Spot[] } | undefined {
   for (const candidate of candidates) {
     candidate.cost = leastCost(candidate, shares)
     candidate.found = undefined
@@ -119,7 +119,7 @@ function bestOf(
     search(best, shares)
     if (best.cost > bound) best = leader(candidates)
   }
-  return best?.found && { provider: best.stock.provider, spots: best.found }
+  return best?.found && { provider: best.stock.provider, model: best.stock.model, spots: best.found }
 }
 
 function leader(candidates: readonly Candidate[]): Candidate | undefined {

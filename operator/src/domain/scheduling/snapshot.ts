@@ -1,16 +1,26 @@
 import { bookingKey, type Capacity } from './capacity.ts'
 import type { EngineSnapshot } from './facts.ts'
 import type { Line } from './line.ts'
+import type { Queues } from './queues.ts'
+
+interface Known {
+  readonly capacity: Capacity
+  readonly line: Line
+  readonly queues: Queues
+}
 
 /** Equal for engines that know the same, however they came to know it. */
-export function snapshotOf({ providers, spots, bookings }: Capacity, { waiting }: Line): EngineSnapshot {
+export function snapshotOf({ capacity, line, queues }: Known): EngineSnapshot {
+  const { providers, spots, bookings } = capacity
   const nodes = spots.values().flatMap(({ fact }) => (fact ? [fact] : []))
-  const jobs = waiting.values().map(({ job }) => job)
+  const jobs = line.waiting.values().map(({ job }) => job)
   return {
     providers: sorted(providers.values(), ({ name }) => name),
     nodes: sorted(nodes, ({ provider, name }) => `${provider}/${name}`),
     waiting: sorted(jobs, ({ uid }) => uid),
     bookings: sorted(bookings.values(), ({ uid, run }) => bookingKey(uid, run)),
+    queues: sorted(queues.facts.values(), ({ name }) => name),
+    usages: sorted(queues.usages(), ({ name }) => name),
   }
 }
 
