@@ -8,8 +8,10 @@ import { setIntake } from './adapters/cli/intake.ts'
 import { type InviteOptions, invite } from './adapters/cli/invite.ts'
 import { type Answer, type Format, formats, printed } from './adapters/cli/output.ts'
 import { providers } from './adapters/cli/providers.ts'
+import { queues } from './adapters/cli/queues.ts'
 import { leave, revoke } from './adapters/cli/revoke.ts'
 import { secondsOf } from './adapters/cli/time.ts'
+import { top } from './adapters/cli/top.ts'
 import { NotThere, WrongUse } from './adapters/cli/wrong-use.ts'
 import { writeInvite } from './adapters/invite-folder.ts'
 import { connect } from './adapters/kubernetes/connect.ts'
@@ -70,14 +72,6 @@ async function main(): Promise<void> {
       print(answer)
     })
 
-  program
-    .command('providers')
-    .description('who is in the federation, and how they are')
-    .action(async () => {
-      await using client = await connect({ access: await access(), userAgent })
-      print(await providers(client, stop.signal))
-    })
-
   for (const [name, intake, what] of [
     ['cordon', 'Cordoned', 'no new work goes there; what runs goes on'],
     ['uncordon', 'Open', 'new work goes there again'],
@@ -92,6 +86,7 @@ async function main(): Promise<void> {
       })
   }
 
+  addLooks(program, { access, print, signal: stop.signal })
   addGoodbyes(program, { access, print, signal: stop.signal })
   const [, , first, ...words] = process.argv
   if (first === COMPLETE) process.stdout.write(await completions(program, words, namesForCompletion))
@@ -118,6 +113,23 @@ interface Commands {
   readonly access: () => Promise<Access>
   readonly print: (answer: Answer) => void
   readonly signal: AbortSignal
+}
+
+/** What only reads. */
+function addLooks(program: Command, { access, print, signal }: Commands): void {
+  for (const [name, look, what] of [
+    ['providers', providers, 'who is in the federation, and how they are'],
+    ['queues', queues, 'who shares what: quota, use, what is borrowed and lent, and who waits'],
+    ['top', top, 'how many GPUs there are of each model, and who has them'],
+  ] as const) {
+    program
+      .command(name)
+      .description(what)
+      .action(async () => {
+        await using client = await connect({ access: await access(), userAgent })
+        print(await look(client, signal))
+      })
+  }
 }
 
 /** The ways out of a federation. */

@@ -2,10 +2,10 @@
 import { connect } from './adapters/kubernetes/connect.ts'
 import { eventRecorder } from './adapters/kubernetes/events.ts'
 import { type HubCaches, hubCaches } from './adapters/kubernetes/hub/caches.ts'
-import { hubControllers } from './adapters/kubernetes/hub/controllers.ts'
+import { type HubControllers, hubControllers } from './adapters/kubernetes/hub/controllers.ts'
 import { guardIdentity, hubIdentity } from './adapters/kubernetes/hub/identity.ts'
 import { HUB_LEASE } from './adapters/kubernetes/hub/rights.ts'
-import { type HubQueues, wireAbsence } from './adapters/kubernetes/hub/wiring.ts'
+import { wireAbsence } from './adapters/kubernetes/hub/wiring.ts'
 import { elect } from './adapters/kubernetes/leader-election.ts'
 import { ownedByUs } from './adapters/kubernetes/own-rights.ts'
 import { statusWriter, telling } from './adapters/kubernetes/status-writer.ts'
@@ -40,7 +40,7 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
   const context = { ...program, client, onError: onError('watch'), onSetBack: program.stop }
   const caches = hubCaches(context, identity)
   void guardIdentity({ ...program, client: electing, identity, onChanged: program.stop, onError: onError('identity') })
-  program.waitsFor('the lists of jobs, runs, providers and nodes')
+  program.waitsFor('the lists of jobs, runs, queues, providers and nodes')
   await caches.begun
   // A hub that stands by is ready: it takes over at once.
   program.waitsFor(undefined)
@@ -62,7 +62,7 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
     observe: metrics.countEvent,
   })
   const statuses = statusWriter(client, telling(recorder, metrics.countTransition))
-  const { queues } = hubControllers({
+  const { queues, scheduling } = hubControllers({
     ...program,
     ...config,
     client,
@@ -76,7 +76,7 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
   metrics.observeQueues(Object.values(queues))
   const { tombstones, ...fromNow } = queues
   const running = Object.values(fromNow).map((one) => one.run(signal))
-  await Promise.all([...running, onceAllIsRead(caches, { program, queues })])
+  await Promise.all([...running, onceAllIsRead(caches, { program, queues, scheduling })])
   await recorder.flushed()
   giveUp()
   await leadership.done
@@ -85,7 +85,7 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
 /** What needs to know all that is stored: counting it, and noticing what is not there. */
 async function onceAllIsRead(
   caches: HubCaches,
-  { program: { log, signal }, queues }: { readonly program: Program; readonly queues: HubQueues },
+  { program: { log, signal }, queues, scheduling }: HubControllers & { readonly program: Program },
 ): Promise<void> {
   try {
     await caches.synced
@@ -95,7 +95,11 @@ async function onceAllIsRead(
   }
   const { jobs, runs, providers } = caches
   log.info({ jobs: jobs.size, runs: runs.size }, 'has read all that is stored')
-  hubGauges(metrics, { jobs: () => jobs.values(), providers: () => providers.values() })
+  hubGauges(metrics, {
+    jobs: () => jobs.values(),
+    providers: () => providers.values(),
+    queues: () => [...scheduling.queues().values()],
+  })
   wireAbsence(caches, { queues })
   await queues.tombstones.run(signal)
 }

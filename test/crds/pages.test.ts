@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import {
   gpuJobReasons,
+  gpuQueueReasons,
   gpuRunReasons,
   joinReasons,
   providerReasons,
@@ -29,6 +30,7 @@ const tables = [
   ...Object.entries(gpuJobReasons).map(([heading, reasons]) => ({ page: 'gpujob', heading, reasons })),
   { page: 'gpujob', heading: 'Why it waits', reasons: engineReasons },
   { page: 'gpurun', heading: 'Reasons', reasons: gpuRunReasons },
+  ...Object.entries(gpuQueueReasons).map(([heading, reasons]) => ({ page: 'gpuqueue', heading, reasons })),
   ...Object.entries(providerReasons).map(([heading, reasons]) => ({ page: 'provider', heading, reasons })),
   { page: 'joinrequest', heading: 'Reasons', reasons: joinReasons },
   { page: 'gpunode', heading: 'Withheld', reasons: withheldReasons },

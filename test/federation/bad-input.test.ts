@@ -70,7 +70,13 @@ describe.each([['create'], ['apply']])('kubectl %s refuses', (verb) => {
   })
 
   test('and leaves nothing behind', async () => {
-    const left = await plane.kubectl(['get', 'gpujobs,providers,gpunodes,providerreports', '-A', '-o', 'name'])
+    const left = await plane.kubectl([
+      'get',
+      'gpujobs,gpuqueues,providers,gpunodes,providerreports',
+      '-A',
+      '-o',
+      'name',
+    ])
     expect(left).toBe('')
   })
 
@@ -143,6 +149,26 @@ describe('the examples', () => {
     const jobs = await plane.kubectl(['get', 'gpujobs', '-n', 'demo', '-o', 'name'])
     expect(jobs).toContain('gpujob.gpucommons.io/gang-4x2')
   })
+})
+
+test('a queue may have the most of everything, and nothing at all', async () => {
+  const queue = (name: string, spec: unknown) =>
+    JSON.stringify({ apiVersion: 'gpucommons.io/v1alpha1', kind: 'GpuQueue', metadata: { name }, spec })
+  const manifests = [
+    queue('nothing', {}),
+    queue('weightless', { weight: 0, quota: [], namespaces: [] }),
+    queue('q'.repeat(63), {
+      parent: 'nobody',
+      namespaces: Array.from({ length: 1024 }, (_, i) => `n${i}`),
+      quota: Array.from({ length: 64 }, (_, i) => ({ model: `M${i}`, guaranteed: 100_000_000, lendLimit: 0 })),
+      weight: 1_000_000_000,
+      preemption: { withinQueue: 'LowerPriority', reclaim: 'Never', minRuntimeSeconds: 31_536_000 },
+      maxRunning: 0,
+      defaults: { priority: 1000, maxRuntimeSeconds: 1 },
+    }),
+  ]
+  expect(await batch(['create'], manifests)).toEqual(['', '', ''])
+  expect(await batch(['replace'], manifests)).toEqual(['', '', ''])
 })
 
 describe('once a job is created', () => {

@@ -34,6 +34,7 @@ async function offered(words: readonly string[], kubeconfig = hub.kubeconfig): P
 
 test.each([
   { words: ['gpu', 'inv'], offers: [/^invite\tmake an invite/, /^:4$/] },
+  { words: ['gpu', 'qu'], offers: [/^queues\twho shares what/, /^:4$/] },
   { words: ['gpu', 'revoke', 'acme'], offers: [/^acme$/, /^acmexyz$/, /^:4$/] },
   { words: ['gpu', 'cordon', ''], offers: [/^acme$/, /^acmexyz$/, /^borealis$/, /^:4$/] },
   { words: ['gpu', 'providers', '-o', 'y'], offers: [/^yaml$/, /^:4$/] },

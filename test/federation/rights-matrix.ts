@@ -24,7 +24,10 @@ export interface Thing {
 export const things: readonly Thing[] = [
   ...['gpujobs', 'gpujobs/status', 'gpuruns', 'gpuruns/status', 'gpunodes', 'gpunodes/status'].map(ours),
   ...['providerreports', 'joinrequests', 'joinrequests/status'].map(ours),
-  ...['providers', 'providers/status'].map((one) => ({ ...ours(one), namespaced: false })),
+  ...['providers', 'providers/status', 'gpuqueues', 'gpuqueues/status'].map((one) => ({
+    ...ours(one),
+    namespaced: false,
+  })),
   { ...core('secrets'), names: ['agent-token', 'gpu-commons-hub'] },
   core('configmaps'),
   core('pods'),

@@ -9,6 +9,7 @@ import { agentOptions } from '../bed/operator.ts'
 import { startProgram } from '../bed/program.ts'
 import { printFigures, rounded } from './figures.ts'
 import { keptRights } from './kept-rights.ts'
+import { makeQueue } from './made-queue.ts'
 import { createJobs, type Order } from './order.ts'
 import { orderJob } from './ordered-job.ts'
 import { createOwnerPod } from './owner.ts'
@@ -229,6 +230,7 @@ async function liveOn(): Promise<void> {
   const order = (name: string, spec: NonNullable<Order['spec']>, simulate = {}) =>
     orderJob(stage, { namespace, name, spec, simulate })
 
+  await makeQueue(stage.ask, 'shared')
   await keepSources(namespace)
   const supplied = await orderJob(stage, { namespace, name: 'supplied', pod: withSources, simulate: {} })
   const passing = await order('passing', { ttlSecondsAfterFinished: 1 })

@@ -5,6 +5,8 @@ export const gpuJobReasons = {
   Admitted: {
     Admitted: 'The job is well formed and may be placed.',
     Suspended: 'spec.suspend is true: the job holds no GPU until it is set to false.',
+    QueueMissing: 'There is no GpuQueue of the name that spec.queue has; the job waits for it and holds no GPU.',
+    QueueNotAllowed: 'The queue does not let jobs of this namespace in: its spec.namespaces says which.',
     SourceMissing:
       'A Secret or ConfigMap that the template names is not there, or lacks a key; it is looked for again.',
     MayNotTravel: 'What the template names lacks the label gpucommons.io/may-travel: "true"; it is looked at again.',
@@ -38,6 +40,16 @@ export const gpuJobReasons = {
     RetriesExhausted: 'More runs failed than spec.retry.limit allows.',
     ExitCodeFails: 'A worker ended with an exit code for which spec.retry.exitCodes says Fail.',
     NotFinished: 'The job is not over.',
+  },
+} as const satisfies Record<string, Readonly<Record<string, string>>>
+
+/** What each reason of each condition of a GpuQueue means. */
+export const gpuQueueReasons = {
+  Ready: {
+    Ready: 'Its jobs are placed as its spec says.',
+    ModelUnknown: 'Its jobs are placed, and a model of its quota is one that no provider offers.',
+    ParentMissing: 'A queue above it is not there, such as the one that spec.parent names: its jobs wait until it is.',
+    Cycle: 'The queues above it are in a ring: its jobs wait until the ring is broken.',
   },
 } as const satisfies Record<string, Readonly<Record<string, string>>>
 
@@ -135,6 +147,7 @@ export type GpuJobConditionType = keyof typeof gpuJobReasons
 export type GpuJobReason<Type extends GpuJobConditionType = GpuJobConditionType> = Type extends GpuJobConditionType
   ? keyof (typeof gpuJobReasons)[Type]
   : never
+export type GpuQueueReason = keyof (typeof gpuQueueReasons)['Ready']
 export type ProviderConditionType = keyof typeof providerReasons
 export type ProviderReason<Type extends ProviderConditionType = ProviderConditionType> =
   Type extends ProviderConditionType ? keyof (typeof providerReasons)[Type] : never

@@ -4,6 +4,7 @@ import { dump } from 'js-yaml'
 import { customResourceDefinition } from './crd.ts'
 import { gpuJobKind } from './gpujob.ts'
 import { gpuNodeKind } from './gpunode.ts'
+import { gpuQueueKind } from './gpuqueue.ts'
 import { gpuRunKind } from './gpurun.ts'
 import { joinRequestKind } from './joinrequest.ts'
 import type { Kind } from './kind.ts'
@@ -13,6 +14,7 @@ import { providerReportKind } from './providerreport.ts'
 export const kinds: readonly Kind[] = [
   gpuJobKind,
   gpuRunKind,
+  gpuQueueKind,
   providerKind,
   gpuNodeKind,
   providerReportKind,

@@ -37,6 +37,8 @@ export const failoverSchema = z
   .meta(atomic)
   .prefault({})
 
+export const priority = () => z.int().min(-1000).max(1000)
+
 export const bindTimeoutSeconds = () =>
   z.int().min(10).max(3600).default(120).describe('How long a provider may take to put all workers on their nodes.')
 
@@ -97,13 +99,8 @@ const LIMIT = `container.resources.limits['${GPU_RESOURCE}']`
 
 export const gpuJobSpecSchema = z
   .object({
-    queue: dnsLabel().optional().describe('Kept for later: this version has no queues.'),
-    priority: z
-      .int()
-      .min(-1000)
-      .max(1000)
-      .default(0)
-      .describe('Higher is placed first. It takes nothing away from a job that runs.'),
+    queue: dnsLabel().optional().describe("A GpuQueue; absent: that of the job's namespace, else default."),
+    priority: priority().optional().describe('Higher is placed first; absent: as its queue says, else 0.'),
     workers: fixed(z.int().min(1).max(1024).default(1).describe('A gang: all of them or none, on one provider.')),
     gpus: fixed(gpus),
     topology: z
@@ -161,6 +158,7 @@ export const gpuJobStatusSchema = z
         provider: dnsLabel(),
         nodes: z.array(nodeShareSchema).min(1).max(1024).meta(listMap('name')),
         recordedAt: instant(),
+        queue: dnsLabel().optional().describe('The queue that it counts in.'),
       })
       .optional()
       .describe('The run that is live, recorded before it is ordered; once the job is finished, its last one.'),

@@ -17,7 +17,7 @@ export interface Kind {
 /** A column of `kubectl get`. */
 export interface Column {
   readonly name: string
-  readonly type: 'string' | 'integer' | 'date'
+  readonly type: 'string' | 'integer' | 'number' | 'date'
   readonly jsonPath: string
   readonly description?: string
   /** 0 is always shown, 1 only by `-o wide`. */

@@ -1,14 +1,20 @@
 // The commands of kubectl gpu, on an API server in memory.
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { gpuNode } from '../../../../test/builders/gpunode.ts'
+import { gpuQueue } from '../../../../test/builders/gpuqueue.ts'
 import { gpuRun } from '../../../../test/builders/gpurun.ts'
 import { federation, stopHubs } from '../../../../test/builders/hub-world.ts'
-import { gpuRuns, providers as providerKind } from '../kubernetes/kinds.ts'
+import type { GpuNode } from '../../api/gpunode.ts'
+import type { GpuQueue } from '../../api/gpuqueue.ts'
+import { gpuNodes, gpuQueues, gpuRuns, providers as providerKind } from '../kubernetes/kinds.ts'
 import { namespaces, serviceAccounts } from '../kubernetes/resources.ts'
 import { setIntake } from './intake.ts'
 import { type InviteOptions, invite } from './invite.ts'
 import { printed, table } from './output.ts'
 import { providers } from './providers.ts'
+import { queues } from './queues.ts'
 import { leave, revoke } from './revoke.ts'
+import { top } from './top.ts'
 
 afterEach(stopHubs)
 
@@ -101,6 +107,122 @@ test('providers says of each how it is, and why it is not ready', async () => {
   expect(value).toMatchObject([
     { name: 'acme', ready: 'False', connected: 'True', gpus: 8, nodes: 1, intake: 'Cordoned' },
   ])
+})
+
+describe('queues', () => {
+  const says = async (all: readonly GpuQueue[]) => {
+    const { api } = await hub()
+    stopHubs()
+    for (const { metadata, spec, status } of all) {
+      const { name } = metadata
+      await api.create(gpuQueues, { metadata: { name }, spec })
+      if (status) await api.mergePatch(gpuQueues, { ref: { name }, patch: { status } }, { subresource: 'status' })
+    }
+    return queues(api, new AbortController().signal)
+  }
+  const part = (name: string, parent?: string) =>
+    gpuQueue({ name, spec: parent === undefined ? {} : { parent }, status: {} })
+
+  test('are a tree, each before its parts, and a ring hides nobody', async () => {
+    const { text, value } = await says([
+      part('b', 'org'),
+      part('ring-2', 'ring-1'),
+      part('a', 'org'),
+      part('org'),
+      part('a-1', 'a'),
+      part('lost', 'nobody'),
+      part('ring-1', 'ring-2'),
+    ])
+    const names = text.split('\n').map((line) => /^ *[-\w]+/.exec(line)?.[0])
+    expect(names).toEqual(['NAME', 'lost', 'org', '  a', '    a-1', '  b', 'ring-1', '  ring-2'])
+    expect(value).toMatchObject([
+      { name: 'lost', parent: 'nobody', depth: 0 },
+      { name: 'org' },
+      { depth: 1 },
+      {},
+      {},
+      {},
+      {},
+    ])
+  })
+
+  test('say what is guaranteed, used, borrowed, and why one is not ready', async () => {
+    const quota = [
+      { model: 'H100', guaranteed: 8, borrowLimit: 4 },
+      { model: '*', guaranteed: 16, borrowLimit: 0 },
+      { model: 'L4', guaranteed: 0 },
+    ]
+    const conditions = [
+      {
+        type: 'Ready',
+        status: 'False',
+        reason: 'Cycle',
+        message: 'its parents are in a ring',
+        lastTransitionTime: '2026-01-01T00:00:00Z',
+      },
+    ] as const
+    const { text } = await says([
+      gpuQueue({
+        spec: { quota },
+        status: {
+          conditions,
+          used: 'H100 12/8, * 12/16',
+          borrowed: 4,
+          lent: 0,
+          running: 2,
+          waiting: 3,
+          share: { now: 0.25, fair: 0.5, average: 0.1234, at: '2026-01-01T00:00:00Z' },
+        },
+      }),
+    ])
+    expect(text.split('\n')[1]).toMatch(
+      /^research +False +H100 8\+4, any 16, L4 0\+ +H100 12\/8, \* 12\/16 +4 +0 +2 +3 +25.0% +50.0% +12.3% +Cycle: its parents are in a ring$/,
+    )
+  })
+
+  test('say so where there are none', async () => {
+    expect((await says([])).text).toContain('There is no GpuQueue')
+  })
+})
+
+test('top counts the GPUs of each model once: ours, others’, free and withheld', async () => {
+  const { api } = await hub()
+  stopHubs()
+  const make = async ({ metadata: { name, namespace = '' }, spec }: GpuNode) =>
+    api.create(gpuNodes, { metadata: { name, namespace }, spec })
+  const namespace = 'provider-acme'
+  await make(gpuNode({ name: 'busy', spec: { usedByOthers: { cpu: '0', memory: '0', gpus: 3 }, keptGpus: 1 } }))
+  await make(gpuNode({ name: 'kept', spec: { offer: 'Withheld', withheldBecause: 'Cordoned' } }))
+  await make(gpuNode({ name: 'small', model: 'L4', gpus: 2 }))
+  const order = async (name: string, nodes: readonly string[], count: number) => {
+    const spec = { nodes: nodes.map((node) => ({ name: node, workers: 1 })), gpus: { count }, workers: nodes.length }
+    const run = gpuRun({ spec })
+    await api.create(gpuRuns, { metadata: { namespace, name }, spec: run.spec })
+  }
+  await order('live', ['node-1', 'busy'], 2)
+  await order('over', ['small'], 2)
+  await order('lost', ['nobody-knows'], 1)
+  const over = { state: 'Succeeded', observedGeneration: 1 } as const
+  await api.mergePatch(
+    gpuRuns,
+    { ref: { namespace, name: 'over' }, patch: { status: over } },
+    { subresource: 'status' },
+  )
+  const { metadata, spec, status } = gpuQueue({ status: { used: 'H100 4/8', usage: [{ model: 'H100', gpus: 4 }] } })
+  await api.create(gpuQueues, { metadata: { name: metadata.name }, spec })
+  await api.mergePatch(gpuQueues, { ref: metadata, patch: { status } } as never, { subresource: 'status' })
+
+  const { value, text } = await top(api, new AbortController().signal)
+  expect(value).toEqual({
+    gpus: [
+      { provider: 'acme', model: 'H100', gpus: 15, ours: 4, others: 2, free: 9, withheld: 8 },
+      { provider: 'acme', model: 'L4', gpus: 2, ours: 0, others: 0, free: 2, withheld: 0 },
+      { provider: 'acme', model: 'unknown', gpus: 0, ours: 1, others: 0, free: 0, withheld: 0 },
+    ],
+    queues: [{ name: 'research', gpus: 4, used: 'H100 4/8', running: 0, waiting: 0 }],
+  })
+  expect(text).toMatch(/^\(all\) +17 +5 +2 +11 +8$/m)
+  expect(text).toMatch(/^research +4 +H100 4\/8 +0 +0$/m)
 })
 
 describe('revoke and leave', () => {

@@ -1,6 +1,7 @@
 // Our own kinds, and those of Kubernetes that only a few places use.
 import type { GpuJob } from '../../api/gpujob.ts'
 import type { GpuNode } from '../../api/gpunode.ts'
+import type { GpuQueue } from '../../api/gpuqueue.ts'
 import type { GpuRun } from '../../api/gpurun.ts'
 import type { JoinRequest } from '../../api/joinrequest.ts'
 import type { Provider } from '../../api/provider.ts'
@@ -10,6 +11,7 @@ import { gpu } from './resources.ts'
 
 export const gpuJobs: Resource<GpuJob> = gpu('GpuJob', { plural: 'gpujobs', namespaced: true })
 export const gpuRuns: Resource<GpuRun> = gpu('GpuRun', { plural: 'gpuruns', namespaced: true })
+export const gpuQueues: Resource<GpuQueue> = gpu('GpuQueue', { plural: 'gpuqueues', namespaced: false })
 export const gpuNodes: Resource<GpuNode> = gpu('GpuNode', { plural: 'gpunodes', namespaced: true })
 export const providers: Resource<Provider> = gpu('Provider', { plural: 'providers', namespaced: false })
 export const providerReports: Resource<ProviderReport> = gpu('ProviderReport', {

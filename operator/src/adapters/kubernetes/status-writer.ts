@@ -1,5 +1,5 @@
 // The one place where statuses with conditions are written; events and transition metrics follow from what changed.
-import type { GpuJobReason, ProviderReason } from '../../api/conditions.ts'
+import type { GpuJobReason, GpuQueueReason, ProviderReason } from '../../api/conditions.ts'
 import { apiVersion } from '../../api/group.ts'
 import type { Condition, ObjectMeta } from '../../api/meta.ts'
 import type { KubeClient, KubeObject, MergePatch, Resource } from './client.ts'
@@ -20,8 +20,10 @@ export interface Transition {
 }
 
 /** What a person should look at; what went well stands in the status and needs no event. */
-const worthAnEvent: ReadonlySet<string> = new Set<GpuJobReason | ProviderReason>([
+const worthAnEvent: ReadonlySet<string> = new Set<GpuJobReason | GpuQueueReason | ProviderReason>([
   'Suspended',
+  'QueueMissing',
+  'QueueNotAllowed',
   'SourceMissing',
   'MayNotTravel',
   'PayloadTooLarge',
@@ -40,6 +42,9 @@ const worthAnEvent: ReadonlySet<string> = new Set<GpuJobReason | ProviderReason>
   'HubChanged',
   'Cordoned',
   'Revoked',
+  'ModelUnknown',
+  'ParentMissing',
+  'Cycle',
 ])
 
 /** `undefined` for a transition that is no news. */

@@ -4,6 +4,7 @@ import { gpuRun } from '../../../../test/builders/gpurun.ts'
 import { BEGINNING } from '../../../../test/builders/meta.ts'
 import { provider } from '../../../../test/builders/provider.ts'
 import type { WorkQueue } from '../../controllers/work-queue.ts'
+import type { QueueState } from '../../domain/scheduling/facts.ts'
 import { agentGauges, agentMetrics, hubGauges, hubMetrics, type RuntimeMetrics } from './metrics.ts'
 
 /** The lines of one metric of ours. */
@@ -60,7 +61,7 @@ describe('the metrics of the hub', () => {
     const metrics = hubMetrics()
     const jobs = [gpuJob(), gpuJob({ status: { state: 'Running' } }), gpuJob({ status: { state: 'Running' } })]
     metrics.observeQueues([queue('gpujob', 7)])
-    hubGauges(metrics, { jobs: () => jobs, providers: () => [provider()] })
+    hubGauges(metrics, { jobs: () => jobs, providers: () => [provider()], queues: () => [] })
     expect(await lines(metrics, 'gpucommons_jobs')).toEqual([
       'gpucommons_jobs{state="Waiting"} 1',
       'gpucommons_jobs{state="Running"} 2',
@@ -70,6 +71,32 @@ describe('the metrics of the hub', () => {
     expect(await lines(metrics, 'gpucommons_providers')).toEqual(['gpucommons_providers{connected="Unknown"} 1'])
     expect(await lines(metrics, 'gpucommons_queue_depth')).toEqual(['gpucommons_queue_depth{controller="gpujob"} 7'])
   })
+})
+
+test('of queues there is a series each, and beyond a thousand they count as one', async () => {
+  const metrics = hubMetrics()
+  const state = (name: string): QueueState => ({
+    name,
+    state: 'Active',
+    usage: { H100: 2, L4: 0.5 },
+    share: 0,
+    averageShare: 0,
+    fairShare: 0,
+    pending: { '0': 3, '7': 1 },
+    running: 1,
+    borrowed: {},
+    lent: {},
+  })
+  let states = [state('b'), state('a')]
+  hubGauges(metrics, { jobs: () => [], providers: () => [], queues: () => states })
+  expect(await lines(metrics, 'gpucommons_gpuqueue_gpus')).toEqual([
+    'gpucommons_gpuqueue_gpus{queue="a"} 2.5',
+    'gpucommons_gpuqueue_gpus{queue="b"} 2.5',
+  ])
+  expect(await lines(metrics, 'gpucommons_gpuqueue_waiting_jobs')).toHaveLength(2)
+  states = Array.from({ length: 1002 }, (_, i) => state(`q${i}`))
+  const waiting = await lines(metrics, 'gpucommons_gpuqueue_waiting_jobs')
+  expect([waiting.length, waiting.at(-1)]).toEqual([1001, 'gpucommons_gpuqueue_waiting_jobs{queue="(others)"} 8'])
 })
 
 describe('the metrics of an agent', () => {

@@ -4,6 +4,7 @@ import type { GpuJob } from '../../api/gpujob.ts'
 import type { GpuRun } from '../../api/gpurun.ts'
 import type { Provider } from '../../api/provider.ts'
 import type { Pass, WorkQueue } from '../../controllers/work-queue.ts'
+import type { QueueState } from '../../domain/scheduling/facts.ts'
 import type { Transition } from '../kubernetes/status-writer.ts'
 
 /** What both mains measure. */
@@ -22,6 +23,7 @@ export interface HubMetrics extends RuntimeMetrics {
   readonly setLeading: (leading: boolean) => void
   /** Asked at each scrape. */
   readonly gaugeJobs: (count: () => Iterable<readonly [state: string, jobs: number]>) => void
+  readonly gaugeGpuQueues: (states: () => readonly QueueState[]) => void
   readonly gaugeProviders: (count: () => Iterable<readonly [connected: string, providers: number]>) => void
 }
 
@@ -103,6 +105,14 @@ export function hubMetrics(registry = new Registry()): HubMetrics {
       passes.observe(took)
     },
     setLeading: (leads) => leading.set(leads ? 1 : 0),
+    gaugeGpuQueues: (states) => {
+      const gauge = (name: string, help: string, of: (state: QueueState) => number) =>
+        gaugeBy(registry, { name, help, label: 'queue' }, () => byQueue(states(), of))
+      gauge('gpucommons_gpuqueue_gpus', 'GPUs that the jobs of a GpuQueue and of its parts hold', gpusOf)
+      gauge('gpucommons_gpuqueue_waiting_jobs', 'GpuJobs that wait in a GpuQueue', ({ pending }) =>
+        Object.values(pending).reduce((sum, jobs) => sum + jobs, 0),
+      )
+    },
     gaugeJobs: (count) =>
       gaugeBy(registry, { name: 'gpucommons_jobs', help: 'GpuJobs by state', label: 'state' }, count),
     gaugeProviders: (count) =>
@@ -177,11 +187,30 @@ function gaugeBy(
   })
 }
 
+/** A series for each of so many queues at the most; the others, by name the last, count as one. */
+const mostQueues = 1000
+
+function byQueue(states: readonly QueueState[], of: (state: QueueState) => number): Map<string, number> {
+  const sorted = states.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  const rest = sorted.slice(mostQueues)
+  const named = sorted.slice(0, mostQueues).map((state) => [state.name, of(state)] as const)
+  const others = rest.reduce((sum, state) => sum + of(state), 0)
+  return new Map(rest.length > 0 ? [...named, ['(others)', others]] : named)
+}
+
+function gpusOf({ usage }: QueueState): number {
+  return Object.values(usage).reduce((sum, gpus) => sum + gpus, 0)
+}
+
+export interface HubGauges {
+  readonly jobs: () => Iterable<Pick<GpuJob, 'status'>>
+  readonly providers: () => Iterable<Provider>
+  readonly queues: () => readonly QueueState[]
+}
+
 /** The gauges of a hub that leads, counted from its caches when they are asked for. */
-export function hubGauges(
-  metrics: HubMetrics,
-  { jobs, providers }: { jobs: () => Iterable<Pick<GpuJob, 'status'>>; providers: () => Iterable<Provider> },
-): void {
+export function hubGauges(metrics: HubMetrics, { jobs, providers, queues }: HubGauges): void {
+  metrics.gaugeGpuQueues(queues)
   const connected = ({ status }: Provider) =>
     status?.conditions.find(({ type }) => type === 'Connected')?.status ?? 'Unknown'
   metrics.gaugeJobs(() => countBy(jobs(), ({ status }) => status?.state ?? 'Waiting'))

@@ -22,6 +22,7 @@ function world({ begun = true, nodes = [nodeFact()] } = {}) {
   const loop = schedulingLoop(engine, {
     jobOf: (uid) => jobs.get(uid),
     runsOf: (uid) => (runs.get(uid) ?? []).map((run) => ({ run, provider: 'acme' })),
+    modelOf: () => 'H100',
     wake: (key) => void woken.push(key),
     clock: time.clock,
     timers: time.timers,

@@ -1,5 +1,6 @@
 // Feeds the engine with facts and hands its decisions to the jobs. All of it happens in memory.
 import { isDeepStrictEqual } from 'node:util'
+import type { GpuQueue } from '../../api/gpuqueue.ts'
 import { noRules, type OwnerRules } from '../../api/owner-rules.ts'
 import {
   bookingOfPlacement,
@@ -8,19 +9,32 @@ import {
   type Wish,
   wishOf,
 } from '../../domain/lifecycle/engine-facts.ts'
+import { queueFact, queueUsage } from '../../domain/lifecycle/gpuqueue-status.ts'
+import type { Standing } from '../../domain/lifecycle/job-queue.ts'
 import type { KeptJob, KeptRun } from '../../domain/lifecycle/kept.ts'
 import { type Asked, askedBy } from '../../domain/rules/asked.ts'
 import { brokenRule } from '../../domain/rules/owner-rules.ts'
 import type { Engine } from '../../domain/scheduling/engine.ts'
-import type { Booking, Choice, Explanation, JobFact, NodeFact, ProviderFact } from '../../domain/scheduling/facts.ts'
+import type {
+  Booking,
+  Choice,
+  Explanation,
+  JobFact,
+  NodeFact,
+  ProviderFact,
+  QueueState,
+} from '../../domain/scheduling/facts.ts'
 import type { Reason } from '../../domain/scheduling/reasons.ts'
 import type { Clock, TimerHandle, Timers } from '../clock.ts'
+import { Standings } from './standings.ts'
 
 /** What the loop needs of the world. */
 export interface SchedulingPorts {
   readonly jobOf: (uid: string) => KeptJob | undefined
   /** All runs of a job that still exist, with the provider of each. */
   readonly runsOf: (jobUid: string) => readonly { readonly run: KeptRun; readonly provider: string }[]
+  /** Of the GPUs of a node. */
+  readonly modelOf: (provider: string, node: string) => string | undefined
   /** The job's reconciler is to look: a decision is there, or a reason to wait. */
   readonly wake: (jobKey: string) => void
   readonly clock: Clock
@@ -38,6 +52,15 @@ export interface Scheduling {
   readonly removeProvider: (name: string) => void
   readonly setNode: (fact: NodeFact) => void
   readonly removeNode: (provider: string, name: string) => void
+  readonly setQueue: (queue: GpuQueue) => void
+  /** @param then when the engine knows it no more. */
+  readonly removeQueue: (name: string, then?: () => void) => void
+  /** In which queue a job stands, or why none takes it. */
+  readonly standingOf: (job: KeptJob) => Standing
+  /** The job with what its queue says where it says nothing itself. */
+  readonly counted: (job: KeptJob) => KeptJob
+  /** By name; counted once in a turn, however many ask. */
+  readonly queues: () => ReadonlyMap<string, QueueState>
   /** The engine's choice for the next run of the job, until it is recorded. */
   readonly choiceOf: (uid: string) => Choice | undefined
   readonly explain: (uid: string) => Explanation | undefined
@@ -79,6 +102,10 @@ class SchedulingLoop implements Scheduling {
   readonly #touched = new Set<string>()
   /** Jobs that wait for room. */
   readonly #waiting = new Set<string>()
+  /** Jobs that no queue takes. */
+  readonly #barred = new Set<string>()
+  readonly #standings: Standings
+  #queues: ReadonlyMap<string, QueueState> | undefined
   #begun = false
   #passIsDue = false
   #retellIsDue = false
@@ -86,6 +113,12 @@ class SchedulingLoop implements Scheduling {
   constructor(engine: Engine, ports: SchedulingPorts) {
     this.#engine = engine
     this.#ports = ports
+    this.#standings = new Standings({
+      jobOf: ports.jobOf,
+      waiting: () => [...this.#waiting, ...this.#barred],
+      standsOtherwise: (uid) => this.jobChanged(uid),
+      timers: ports.timers,
+    })
   }
 
   begin(): void {
@@ -94,11 +127,13 @@ class SchedulingLoop implements Scheduling {
   }
 
   jobChanged(uid: string): void {
-    const job = this.#ports.jobOf(uid)
-    const wish: Wish = job ? wishOf(job, this.#ports.clock.now()) : { wish: 'Nothing' }
+    const job = this.#jobOf(uid)
+    const standing = job && this.#standings.of(job)
+    const wish: Wish = job ? wishOf(job, this.#ports.clock.now(), standing) : { wish: 'Nothing' }
     this.#forgetStaleChoice(uid, wish)
     this.#bookAnew(uid, job)
     this.#stand(uid, wish)
+    this.#standings.say(uid, wish.wish === 'Room' || wish.wish === 'Barred' ? standing : undefined)
     this.#touched.add(uid)
     this.#passSoon()
   }
@@ -128,6 +163,45 @@ class SchedulingLoop implements Scheduling {
   removeNode(provider: string, name: string): void {
     this.#engine.removeNode(provider, name)
     this.#machinesChanged()
+  }
+
+  setQueue(queue: GpuQueue): void {
+    const isNew = this.#standings.get(queue.metadata.name) === undefined
+    if (!this.#standings.set(queue)) return
+    this.#queues = undefined
+    this.#engine.setQueue(queueFact(queue))
+    const usage = isNew ? queueUsage(queue) : undefined
+    if (usage) this.#engine.setUsage(usage)
+    this.#passSoon()
+  }
+
+  /** Its jobs leave it first: to the engine a queue that it does not know has no bounds. */
+  removeQueue(name: string, then?: () => void): void {
+    this.#standings.remove(name, () => {
+      this.#queues = undefined
+      this.#engine.removeQueue(name)
+      this.#passSoon()
+      then?.()
+    })
+  }
+
+  standingOf(job: KeptJob): Standing {
+    return this.#standings.of(job)
+  }
+
+  counted(job: KeptJob): KeptJob {
+    return this.#standings.counted(job)
+  }
+
+  queues(): ReadonlyMap<string, QueueState> {
+    const { clock, timers } = this.#ports
+    if (!this.#queues) {
+      this.#queues = new Map(this.#engine.queues(clock.now()).map((state) => [state.name, state]))
+      timers.set(() => {
+        this.#queues = undefined
+      }, 0)
+    }
+    return this.#queues
   }
 
   choiceOf(uid: string): Choice | undefined {
@@ -161,8 +235,13 @@ class SchedulingLoop implements Scheduling {
     if (rest.length > 0) this.#ports.timers.set(() => this.#askAnew(rest, providers), 0)
   }
 
-  #askedBy(uid: string): Asked | undefined {
+  #jobOf(uid: string): KeptJob | undefined {
     const job = this.#ports.jobOf(uid)
+    return job && this.#standings.counted(job)
+  }
+
+  #askedBy(uid: string): Asked | undefined {
+    const job = this.#jobOf(uid)
     return job && askedBy(job.metadata, job.spec, job.needs.asked)
   }
 
@@ -230,12 +309,18 @@ class SchedulingLoop implements Scheduling {
     const runs = this.#ports.runsOf(uid)
     const placedRun = runs.find(({ run }) => run.spec.run === placement?.run)?.run
     if (job && placement && placementHolds(job, placedRun))
-      bookings.set(placement.run, bookingOfPlacement(job, placement))
+      bookings.set(placement.run, bookingOfPlacement(job, placement, this.#modelOf(placement)))
     for (const { run, provider } of runs) {
-      const booking = bookingOfRun(run, provider)
+      const counts = bookings.get(run.spec.run) ?? this.#booked.get(uid)?.get(run.spec.run)
+      const model = counts?.model ?? this.#modelOf({ provider, nodes: run.spec.nodes })
+      const booking = bookingOfRun(run, provider, { ...counts, model })
       if (booking) bookings.set(run.spec.run, booking)
     }
     return bookings
+  }
+
+  #modelOf({ provider, nodes }: Pick<Booking, 'provider' | 'nodes'>): string | undefined {
+    return this.#ports.modelOf(provider, nodes[0]?.name ?? '')
   }
 
   #stand(uid: string, wish: Wish): void {
@@ -244,6 +329,8 @@ class SchedulingLoop implements Scheduling {
     this.#later.delete(uid)
     if (wish.wish === 'Room' && !this.#choices.has(uid)) this.#waiting.add(uid)
     else this.#waiting.delete(uid)
+    if (wish.wish === 'Barred') this.#barred.add(uid)
+    else this.#barred.delete(uid)
     if (!this.#waiting.has(uid)) this.#refusals.delete(uid)
     if (wish.wish === 'Room') {
       if (!this.#choices.has(uid)) this.#engine.wait({ ...wish.fact, refusedBy: this.#refusalsOf(uid) })
@@ -288,5 +375,6 @@ class SchedulingLoop implements Scheduling {
 function isSame(a: Booking | undefined, b: Booking): boolean {
   if (a === b) return true
   if (a?.provider !== b.provider || a.nodes.length !== b.nodes.length) return false
+  if (a.queue !== b.queue || a.priority !== b.priority || a.model !== b.model) return false
   return a.nodes.every(({ name, workers }, i) => b.nodes[i]?.name === name && b.nodes[i].workers === workers)
 }

@@ -135,7 +135,8 @@ describe('what is booked', () => {
 
   test('a placement and its run book the same', () => {
     const job = keptJob()
-    expect(bookingOfRun(keptRun({ job, run: 2 }), 'acme')).toEqual(bookingOfPlacement(job, placement))
+    const planned = bookingOfPlacement(job, { ...placement, queue: 'research' }, 'H100')
+    expect(bookingOfRun(keptRun({ job, run: 2 }), 'acme', planned)).toEqual(planned)
   })
 })
 

@@ -7,6 +7,7 @@ import { priceOf } from '../scheduling/price.ts'
 import { isTrue } from './claims.ts'
 import { initialStatus } from './gpujob-status.ts'
 import { isRunOf, outcomeOf } from './gpurun.ts'
+import type { Standing } from './job-queue.ts'
 import type { KeptJob, KeptRun } from './kept.ts'
 
 /** What a job wants of the engine now. */
@@ -15,14 +16,18 @@ export type Wish =
   | { readonly wish: 'Room'; readonly fact: JobFact; readonly changesAtMs?: number }
   /** It may be placed, but not before that wall time in milliseconds. */
   | { readonly wish: 'Later'; readonly atMs: number }
+  /** It would wait, and no queue takes it. */
+  | { readonly wish: 'Barred' }
   | { readonly wish: 'Nothing' }
 
 const nothing: Wish = { wish: 'Nothing' }
 
-export function wishOf(job: KeptJob, now: number): Wish {
+/** @param standing in which queue it stands; absent: `default`. */
+export function wishOf(job: KeptJob, now: number, standing?: Standing): Wish {
   const status = job.status ?? initialStatus
   if (job.metadata.deletionTimestamp !== undefined || job.spec.suspend || status.placement) return nothing
   if (isTrue(status.conditions, 'Finished') || job.needs.isTooLarge) return nothing
+  if (standing?.barred) return { wish: 'Barred' }
   // GPUs are not held for a job whose Secrets may not travel.
   if (job.needs.payload && !isTrue(status.conditions, 'Admitted')) return nothing
 
@@ -30,7 +35,7 @@ export function wishOf(job: KeptJob, now: number): Wish {
   if (atMs > now) return { wish: 'Later', atMs }
   const avoid = (status.avoid ?? []).filter(({ until }) => toMillis(until) > now)
   const changes = avoid.length === 0 ? {} : { changesAtMs: Math.min(...avoid.map(({ until }) => toMillis(until))) }
-  return { wish: 'Room', fact: jobFact(job, avoid), ...changes }
+  return { wish: 'Room', fact: { ...jobFact(job, avoid), ...(standing && { queue: standing.queue }) }, ...changes }
 }
 
 function jobFact(job: KeptJob, avoid: NonNullable<GpuJobStatus['avoid']>): JobFact {
@@ -40,7 +45,7 @@ function jobFact(job: KeptJob, avoid: NonNullable<GpuJobStatus['avoid']>): JobFa
     uid: metadata.uid,
     key: `${metadata.namespace}/${metadata.name}`,
     run: (status?.lastRun ?? 0) + 1,
-    priority: spec.priority,
+    priority: spec.priority ?? 0,
     createdMs: toMillis(metadata.creationTimestamp),
     workers: spec.workers,
     perWorker: needs.perWorker,
@@ -59,15 +64,23 @@ function jobFact(job: KeptJob, avoid: NonNullable<GpuJobStatus['avoid']>): JobFa
 }
 
 /** The room that a recorded placement holds before its run is seen. */
-export function bookingOfPlacement(job: KeptJob, { run, provider, nodes }: Placement): Booking {
-  return { uid: job.metadata.uid, run, provider, nodes, perWorker: job.needs.perWorker }
+export function bookingOfPlacement(job: KeptJob, { run, provider, nodes, queue }: Placement, model?: string): Booking {
+  const { priority = 0 } = job.spec
+  return { uid: job.metadata.uid, run, provider, nodes, perWorker: job.needs.perWorker, queue, priority, model }
 }
 
-/** The room that a run holds: where its workers really are, once the agent has said it; `undefined` when it is over. */
-export function bookingOfRun(run: KeptRun, provider: string): Booking | undefined {
+/**
+ * The room that a run holds: where its workers really are, once the agent has said it; `undefined` when it is over.
+ * @param counts in which queue, with which priority and as which model, as its job or what was booked before says.
+ */
+export function bookingOfRun(
+  run: KeptRun,
+  provider: string,
+  { queue, priority, model }: Pick<Booking, 'queue' | 'priority' | 'model'> = {},
+): Booking | undefined {
   if (outcomeOf(run) !== undefined) return undefined
   const { job, run: number } = run.spec
-  return { uid: job.uid, run: number, provider, nodes: nodesOf(run), perWorker: run.perWorker }
+  return { uid: job.uid, run: number, provider, nodes: nodesOf(run), perWorker: run.perWorker, queue, priority, model }
 }
 
 function nodesOf({ spec, status }: KeptRun): Booking['nodes'] {

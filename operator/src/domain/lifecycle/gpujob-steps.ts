@@ -8,6 +8,7 @@ import { mostTemplateBytes } from '../workload/payload-pod.ts'
 import { type Claim, condition, isTrue } from './claims.ts'
 import { because, initialStatus, type JobClaim, withJobClaims } from './gpujob-status.ts'
 import { isRunOf, outcomeOf } from './gpurun.ts'
+import type { Barred } from './job-queue.ts'
 import type { KeptJob, KeptRun } from './kept.ts'
 import { afterRun } from './run-outcome.ts'
 
@@ -30,6 +31,8 @@ export interface Seen {
   readonly silentSince?: number | undefined
   /** The agent of the provider of its run is shut out: what it says does not count, and no order reaches it. */
   readonly shutOut?: boolean | undefined
+  /** Why no queue takes it, if none does. */
+  readonly barred?: Barred | undefined
   /** Whether the Secrets and ConfigMaps that the template names may travel; absent: not looked at in this pass. */
   readonly payload?: PayloadVerdict
   /** Whether this process knows that the payload of the run lies where its agent fetches it. */
@@ -71,6 +74,7 @@ export const steps: readonly Step[] = [
   deliver, // A hub that ended between the run and its payload is followed by one that knows of the run alone.
   follow,
   refuseSize, // What could not be stored with its status, or as a run, is said at once and holds nothing.
+  seekQueue, // Who stands in no queue hears it, and nothing of it is looked at before it does.
   refuse, // What may not travel is said before it waits for GPUs, and before it is placed.
   pause,
   backOff,
@@ -265,9 +269,10 @@ function runningClaim(run: KeptRun): JobClaim {
  * Whether a pass reads the Secrets and ConfigMaps of the job, which costs a request for each: before it waits for GPUs,
  * and once more before it is placed.
  */
-export function asksForPayload({ job, choice }: Pick<Seen, 'job' | 'choice'>): boolean {
+export function asksForPayload({ job, choice, barred }: Pick<Seen, 'job' | 'choice' | 'barred'>): boolean {
   const { metadata, spec, status, needs } = job
-  if (!needs.payload || metadata.deletionTimestamp !== undefined || spec.suspend || status?.placement) return false
+  if (!needs.payload || barred || metadata.deletionTimestamp !== undefined || spec.suspend || status?.placement)
+    return false
   return !isTrue(status?.conditions, 'Finished') && (choice !== undefined || !isTrue(status?.conditions, 'Admitted'))
 }
 
@@ -275,6 +280,12 @@ function refuseSize(seen: Seen): Decision | undefined {
   if (!seen.job.needs.isTooLarge) return undefined
   const message = `spec.template is larger than ${mostTemplateBytes / 1024} KiB; make the job anew with less in it, such as in its probes and arguments`
   return claim(seen, { type: 'Admitted', status: 'False', reason: 'TemplateTooLarge', message })
+}
+
+/** The scheduling loop wakes it when queues change. A job that is suspended says that first: it asks for nothing. */
+function seekQueue(seen: Seen): Decision | undefined {
+  if (!seen.barred || seen.job.spec.suspend) return undefined
+  return claim(seen, { type: 'Admitted', status: 'False', ...seen.barred })
 }
 
 function refuse(seen: Seen): Decision | undefined {
@@ -309,7 +320,7 @@ function record(seen: Seen): Decision | undefined {
   if (!choice || choice.run !== status.lastRun + 1) return undefined
   if (job.needs.payload && seen.payload !== 'MayTravel') return undefined
 
-  const { run, provider, nodes } = choice
+  const { run, provider, nodes, queue } = choice
   const { notBefore: _, ...rest } = status
   return {
     status: withJobClaims(
@@ -325,7 +336,13 @@ function record(seen: Seen): Decision | undefined {
         },
         because.notFinished,
       ],
-      { now, change: { placement: { run, provider, nodes, recordedAt: toTime(now) }, lastRun: run } },
+      {
+        now,
+        change: {
+          placement: { run, provider, nodes, recordedAt: toTime(now), ...(queue === undefined ? {} : { queue }) },
+          lastRun: run,
+        },
+      },
     ),
   }
 }

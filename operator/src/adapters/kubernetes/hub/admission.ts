@@ -142,7 +142,7 @@ function audiencesOfAgents({ namespace }: Account): Policy {
 
 /** Whatever rights a tenant or an agent has. */
 function verdictsOfHub({ namespace, name }: Account): Policy {
-  const resources = ['gpujobs', 'providers', 'gpunodes', 'joinrequests'].map((one) => `${one}/status`)
+  const resources = ['gpujobs', 'gpuqueues', 'providers', 'gpunodes', 'joinrequests'].map((one) => `${one}/status`)
   return {
     name: 'gpc-verdicts',
     on: { group: GROUP, version: VERSION, resources },

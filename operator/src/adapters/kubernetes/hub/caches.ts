@@ -1,6 +1,7 @@
 // What the hub knows of its own API server, kept by one watch a kind.
 import type { GpuJob } from '../../../api/gpujob.ts'
 import type { GpuNode } from '../../../api/gpunode.ts'
+import type { GpuQueue } from '../../../api/gpuqueue.ts'
 import type { GpuRun } from '../../../api/gpurun.ts'
 import type { JoinRequest } from '../../../api/joinrequest.ts'
 import { ACCEPT_HUB_ANNOTATION } from '../../../api/labels.ts'
@@ -10,7 +11,7 @@ import { overStates, providerOf } from '../../../domain/lifecycle/gpurun.ts'
 import { type KeptJob, type KeptRun, keptJob, keptRun } from '../../../domain/lifecycle/kept.ts'
 import { isRevoked } from '../../../domain/lifecycle/provider-steps.ts'
 import { isFromBefore } from '../../../domain/lifecycle/tombstone-steps.ts'
-import { gpuJobs, gpuNodes, gpuRuns, joinRequests, providerReports, providers } from '../kinds.ts'
+import { gpuJobs, gpuNodes, gpuQueues, gpuRuns, joinRequests, providerReports, providers } from '../kinds.ts'
 import { withoutBallast } from '../projection.ts'
 import { reflect } from '../reflector.ts'
 import type { ReflectorContext } from '../reflector-context.ts'
@@ -29,6 +30,7 @@ export interface HubCaches {
   /** Index `unordered`: the uid of a GpuJob of which a run computes there without an order. */
   readonly reports: Store<ProviderReport>
   readonly requests: Store<JoinRequest>
+  readonly gpuQueues: Store<GpuQueue>
   /** The answers to writes of our own, taken before the watch brings them. */
   readonly learn: { readonly job: (job: GpuJob) => void; readonly run: (run: GpuRun) => void }
   /**
@@ -79,7 +81,8 @@ export function hubCaches(context: ReflectorContext, { jobsUid }: Pick<HubIdenti
     indexes: { unordered: (report: ProviderReport) => jobsOf(report) },
   })
   const requests = reflect({ ...context, resource: joinRequests, project: withoutBallast })
-  const all = [jobs, runs, provider, nodes, reports, requests]
+  const queues = reflect({ ...context, resource: gpuQueues, project: withoutBallast })
+  const all = [jobs, runs, provider, nodes, reports, requests, queues]
   Promise.all(all.map((one) => one.begun)).then(() => begun.resolve(), begun.reject)
   let isSynced = false
   const synced = Promise.all(all.map((one) => one.synced)).then(() => {
@@ -93,6 +96,7 @@ export function hubCaches(context: ReflectorContext, { jobsUid }: Pick<HubIdenti
     nodes: nodes.store,
     reports: reports.store,
     requests: requests.store,
+    gpuQueues: queues.store,
     learn: { job: jobs.learn, run: runs.learn },
     begun: begun.promise,
     synced,

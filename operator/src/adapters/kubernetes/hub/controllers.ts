@@ -4,9 +4,11 @@ import { gpuJobReconciler } from '../../../controllers/hub/gpujob.ts'
 import { inviteReconciler } from '../../../controllers/hub/invites.ts'
 import { joinReconciler } from '../../../controllers/hub/joining.ts'
 import { believeWhatWasSaid, providerReconciler } from '../../../controllers/hub/provider.ts'
+import { queueReconciler } from '../../../controllers/hub/queues.ts'
 import { type Scheduling, type SchedulingPorts, schedulingLoop } from '../../../controllers/hub/scheduling.ts'
 import { tombstoneReconciler } from '../../../controllers/hub/tombstones.ts'
 import type { Reconcile, WorkQueue } from '../../../controllers/work-queue.ts'
+import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
 import { createEngine } from '../../../domain/scheduling/engine.ts'
 import type { KubeClient } from '../client.ts'
 import type { Recorder } from '../events.ts'
@@ -17,6 +19,7 @@ import { gpuJobPorts } from './gpujob-ports.ts'
 import type { HubIdentity } from './identity.ts'
 import { invitePorts, joiningPorts } from './join-ports.ts'
 import { providerPorts } from './provider-ports.ts'
+import { queuePorts } from './queue-ports.ts'
 import { tombstonePorts } from './tombstone-ports.ts'
 import { type HubQueues, wireHub } from './wiring.ts'
 
@@ -49,6 +52,7 @@ export function hubControllers(hub: HubWorld): HubControllers {
   const scheduling = schedulingLoop(createEngine(), {
     jobOf: (uid) => caches.jobs.by('uid', uid)[0],
     runsOf: (uid) => runsOf(caches, uid),
+    modelOf: (provider, node) => caches.nodes.get(`${providerNamespace(provider)}/${node}`)?.spec.devices[0]?.model,
     wake: (key) => queues.jobs.add(key),
     clock,
     timers,
@@ -62,6 +66,7 @@ export function hubControllers(hub: HubWorld): HubControllers {
     tombstones: queue('tombstone', tombstoneReconciler(tombstonePorts(world)), 8),
     joins: queue('join', joinReconciler(joiningPorts(world)), 4),
     invites: queue('invite', inviteReconciler(invitePorts(world)), 1),
+    gpuQueues: queue('gpuqueue', queueReconciler(queuePorts(world)), 4),
   }
   wireHub(caches, { queues, scheduling, identity })
   believeWhatWasSaid(ofProviders, caches.providers.keys())

@@ -58,7 +58,12 @@ test('a job that was made again under its name is not deleted for the one before
   const { api } = await world()
   const { metadata, spec } = gpuJob()
   await api.create(gpuJobs, { metadata: { name: metadata.name, namespace: 'team' }, spec })
-  const scheduling = { choiceOf: () => undefined, explain: () => undefined }
+  const scheduling = {
+    choiceOf: () => undefined,
+    explain: () => undefined,
+    standingOf: () => ({ queue: 'default' }),
+    counted: <J>(job: J) => job,
+  }
   const ports = gpuJobPorts({
     client: api,
     caches: {} as never,

@@ -22,7 +22,7 @@ import { type Delivery, type Origin, payloadsOf, removePayload, type Snapshot } 
 export interface GpuJobWorld {
   readonly client: KubeClient
   readonly caches: HubCaches
-  readonly scheduling: Pick<Scheduling, 'choiceOf' | 'explain'>
+  readonly scheduling: Pick<Scheduling, 'choiceOf' | 'explain' | 'standingOf' | 'counted'>
   readonly statuses: StatusWriter
   readonly identity: Pick<HubIdentity, 'hubUid' | 'jobsUid'>
   /** Wall clock, milliseconds. */
@@ -43,7 +43,8 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
     const snapshot = taken && 'payload' in taken ? taken : undefined
     // Taking them needed some requests: what was recorded for a provider that has been shut out meanwhile is not ordered.
     if (isShutOut(caches, placement.provider)) return
-    const order = { stop: reason && { reason, requestedAt: toTime(now()) }, snapshot }
+    const { maxRuntimeSeconds } = scheduling.counted(kept).spec
+    const order = { stop: reason && { reason, requestedAt: toTime(now()) }, snapshot, maxRuntimeSeconds }
     const run = await orderOnce(client, job, { placement, order, jobsUid: identity.jobsUid })
     if (run && snapshot) await stopIfLost(run, await payloads.deliver(run, snapshot.payload))
   }
@@ -75,6 +76,7 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
         delivered: run !== undefined && payloads.isDelivered(run),
         survivesAt: survivorOf(caches, job),
         choice: scheduling.choiceOf(job.metadata.uid),
+        barred: placement ? undefined : scheduling.standingOf(job).barred,
         explain: () => scheduling.explain(job.metadata.uid),
         shutOut,
         silentSince: placement && silentSince(caches.providers.get(placement.provider)),
@@ -184,10 +186,16 @@ function labelsOf({ metadata }: GpuJob, { run, provider }: Recorded): Record<str
 interface Circumstances {
   readonly stop: GpuRunSpec['stop'] | undefined
   readonly snapshot: Snapshot | undefined
+  /** Its own, or that of its queue. */
+  readonly maxRuntimeSeconds: number | undefined
 }
 
-function runSpec(job: GpuJob, { run, nodes }: Recorded, { stop, snapshot }: Circumstances): GpuRunSpec {
-  const { workers, gpus, failover, bindTimeoutSeconds, maxRuntimeSeconds, ttlSecondsAfterFinished, template } = job.spec
+function runSpec(
+  job: GpuJob,
+  { run, nodes }: Recorded,
+  { stop, snapshot, maxRuntimeSeconds }: Circumstances,
+): GpuRunSpec {
+  const { workers, gpus, failover, bindTimeoutSeconds, ttlSecondsAfterFinished, template } = job.spec
   const { name, uid, namespace = '' } = job.metadata
   return {
     job: { namespace, name, uid },

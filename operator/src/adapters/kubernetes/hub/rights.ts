@@ -33,9 +33,17 @@ export function inviteAccount(id: string): string {
 export const hubRules: readonly PolicyRule[] = [
   { apiGroups: [GROUP], resources: ['gpujobs'], verbs: ['get', 'list', 'watch', 'delete'] },
   { apiGroups: [GROUP], resources: ['gpuruns'], verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'] },
-  { apiGroups: [GROUP], resources: ['providers', 'gpunodes', 'providerreports'], verbs: ['list', 'watch'] },
+  {
+    apiGroups: [GROUP],
+    resources: ['gpuqueues', 'providers', 'gpunodes', 'providerreports'],
+    verbs: ['list', 'watch'],
+  },
   { apiGroups: [GROUP], resources: ['joinrequests'], verbs: ['get', 'list', 'watch', 'delete'] },
-  { apiGroups: [GROUP], resources: ['gpujobs/status', 'providers/status', 'joinrequests/status'], verbs: ['patch'] },
+  {
+    apiGroups: [GROUP],
+    resources: ['gpujobs/status', 'gpuqueues/status', 'providers/status', 'joinrequests/status'],
+    verbs: ['patch'],
+  },
   {
     apiGroups: ['apiextensions.k8s.io'],
     resources: ['customresourcedefinitions'],
@@ -103,6 +111,8 @@ export const TENANT_EDIT_ROLE = 'gpc-tenant-edit'
 /** Of those who may look into a namespace. */
 export const tenantViewRules: readonly PolicyRule[] = [
   { apiGroups: [GROUP], resources: ['gpujobs', 'gpujobs/status'], verbs: ['get', 'list', 'watch'] },
+  // They are in no namespace: who has a role in one namespace alone does not see them.
+  { apiGroups: [GROUP], resources: ['gpuqueues', 'gpuqueues/status'], verbs: ['get', 'list', 'watch'] },
 ]
 
 /** Of those who may work in it. What the status says is the hub's alone. */

@@ -20,6 +20,7 @@ export interface HubQueues {
   readonly tombstones: WorkQueue
   readonly joins: WorkQueue
   readonly invites: WorkQueue
+  readonly gpuQueues: WorkQueue
 }
 
 export interface HubWiring {
@@ -30,9 +31,13 @@ export interface HubWiring {
 
 /** Call when the caches have begun: what is there already is told first, in one go with what comes. */
 export function wireHub(
-  { jobs, runs, providers, nodes, reports, requests }: HubCaches,
+  { jobs, runs, providers, nodes, reports, requests, gpuQueues }: HubCaches,
   { queues, scheduling, identity: { jobsUid } }: HubWiring,
 ): void {
+  const lookAtQueues = () => {
+    for (const name of gpuQueues.keys()) queues.gpuQueues.add(name)
+  }
+
   jobs.subscribe(({ object: { metadata } }) => scheduling.jobChanged(metadata.uid))
   runs.subscribe(({ object, previous }) => {
     const { uid } = object.spec.job
@@ -67,6 +72,8 @@ export function wireHub(
   })
   providers.subscribe(({ type, key, object, previous }) => {
     queues.providers.add(key)
+    // What models there are is said of every queue that has a quota of one.
+    if (modelsOf(object) !== modelsOf(previous)) lookAtQueues()
     // When it comes, and when it gets its home.
     if (object.status?.namespaceUid !== previous?.status?.namespaceUid) queues.invites.add(key)
     // What it said of others' jobs counts no more.
@@ -79,7 +86,15 @@ export function wireHub(
   })
 
   requests.subscribe(({ key }) => queues.joins.add(key))
-
+  gpuQueues.subscribe(({ type, key, object, previous }) => {
+    // Its parts, and those that are in a ring with it, hear of it as well.
+    if (type === 'deleted') scheduling.removeQueue(key, lookAtQueues)
+    else scheduling.setQueue(object)
+    if (type === 'added' || object.spec.parent !== previous?.spec.parent) lookAtQueues()
+    else queues.gpuQueues.add(key)
+  })
+  for (const queue of gpuQueues.values()) scheduling.setQueue(queue)
+  lookAtQueues()
   for (const key of requests.keys()) queues.joins.add(key)
   for (const { metadata, spec } of nodes.values()) {
     const provider = providerOf(metadata.namespace)
@@ -118,6 +133,10 @@ export function wireAbsence({ jobs, runs, providers }: HubCaches, { queues }: Pi
 /** On a provider, and not over. */
 function isPlaced({ status }: KeptJob): boolean {
   return status?.placement !== undefined && status.finishedAt === undefined
+}
+
+function modelsOf(provider: Provider | undefined): string {
+  return provider?.status?.inventory?.models.map(({ model }) => model).join() ?? ''
 }
 
 function isConnected(provider: Provider | undefined): boolean {

@@ -1,0 +1,15 @@
+/** A GpuQueue that the hub has seen. */
+import type { GpuQueue } from '../../operator/src/api/gpuqueue.ts'
+import type { Ask } from '../bed/api-requests.ts'
+import { waitUntil } from '../bed/child.ts'
+import { group } from './stage.ts'
+
+/** Without any quota. Waits until the hub has said how it is. */
+export async function makeQueue(ask: Ask, name: string): Promise<void> {
+  const path = `${group}/gpuqueues`
+  const { status } = await ask(path, { method: 'POST', body: { metadata: { name }, spec: {} } })
+  if (status !== 201) throw new Error(`making GpuQueue ${name}: ${status}`)
+  const isSaid = async () =>
+    ((await ask(`${path}/${name}`)).body as GpuQueue).status?.conditions.length === 1 || undefined
+  await waitUntil(isSaid, { what: `the hub to say how queue ${name} is`, seconds: 20 })
+}
