@@ -20,6 +20,8 @@ export const gpuJobReasons = {
     Waiting: 'GPUs that would fit exist, but are in use or their provider is silent.',
     NeverFits: 'No provider has nodes that could ever hold this job; it is tried again when nodes change.',
     BackingOff: 'The last run failed or was rejected; the next is placed after status.notBefore.',
+    Preempted: 'Another job has taken the GPUs of the last run; this one is placed again, and is as old as before.',
+    Preempting: 'GPUs are chosen that others still use: they were told to end, and it is placed when they are over.',
     NameTaken: 'An object that is not ours has the name that the GpuRun would have.',
     HubChanged: 'A provider still runs it by an order that the hub has lost; it is placed when that is over.',
   },
@@ -115,6 +117,7 @@ export const gpuRunReasons = {
   PodRemoved: "Somebody removed a worker's pod on the provider. This is no failure of the job.",
   NodeLost: 'A node stopped answering, or began anew, while a worker was on it. This is no failure of the job.',
   Stopped: 'The hub told the run to stop: the job was deleted, suspended or replaced.',
+  Preempted: 'Another job has taken its GPUs; the message says which. This is no failure of the job.',
 } as const satisfies Readonly<Record<string, string>>
 
 /** What each reason in the status of a JoinRequest means. */

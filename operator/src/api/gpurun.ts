@@ -61,8 +61,9 @@ export const gpuRunSpecSchema = z
       .describe('The Secret beside this object with all that the template names, and the hash of its content.'),
     stop: z
       .object({
-        reason: z.enum(['JobDeleted', 'Suspended', 'DeadlineExceeded', 'Superseded', 'PayloadGone']),
+        reason: z.enum(['JobDeleted', 'Suspended', 'DeadlineExceeded', 'Superseded', 'PayloadGone', 'Preempted']),
         requestedAt: instant(),
+        message: z.string().max(256).optional().describe('Preempted: by which job of which queue.'),
       })
       .meta(atomic)
       .optional()

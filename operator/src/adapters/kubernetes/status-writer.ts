@@ -32,6 +32,7 @@ const worthAnEvent: ReadonlySet<string> = new Set<GpuJobReason | GpuQueueReason 
   'NotReadable',
   'NeverFits',
   'BackingOff',
+  'Preempted',
   'NameTaken',
   'StartTrouble',
   'RunLost',

@@ -5,6 +5,7 @@ import { noRules, type OwnerRules } from '../../api/owner-rules.ts'
 import {
   bookingOfPlacement,
   bookingOfRun,
+  isSameBooking,
   placementHolds,
   type Wish,
   wishOf,
@@ -12,6 +13,8 @@ import {
 import { queueFact, queueUsage } from '../../domain/lifecycle/gpuqueue-status.ts'
 import type { Standing } from '../../domain/lifecycle/job-queue.ts'
 import type { KeptJob, KeptRun } from '../../domain/lifecycle/kept.ts'
+import type { Preempted } from '../../domain/lifecycle/preempted.ts'
+import { timesOfRun } from '../../domain/lifecycle/run-times.ts'
 import { type Asked, askedBy } from '../../domain/rules/asked.ts'
 import { brokenRule } from '../../domain/rules/owner-rules.ts'
 import type { Engine } from '../../domain/scheduling/engine.ts'
@@ -26,6 +29,7 @@ import type {
 } from '../../domain/scheduling/facts.ts'
 import type { Reason } from '../../domain/scheduling/reasons.ts'
 import type { Clock, TimerHandle, Timers } from '../clock.ts'
+import { Preemptions } from './preemptions.ts'
 import { Standings } from './standings.ts'
 
 /** What the loop needs of the world. */
@@ -61,8 +65,10 @@ export interface Scheduling {
   readonly counted: (job: KeptJob) => KeptJob
   /** By name; counted once in a turn, however many ask. */
   readonly queues: () => ReadonlyMap<string, QueueState>
-  /** The engine's choice for the next run of the job, until it is recorded. */
+  /** The engine's choice for the next run of the job, until it is recorded. It preempts those that are not over yet. */
   readonly choiceOf: (uid: string) => Choice | undefined
+  /** The run of the job that is to be ended for another one. */
+  readonly preemptedOf: (uid: string) => Preempted | undefined
   readonly explain: (uid: string) => Explanation | undefined
 }
 
@@ -72,6 +78,9 @@ const decisionsPerPass = 1000
 /** When machines change, those who wait are told anew, in a while and so many at most; the others look by themselves, later. */
 const retellMs = 2000
 const toldAtOnce = 1000
+
+/** How long nothing happens before those who wait are tried again. */
+const passAgainMs = 10_000
 
 /** When an owner's rules change, those who wait are asked about them in a while, so many at a time. */
 const askAnewMs = 2000
@@ -105,9 +114,11 @@ class SchedulingLoop implements Scheduling {
   /** Jobs that no queue takes. */
   readonly #barred = new Set<string>()
   readonly #standings: Standings
+  readonly #preemptions: Preemptions
   #queues: ReadonlyMap<string, QueueState> | undefined
   #begun = false
   #passIsDue = false
+  #nextPass: TimerHandle
   #retellIsDue = false
 
   constructor(engine: Engine, ports: SchedulingPorts) {
@@ -117,6 +128,11 @@ class SchedulingLoop implements Scheduling {
       jobOf: ports.jobOf,
       waiting: () => [...this.#waiting, ...this.#barred],
       standsOtherwise: (uid) => this.jobChanged(uid),
+      timers: ports.timers,
+    })
+    this.#preemptions = new Preemptions({
+      isBooked: (uid, run) => this.#booked.get(uid)?.has(run) === true,
+      drop: (choices) => this.#dropChoices(choices),
       timers: ports.timers,
     })
   }
@@ -131,6 +147,7 @@ class SchedulingLoop implements Scheduling {
     const standing = job && this.#standings.of(job)
     const wish: Wish = job ? wishOf(job, this.#ports.clock.now(), standing) : { wish: 'Nothing' }
     this.#forgetStaleChoice(uid, wish)
+    if (!this.#choices.has(uid)) this.#preemptions.end(uid)
     this.#bookAnew(uid, job)
     this.#stand(uid, wish)
     this.#standings.say(uid, wish.wish === 'Room' || wish.wish === 'Barred' ? standing : undefined)
@@ -144,7 +161,9 @@ class SchedulingLoop implements Scheduling {
     this.#providers.set(fact.name, fact)
     this.#engine.setProvider(fact)
     if (!isDeepStrictEqual(before?.rules, fact.rules)) this.#ruleAnew(fact.name, fact.rules)
-    if (fact.state === 'NotReady') this.#dropChoicesOf(fact.name)
+    if (fact.state !== 'Connected') this.#preemptions.left(fact.name)
+    if (fact.state === 'NotReady')
+      this.#dropChoices([...this.#choices.values()].filter((one) => one.provider === fact.name))
     this.#machinesChanged()
   }
 
@@ -205,7 +224,11 @@ class SchedulingLoop implements Scheduling {
   }
 
   choiceOf(uid: string): Choice | undefined {
-    return this.#choices.get(uid)
+    return this.#preemptions.asOf(this.#choices.get(uid))
+  }
+
+  preemptedOf(uid: string): Preempted | undefined {
+    return this.#preemptions.of(uid)
   }
 
   explain(uid: string): Explanation | undefined {
@@ -276,9 +299,8 @@ class SchedulingLoop implements Scheduling {
     }, retellMs)
   }
 
-  /** What was chosen there and is not recorded yet is chosen anew. */
-  #dropChoicesOf(provider: string): void {
-    const dropped = [...this.#choices.values()].filter((choice) => choice.provider === provider)
+  /** What is not recorded yet is chosen anew. */
+  #dropChoices(dropped: readonly Choice[]): void {
     for (const { uid } of dropped) {
       this.#choices.delete(uid)
       this.jobChanged(uid)
@@ -295,7 +317,8 @@ class SchedulingLoop implements Scheduling {
     const before = this.#booked.get(uid) ?? new Map<number, Booking>()
     const after = this.#bookingsOf(uid, job)
     for (const run of before.keys()) if (!after.has(run)) this.#engine.release(uid, run)
-    for (const [run, booking] of after) if (!isSame(before.get(run), booking)) this.#engine.book(booking)
+    if (before.size > after.size) for (const other of this.#preemptions.waitingFor(uid)) this.#touched.add(other)
+    for (const [run, booking] of after) if (!isSameBooking(before.get(run), booking)) this.#engine.book(booking)
     if (after.size > 0) this.#booked.set(uid, after)
     else this.#booked.delete(uid)
   }
@@ -313,7 +336,7 @@ class SchedulingLoop implements Scheduling {
     for (const { run, provider } of runs) {
       const counts = bookings.get(run.spec.run) ?? this.#booked.get(uid)?.get(run.spec.run)
       const model = counts?.model ?? this.#modelOf({ provider, nodes: run.spec.nodes })
-      const booking = bookingOfRun(run, provider, { ...counts, model })
+      const booking = bookingOfRun(run, provider, { ...counts, model, ...timesOfRun(run, job) })
       if (booking) bookings.set(run.spec.run, booking)
     }
     return bookings
@@ -351,7 +374,7 @@ class SchedulingLoop implements Scheduling {
   }
 
   #pass(): void {
-    const { clock, jobOf, wake, observe } = this.#ports
+    const { clock, timers, jobOf, wake, observe } = this.#ports
     this.#passIsDue = false
     const started = clock.boot()
     const decisions = this.#engine.decide({ nowMs: clock.now(), limit: decisionsPerPass })
@@ -360,6 +383,7 @@ class SchedulingLoop implements Scheduling {
       this.#choices.set(uid, decision)
       this.#waiting.delete(uid)
       this.#booked.set(uid, (this.#booked.get(uid) ?? new Map<number, Booking>()).set(run, decision))
+      for (const victim of this.#preemptions.begin(decision)) this.#touched.add(victim)
     }
     // Those that are placed go before those that only hear why they are not: at the start that is all there are.
     for (const uid of new Set([...decisions.map((decision) => decision.uid), ...this.#touched])) {
@@ -369,12 +393,8 @@ class SchedulingLoop implements Scheduling {
     this.#touched.clear()
     observe({ decisions: decisions.length, seconds: (clock.boot() - started) / 1000 })
     if (decisions.length === decisionsPerPass) this.#passSoon()
+    // Who waits may get in by time alone, such as when those who may be preempted are no longer guarded.
+    timers.clear(this.#nextPass)
+    if (this.#waiting.size > 0) this.#nextPass = timers.set(() => this.#passSoon(), passAgainMs)
   }
-}
-
-function isSame(a: Booking | undefined, b: Booking): boolean {
-  if (a === b) return true
-  if (a?.provider !== b.provider || a.nodes.length !== b.nodes.length) return false
-  if (a.queue !== b.queue || a.priority !== b.priority || a.model !== b.model) return false
-  return a.nodes.every(({ name, workers }, i) => b.nodes[i]?.name === name && b.nodes[i].workers === workers)
 }

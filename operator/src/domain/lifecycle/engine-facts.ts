@@ -9,6 +9,7 @@ import { initialStatus } from './gpujob-status.ts'
 import { isRunOf, outcomeOf } from './gpurun.ts'
 import type { Standing } from './job-queue.ts'
 import type { KeptJob, KeptRun } from './kept.ts'
+import { timesOfPlacement } from './run-times.ts'
 
 /** What a job wants of the engine now. */
 export type Wish =
@@ -55,6 +56,7 @@ function jobFact(job: KeptJob, avoid: NonNullable<GpuJobStatus['avoid']>): JobFa
     providerSelector: spec.placement?.providerSelector ?? {},
     nodeSelector: spec.placement?.nodeSelector ?? {},
     tolerations: needs.tolerations,
+    ...(spec.maxRuntimeSeconds === undefined ? {} : { maxRuntimeMs: spec.maxRuntimeSeconds * 1000 }),
     excludedProviders: [
       ...(status?.excludedProviders ?? []),
       ...avoid.flatMap(({ provider, node }) => (node === undefined ? [provider] : [])),
@@ -64,23 +66,27 @@ function jobFact(job: KeptJob, avoid: NonNullable<GpuJobStatus['avoid']>): JobFa
 }
 
 /** The room that a recorded placement holds before its run is seen. */
-export function bookingOfPlacement(job: KeptJob, { run, provider, nodes, queue }: Placement, model?: string): Booking {
+export function bookingOfPlacement(job: KeptJob, placement: Placement, model?: string): Booking {
+  const { run, provider, nodes, queue } = placement
+  const { uid } = job.metadata
   const { priority = 0 } = job.spec
-  return { uid: job.metadata.uid, run, provider, nodes, perWorker: job.needs.perWorker, queue, priority, model }
+  const times = timesOfPlacement(job, placement)
+  return { uid, run, provider, nodes, perWorker: job.needs.perWorker, queue, priority, model, ...times }
 }
 
 /**
  * The room that a run holds: where its workers really are, once the agent has said it; `undefined` when it is over.
- * @param counts in which queue, with which priority and as which model, as its job or what was booked before says.
+ * @param counts in which queue, with which priority and as which model, as its job or what was booked before says; and its times.
  */
 export function bookingOfRun(
   run: KeptRun,
   provider: string,
-  { queue, priority, model }: Pick<Booking, 'queue' | 'priority' | 'model'> = {},
+  { queue, priority, model, startedMs, endsMs, endingMs }: Omit<Partial<Booking>, 'nodes'> = {},
 ): Booking | undefined {
   if (outcomeOf(run) !== undefined) return undefined
   const { job, run: number } = run.spec
-  return { uid: job.uid, run: number, provider, nodes: nodesOf(run), perWorker: run.perWorker, queue, priority, model }
+  const held = { uid: job.uid, run: number, provider, nodes: nodesOf(run), perWorker: run.perWorker }
+  return { ...held, queue, priority, model, startedMs, endsMs, endingMs }
 }
 
 function nodesOf({ spec, status }: KeptRun): Booking['nodes'] {
@@ -95,4 +101,13 @@ export function placementHolds(job: KeptJob, run: KeptRun | undefined): boolean 
   const { placement } = job.status ?? {}
   if (!placement || isTrue(job.status?.conditions, 'Finished')) return false
   return !run || !isRunOf(run, job, placement.run) || outcomeOf(run) === undefined
+}
+
+/** Where it is, whose quota it takes, and what decides who may take it from it. */
+const told = ['provider', 'queue', 'priority', 'model', 'startedMs', 'endsMs', 'endingMs', 'checkpointMs'] as const
+
+export function isSameBooking(a: Booking | undefined, b: Booking): boolean {
+  if (a === b) return true
+  if (a?.nodes.length !== b.nodes.length || told.some((what) => a[what] !== b[what])) return false
+  return a.nodes.every(({ name, workers }, i) => b.nodes[i]?.name === name && b.nodes[i].workers === workers)
 }

@@ -27,7 +27,7 @@ function run(status: Partial<GpuRunStatus>, spec: Partial<GpuRunSpec> = {}) {
 function rendered({ effect, status, recheckMs }: Decision): string {
   const running = condition(status?.conditions, 'Running')
   return [
-    ...(effect?.do === 'stopRun' ? [`stopRun ${effect.reason}`] : []),
+    ...(effect?.do === 'stopRun' ? [`stopRun ${effect.reason}${effect.message ? ` ${effect.message}` : ''}`] : []),
     ...(running ? [`${running.status}/${running.reason}`] : []),
     ...(recheckMs === undefined ? [] : [`again in ${recheckMs / 1000} s`]),
   ].join(' ')
@@ -35,6 +35,7 @@ function rendered({ effect, status, recheckMs }: Decision): string {
 
 const hourAtMost = { maxRuntimeSeconds: 3600, bindTimeoutSeconds: 120 }
 const stop = { reason: 'Suspended', requestedAt: ago(5) } as const
+const preempted = { run: 1, by: 'by job team/big' }
 
 const cases: readonly { readonly name: string; readonly seen: Partial<Seen>; readonly says: string }[] = [
   {
@@ -109,6 +110,34 @@ const cases: readonly { readonly name: string; readonly seen: Partial<Seen>; rea
       run: run({ state: 'Running' }, { ...hourAtMost, stop: { reason: 'DeadlineExceeded', requestedAt: ago(5) } }),
     },
     says: 'True/Stopping',
+  },
+  {
+    name: 'a run whose GPUs another job gets is told to stop',
+    seen: { job: job(10), run: run({ state: 'Running' }), preempted },
+    says: 'stopRun Preempted by job team/big',
+  },
+  {
+    name: 'once, and what is over in a moment is told then',
+    seen: { job: job(10), run: run({ state: 'Running' }, { stop: { ...stop, reason: 'Preempted' } }), preempted },
+    says: 'True/Running again in 25 s',
+  },
+  {
+    name: 'one that takes its time to end says so',
+    seen: {
+      job: job(10),
+      run: run({ state: 'Running' }, { stop: { reason: 'Preempted', requestedAt: ago(30) } }),
+    },
+    says: 'True/Stopping',
+  },
+  {
+    name: 'another run than the one whose GPUs were wanted runs on',
+    seen: { job: job(10), run: run({ state: 'Running' }), preempted: { ...preempted, run: 2 } },
+    says: 'True/Running',
+  },
+  {
+    name: 'nobody orders one that is shut out to give way',
+    seen: { job: job(10), run: run({ state: 'Running' }), preempted, shutOut: true },
+    says: 'Unknown/ProviderRevoked',
   },
   {
     name: 'that has no limit runs on',

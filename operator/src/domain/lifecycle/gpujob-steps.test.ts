@@ -103,6 +103,16 @@ const lifeOfAJob: readonly Case[] = [
     seen: { choice: choice(1) },
     says: 'Admitted=True/Admitted Placed=True/Recorded Running=False/Starting Finished=False/NotFinished',
   },
+  {
+    name: 'a choice whose GPUs others still use is not written down yet',
+    seen: { choice: { ...choice(1), preempts: [{ uid: 'other', run: 1 }] } },
+    says: 'Admitted=True/Admitted Running=False/NotStarted Finished=False/NotFinished Placed=False/Preempting',
+  },
+  {
+    name: 'it is once they are over',
+    seen: { choice: { ...choice(1), preempts: [] } },
+    says: 'Admitted=True/Admitted Placed=True/Recorded Running=False/Starting Finished=False/NotFinished',
+  },
   { name: 'only what is recorded becomes a run', seen: { job: placed() }, says: 'createRun 1@acme' },
   {
     name: 'the record counts, not what the engine says by now',

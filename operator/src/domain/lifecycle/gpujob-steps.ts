@@ -10,6 +10,7 @@ import { because, initialStatus, type JobClaim, withJobClaims } from './gpujob-s
 import { isRunOf, outcomeOf } from './gpurun.ts'
 import type { Barred } from './job-queue.ts'
 import type { KeptJob, KeptRun } from './kept.ts'
+import { lastPreemption, type Preempted, untilPreemptionIsToldMs } from './preempted.ts'
 import { afterRun } from './run-outcome.ts'
 
 export type PayloadVerdict = 'MayTravel' | PayloadProblem
@@ -25,6 +26,8 @@ export interface Seen {
   readonly survivesAt?: string | undefined
   /** What the engine chose for the next run; it is booked there, and not yet recorded. */
   readonly choice: Choice | undefined
+  /** Its run that is to be ended for another job, and which job that is. */
+  readonly preempted?: Preempted | undefined
   /** Why the engine has chosen nothing; it costs the engine a look over the nodes. */
   readonly explain: () => Explanation | undefined
   /** Since when the provider of its run has not been heard of, if it is not; by the hub's wall clock in milliseconds. */
@@ -44,7 +47,7 @@ export interface Seen {
 /** A change to the world, as data: a test can compare it and a log can print it. */
 export type Effect =
   | { readonly do: 'createRun'; readonly placement: NonNullable<GpuJobStatus['placement']>; readonly stop?: StopReason }
-  | { readonly do: 'stopRun'; readonly run: KeptRun; readonly reason: StopReason }
+  | { readonly do: 'stopRun'; readonly run: KeptRun; readonly reason: StopReason; readonly message?: string }
   | { readonly do: 'deliverPayload'; readonly run: KeptRun }
   | { readonly do: 'removePayload'; readonly run: KeptRun }
   | { readonly do: 'deleteJob' }
@@ -70,6 +73,7 @@ export const steps: readonly Step[] = [
   yieldToNamesake, // What only has our name is not ours.
   settle, // A run that is over gives its outcome to the job.
   stop, // Suspended while it runs.
+  giveWay, // Another job gets its GPUs.
   overrun, // Far longer than it may run, by the hub's own clock.
   deliver, // A hub that ended between the run and its payload is followed by one that knows of the run alone.
   follow,
@@ -78,6 +82,7 @@ export const steps: readonly Step[] = [
   refuse, // What may not travel is said before it waits for GPUs, and before it is placed.
   pause,
   backOff,
+  awaitRoom, // Those whose GPUs it gets are over before it is placed.
   record, // The engine chose; the choice is written down before anything acts on it.
   wait,
 ]
@@ -180,6 +185,11 @@ function stop({ job, run }: Seen): Decision | undefined {
   return { effect: { do: 'stopRun', run, reason: 'Suspended' } }
 }
 
+function giveWay({ job, run, preempted }: Seen): Decision | undefined {
+  if (!job.status?.placement || !run || run.spec.stop || run.spec.run !== preempted?.run) return undefined
+  return { effect: { do: 'stopRun', run, reason: 'Preempted', message: preempted.by } }
+}
+
 function overrun(seen: Seen): Decision | undefined {
   const { run } = seen
   const remaining = untilOverrunMs(seen)
@@ -214,11 +224,12 @@ function follow(seen: Seen): Decision | undefined {
   }
   const { startedAt } = run.status ?? {}
   const untilSilentMs = silentSince === undefined ? undefined : silentSince + silenceMs - now
+  const untilToldMs = untilPreemptionIsToldMs(run, now)
   const running =
     untilSilentMs !== undefined && untilSilentMs <= 0
       ? silentClaim(run, job.status.placement.provider)
-      : runningClaim(run)
-  const rechecks = [untilSilentMs, untilOverrunMs(seen)].filter((ms) => ms !== undefined && ms > 0)
+      : runningClaim(run, { stopIsNews: untilToldMs <= 0 })
+  const rechecks = [untilSilentMs, untilToldMs, untilOverrunMs(seen)].filter((ms) => ms !== undefined && ms > 0)
   return {
     status: withJobClaims(job, [placed, running], {
       now,
@@ -237,8 +248,8 @@ function silentClaim(run: KeptRun, provider: string): JobClaim {
   }
 }
 
-function runningClaim(run: KeptRun): JobClaim {
-  if (run.spec.stop) {
+function runningClaim(run: KeptRun, { stopIsNews }: { readonly stopIsNews: boolean }): JobClaim {
+  if (run.spec.stop && stopIsNews) {
     const status = run.status?.state === 'Running' ? 'True' : 'False'
     return { type: 'Running', status, reason: 'Stopping', message: 'the provider was told to stop this run' }
   }
@@ -314,6 +325,13 @@ function backOff(seen: Seen): Decision | undefined {
   return claim(seen, { type: 'Placed', status: 'False', reason: 'BackingOff', message })
 }
 
+function awaitRoom(seen: Seen): Decision | undefined {
+  const { job, choice } = seen
+  if (!choice?.preempts?.length || choice.run !== (job.status ?? initialStatus).lastRun + 1) return undefined
+  const message = `provider ${choice.provider} was told to end the runs whose GPUs it gets`
+  return claim(seen, { type: 'Placed', status: 'False', reason: 'Preempting', message })
+}
+
 function record(seen: Seen): Decision | undefined {
   const { job, choice, now } = seen
   const status = job.status ?? initialStatus
@@ -357,7 +375,7 @@ function waitingClaim({ job, explain }: Seen): JobClaim {
     return { type: 'Placed', status: 'False', reason: 'Waiting', message: 'the engine has not looked at this job yet' }
 
   const reasons = explanation.reasons.slice(0, 3).map(({ reason }) => reason)
-  const words = reasons.includes('ProviderExcluded') ? lastRefusal(job) : ''
+  const words = (reasons.includes('ProviderExcluded') ? lastRefusal(job) : '') + lastPreemption(job)
   return explanation.verdict === 'NeverFits'
     ? { type: 'Placed', status: 'False', reason: 'NeverFits', message: because.neverFits(reasons) + words }
     : { type: 'Placed', status: 'False', reason: 'Waiting', message: because.waits(reasons) + words }

@@ -292,6 +292,13 @@ describe('how a run ended', () => {
     expect(rendered(ending(world, job))).toBe(says)
   })
 
+  test('a run that was stopped for another job says for which', () => {
+    const order = { ...stop, reason: 'Preempted', message: 'by job team/big' } as const
+    const run = runOnProvider({ state: 'Running' }, { stop: order })
+    const told = ending(runSeen({ run, workers: [record(failed(143), boot)] }), undefined)
+    expect(told).toEqual({ state: 'Stopped', reason: 'Preempted', message: 'by job team/big' })
+  })
+
   test('a run that was stopped, saved what it had and left with 0 is no success', () => {
     const left = succeeded({ deleting: true, deletingSince: '2026-01-01T00:01:30Z' })
     const world = runSeen({ run: runOnProvider({ state: 'Running' }, { stop }), workers: [record(left, boot)] })

@@ -1,6 +1,6 @@
 // How a run ended, told from its pods and from the Job's own condition.
 import type { GpuRunReason } from '../../api/conditions.ts'
-import type { GpuRun, GpuRunStatus } from '../../api/gpurun.ts'
+import type { GpuRun, GpuRunSpec, GpuRunStatus } from '../../api/gpurun.ts'
 import { toMillis } from '../../api/time.ts'
 import type { ProviderJob, Seen } from './gpurun-seen.ts'
 import { endOfTrial } from './start-trouble.ts'
@@ -59,8 +59,7 @@ export function ending({ run, workers }: Seen, job: ProviderJob | undefined): En
   const jobGone = job === undefined || job.deleting
   const intent = intentOf(run)
   if (intent) return jobGone ? intent : undefined
-  if (run.spec.stop)
-    return jobGone ? { state: 'Stopped', reason: 'Stopped', message: `stopped: ${run.spec.stop.reason}` } : undefined
+  if (run.spec.stop) return jobGone ? stopped(run.spec.stop) : undefined
   if (job?.failed?.reason === 'DeadlineExceeded') {
     return { state: 'Failed', reason: 'DeadlineExceeded', message: job.failed.message }
   }
@@ -72,6 +71,11 @@ export function ending({ run, workers }: Seen, job: ProviderJob | undefined): En
   const removed = jobGone ? jobRemoved : undefined
   // Pods are taken down before the Job says why: its deadline, its removal.
   return workers.every(wasTakenDown) ? removed : (failed ?? removed)
+}
+
+function stopped({ reason, message }: NonNullable<GpuRunSpec['stop']>): Ending {
+  if (reason === 'Preempted') return { state: 'Stopped', reason, message: message ?? 'by another job' }
+  return { state: 'Stopped', reason: 'Stopped', message: `stopped: ${reason}` }
 }
 
 const jobRemoved: Ending = { state: 'Reclaimed', reason: 'JobRemoved', message: 'the Job was removed on the provider' }

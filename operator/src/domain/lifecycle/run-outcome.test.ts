@@ -16,13 +16,17 @@ interface Case {
   readonly status?: Partial<GpuJobStatus>
   /** The hub told the run to stop. */
   readonly ordered?: true
+  /** For another job, in these words. */
+  readonly preempted?: string
   readonly says: string
 }
 
-function statusAfter({ ended, spec = {}, status = {}, ordered }: Omit<Case, 'name' | 'says'>): GpuJobStatus {
+function statusAfter({ ended, spec = {}, status = {}, ...told }: Omit<Case, 'name' | 'says'>): GpuJobStatus {
   const job = keptJob({ spec, status: { placement, lastRun: 3, ...status } })
-  const stop = { reason: 'Suspended', requestedAt: toTime(now) } as const
-  const run = keptRun({ job, run: 3, status: ended, ...(ordered ? { spec: { stop } } : {}) })
+  const { ordered, preempted: message } = told
+  const reason = message === undefined ? 'Suspended' : 'Preempted'
+  const stop = { reason, requestedAt: toTime(now), ...(message && { message }) } as const
+  const run = keptRun({ job, run: 3, status: ended, ...(ordered || message ? { spec: { stop } } : {}) })
   return afterRun(job, { run, outcome: ended.state, now })
 }
 
@@ -134,6 +138,32 @@ const cases: readonly Case[] = [
     spec: noRetry,
     ordered: true,
     says: 'again Waiting',
+  },
+  {
+    name: 'preempted: no blame, no wait, no provider left out',
+    ended: { state: 'Stopped', reason: 'Preempted' },
+    spec: noRetry,
+    status: { rejections: 2 },
+    preempted: 'by job team/big',
+    says: 'again Preempted',
+  },
+  {
+    name: 'preempted, by the word of the hub: its agent may be older than that word',
+    ended: { state: 'Stopped', reason: 'Stopped' },
+    preempted: 'by job team/big',
+    says: 'again Preempted',
+  },
+  {
+    name: 'done before the order came is done',
+    ended: { state: 'Succeeded' },
+    preempted: 'by job team/big',
+    says: 'finished Succeeded',
+  },
+  {
+    name: 'failed before the order came has failed',
+    ended: { state: 'Failed', reason: 'NonZeroExit', exitCode: 1 },
+    preempted: 'by job team/big',
+    says: 'again BackingOff, failures 1, in 10.6 s',
   },
   {
     name: 'stopped, and nobody had ordered it: this provider does not want it',
@@ -272,6 +302,15 @@ describe('what a run that is over means for its job', () => {
     expect(statusAfter({ ended: { state: 'Lapsed' } }).runs).toMatchObject([
       { reason: 'Lapsed', finishedAt: toTime(now) },
     ])
+  })
+
+  test('a run that was preempted is remembered with the words that say for whom', () => {
+    const status = statusAfter({ ended: { state: 'Stopped', reason: 'Stopped' }, preempted: 'by job team/big' })
+    expect(status.runs).toMatchObject([{ outcome: 'Stopped', reason: 'Preempted', message: 'by job team/big' }])
+    expect(status.conditions).toContainEqual(
+      expect.objectContaining({ type: 'Placed', message: 'run 3 was preempted by job team/big' }),
+    )
+    expect(status.why).toBe('Preempted: run 3 was preempted by job team/big')
   })
 
   test('no wait is longer than ten minutes', () => {

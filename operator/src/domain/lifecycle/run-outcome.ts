@@ -4,6 +4,7 @@ import { toMillis, toTime } from '../../api/time.ts'
 import { initialStatus, type JobClaim, withJobClaims } from './gpujob-status.ts'
 import type { RunOutcome } from './gpurun.ts'
 import type { KeptJob, KeptRun } from './kept.ts'
+import { preemptionOf } from './preempted.ts'
 
 /** How many ended runs the job's status remembers. */
 const rememberedRuns = 10
@@ -41,7 +42,7 @@ export function afterRun(job: KeptJob, told: EndedRun): GpuJobStatus {
         {
           type: 'Placed',
           status: 'False',
-          reason: verdict.change?.notBefore ? 'BackingOff' : 'Waiting',
+          reason: verdict.change?.notBefore ? 'BackingOff' : (verdict.placed ?? 'Waiting'),
           message: verdict.message,
         },
         { type: 'Running', status: 'False', reason: 'NotStarted', message: 'no run is placed' },
@@ -59,7 +60,13 @@ type Verdict =
       readonly finished: { readonly reason: FinishedReason; readonly message: string }
       readonly change?: Partial<GpuJobStatus>
     }
-  | { readonly finished?: undefined; readonly message: string; readonly change?: Partial<GpuJobStatus> }
+  | {
+      readonly finished?: undefined
+      readonly message: string
+      /** Why it is not placed, where that has a reason of its own. */
+      readonly placed?: 'Preempted'
+      readonly change?: Partial<GpuJobStatus>
+    }
 
 function verdictOn(job: KeptJob, ended: EndedRun): Verdict {
   switch (ended.outcome) {
@@ -75,7 +82,7 @@ function verdictOn(job: KeptJob, ended: EndedRun): Verdict {
     case 'Stopped':
       // The hub's own limit, for a provider that did not keep the run's.
       if (ended.run.spec.stop?.reason === 'DeadlineExceeded') return tooLong(job, ended)
-      return { message: `run ${ended.run.spec.run} was stopped` }
+      return afterStop(ended.run)
   }
 }
 
@@ -199,6 +206,13 @@ function afterLoss(job: KeptJob, { run, outcome, now }: EndedRun): Verdict {
   }
 }
 
+/** Nobody's fault and no reason to wait: it stands in line again at once, as old as it is. */
+function afterStop(run: KeptRun): Verdict {
+  const by = preemptionOf(run)
+  if (by === undefined) return { message: `run ${run.spec.run} was stopped` }
+  return { placed: 'Preempted', message: `run ${run.spec.run} was preempted ${by}` }
+}
+
 /** Doubles from `firstMs` with each attempt, ten minutes at most. */
 export function backOffMs(attempt: number, firstMs: number): number {
   return Math.min(firstMs * 2 ** Math.min(attempt - 1, 16), 600_000)
@@ -220,7 +234,9 @@ function failureText({ status }: KeptRun): string {
 }
 
 function memoryOf(job: KeptJob, { run, outcome, now }: EndedRun): NonNullable<GpuJobStatus['runs']>[number] {
-  const { reason = outcome, message, exitCode, startedAt, finishedAt = toTime(now) } = run.status ?? {}
+  const by = outcome === 'Stopped' ? preemptionOf(run) : undefined
+  const told = by === undefined ? run.status : { ...run.status, reason: 'Preempted', message: by }
+  const { reason = outcome, message, exitCode, startedAt, finishedAt = toTime(now) } = told ?? {}
   return {
     run: run.spec.run,
     provider: job.status?.placement?.provider ?? '',

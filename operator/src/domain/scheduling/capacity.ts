@@ -44,9 +44,12 @@ export function createCapacity(grew: Grew): Capacity {
   }
 
   function book(booking: Booking): void {
-    release(booking.uid, booking.run)
-    bookings.set(bookingKey(booking.uid, booking.run), booking)
-    nodes.use(booking, 1)
+    const key = bookingKey(booking.uid, booking.run)
+    const isMoved = !sameValue(placeOf(bookings.get(key)), placeOf(booking))
+    // Only what is told of it is new: nobody gets room by that.
+    if (isMoved) release(booking.uid, booking.run)
+    bookings.set(key, booking)
+    if (isMoved) nodes.use(booking, 1)
   }
 
   function release(uid: string, run: number): void {
@@ -140,6 +143,10 @@ function createNodes(grew: Grew): Nodes {
   }
 
   return { changes: () => changes, spots, stocks, set, remove, use }
+}
+
+function placeOf(booking: Booking | undefined): unknown {
+  return booking && [booking.provider, booking.nodes, booking.perWorker]
 }
 
 export function bookingKey(uid: string, run: number): string {

@@ -1,6 +1,6 @@
 // Decides which waiting job starts where. Deterministic, in memory, no clock: the same facts in any order give the
 // same decisions. A fact costs its own size, not the size of the federation.
-import { bookingKey, createCapacity } from './capacity.ts'
+import { bookingKey, type Capacity, createCapacity } from './capacity.ts'
 import { explainWait } from './explain.ts'
 import type {
   Booking,
@@ -16,7 +16,9 @@ import type {
   Room,
 } from './facts.ts'
 import { createLine, first, type Shape } from './line.ts'
-import { acceptance, candidatesFor, placer } from './placement.ts'
+import { createMakingRoom } from './making-room.ts'
+import { acceptance, type Candidate, candidatesFor, type Placement, placer } from './placement.ts'
+import type { Preemption } from './preemption.ts'
 import { createQueues } from './queues.ts'
 import { snapshotOf } from './snapshot.ts'
 import type { Spot, Stock } from './spot.ts'
@@ -61,9 +63,11 @@ export function createEngine(known?: EngineSnapshot): Engine {
   const capacity = createCapacity(wakeThoseItMayHelp)
   const queues = createQueues()
   const place = placer(capacity.mostGpus)
+  const making = createMakingRoom({ capacity, line, queues, candidatesOf: (shape) => candidatesOf(shape, capacity) })
   let seenVersion = capacity.version()
 
   function wakeThoseItMayHelp(spot: Spot, stock: Stock): void {
+    if (making.isTrying()) return
     for (const shape of line.sleepersOn(stock)) if (mayTakeWorker(spot, shape)) line.wake(shape)
   }
 
@@ -74,55 +78,44 @@ export function createEngine(known?: EngineSnapshot): Engine {
 
   function book(booking: Booking): void {
     if (line.waiting.get(booking.uid)?.job.run === booking.run) line.remove(booking.uid)
-    capacity.book(booking)
+    making.book(booking)
   }
 
-  function decide({ limit = Infinity }: Pass): readonly Choice[] {
+  function decide({ nowMs, limit = Infinity }: Pass): readonly Choice[] {
     if (seenVersion !== capacity.version()) line.wakeAll()
     seenVersion = capacity.version()
+    making.renew(nowMs)
 
     const decisions: Choice[] = []
     while (decisions.length < limit) {
       const shape = line.next()
       if (!shape) break
-      const decision = tryNext(shape)
+      const decision = tryNext(shape, nowMs)
       if (decision) decisions.push(decision)
       else line.sleep(shape)
     }
     return decisions
   }
 
-  function tryNext(shape: Shape): Choice | undefined {
-    if (shape.version !== capacity.version()) {
-      shape.candidates = candidatesFor(shape.like, capacity)
-      shape.version = capacity.version()
-    }
-    const placement = place(shape.like, shape.candidates)
-    if (!placement) return undefined
-    const { uid, key, run, perWorker, queue, priority } = first(shape)
-    const booking: Booking = { uid, run, perWorker, priority, ...(queue === undefined ? {} : { queue }), ...placement }
+  function tryNext(shape: Shape, nowMs: number): Choice | undefined {
+    const candidates = candidatesOf(shape, capacity)
+    const job = first(shape)
+    const placed = () => place(shape.like, candidates)
+    const found: Preemption | Placement | undefined =
+      placed() ?? making.withKept(job, nowMs, placed) ?? making.preempt(shape, nowMs)
+    if (!found) return undefined
+    const { key, preempts, ...booking } = chosen(job, found, nowMs)
     book(booking)
-    return { ...booking, key }
+    return { ...booking, key, ...(preempts && { preempts }) }
   }
 
   function explain(uid: string): Explanation | undefined {
     const shape = line.waiting.get(uid)?.shape
-    if (!shape) return undefined
-    const changes = capacity.changes()
-    if (shape.explained?.changes !== changes) {
-      shape.explained = { changes, explanation: explainWait(shape.like, capacity) }
-    }
-    return shape.explained.explanation
+    return shape && explained(shape, capacity)
   }
 
-  known?.providers.forEach(capacity.setProvider)
-  known?.nodes.forEach(capacity.setNode)
-  known?.queues.forEach(queues.setQueue)
-  known?.usages.forEach(queues.setUsage)
-  known?.bookings.forEach(book)
-  known?.waiting.forEach(wait)
-  const { setProvider, removeProvider, setNode, removeNode, release } = capacity
-  return {
+  const { setProvider, removeProvider, setNode, removeNode } = capacity
+  const engine: Engine = {
     setProvider,
     removeProvider,
     setNode,
@@ -130,7 +123,7 @@ export function createEngine(known?: EngineSnapshot): Engine {
     wait,
     withdraw: line.remove,
     book,
-    release,
+    release: making.release,
     decide,
     explain,
     setQueue: queues.setQueue,
@@ -139,6 +132,40 @@ export function createEngine(known?: EngineSnapshot): Engine {
     queues: queues.states,
     snapshot: () => snapshotOf({ capacity, line, queues }),
   }
+  if (known) tell(engine, known)
+  return engine
+}
+
+function tell(engine: Engine, { providers, nodes, queues, usages, bookings, waiting }: EngineSnapshot): void {
+  providers.forEach(engine.setProvider)
+  nodes.forEach(engine.setNode)
+  queues.forEach(engine.setQueue)
+  usages.forEach(engine.setUsage)
+  bookings.forEach(engine.book)
+  waiting.forEach(engine.wait)
+}
+
+function candidatesOf(shape: Shape, capacity: Capacity): readonly Candidate[] {
+  if (shape.version !== capacity.version()) {
+    shape.candidates = candidatesFor(shape.like, capacity)
+    shape.version = capacity.version()
+  }
+  return shape.candidates
+}
+
+function explained(shape: Shape, capacity: Capacity): Explanation {
+  const changes = capacity.changes()
+  if (shape.explained?.changes !== changes) {
+    shape.explained = { changes, explanation: explainWait(shape.like, capacity) }
+  }
+  return shape.explained.explanation
+}
+
+function chosen(job: JobFact, found: Placement & Partial<Preemption>, nowMs: number): Choice {
+  const { uid, key, run, perWorker, queue, priority, maxRuntimeMs } = job
+  const ofQueue = queue === undefined ? {} : { queue }
+  const ends = maxRuntimeMs === undefined ? {} : { endsMs: nowMs + maxRuntimeMs }
+  return { uid, key, run, perWorker, priority, ...ofQueue, ...ends, ...found }
 }
 
 /** A node that cannot take one worker helps no gang either. */

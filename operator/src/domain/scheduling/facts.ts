@@ -118,13 +118,18 @@ export interface Booking {
   readonly endsMs?: number | undefined
   /** Its last checkpoint. */
   readonly checkpointMs?: number | undefined
+  /** When it was told to stop: its room comes without anybody's further loss. */
+  readonly endingMs?: number | undefined
 }
+
+/** One run of one job. */
+export type RunId = Pick<Booking, 'uid' | 'run'>
 
 /** A booking that the engine made itself: run `run` of job `key` shall start there. */
 export type Choice = Booking & {
   readonly key: string
   /** Runs that have to end first. */
-  readonly preempts?: readonly { readonly uid: string; readonly run: number }[] | undefined
+  readonly preempts?: readonly RunId[] | undefined
 }
 
 /** What a queue has of one model. */

@@ -32,6 +32,9 @@ export interface Line {
   readonly sleep: (shape: Shape) => void
   readonly wake: (shape: Shape) => void
   readonly wakeAll: () => void
+  readonly shapes: () => Iterable<Shape>
+  /** Those that found no room. */
+  readonly sleepers: () => Iterable<Shape>
   /** Those that found no room in this stock. */
   readonly sleepersOn: (stock: Stock) => Iterable<Shape>
 }
@@ -105,6 +108,8 @@ export function createLine(): Line {
     sleep,
     wake,
     wakeAll: () => asleep.forEach(wake),
+    shapes: () => shapes.values(),
+    sleepers: () => asleep,
     sleepersOn: (stock) => sleepers.get(stock) ?? [],
   }
 }
@@ -131,6 +136,8 @@ function shapeOf(job: JobFact): string {
   const { gpus, cpuMilli, memoryMiB, storageMiB } = job.perWorker
   return JSON.stringify([
     [job.workers, gpus, cpuMilli, memoryMiB, storageMiB, job.gpuMemoryMiB ?? 0, job.maxPrice ?? -1],
+    // Who says how long it runs may pass where others may not.
+    job.maxRuntimeMs ?? 0,
     job.models.toSorted(),
     Object.entries(job.providerSelector).toSorted(byKey),
     Object.entries(job.nodeSelector).toSorted(byKey),

@@ -1,5 +1,6 @@
 import { bookingKey, type Capacity } from './capacity.ts'
 import type { EngineSnapshot } from './facts.ts'
+import { isKept } from './keeping.ts'
 import type { Line } from './line.ts'
 import type { Queues } from './queues.ts'
 
@@ -18,7 +19,10 @@ export function snapshotOf({ capacity, line, queues }: Known): EngineSnapshot {
     providers: sorted(providers.values(), ({ name }) => name),
     nodes: sorted(nodes, ({ provider, name }) => `${provider}/${name}`),
     waiting: sorted(jobs, ({ uid }) => uid),
-    bookings: sorted(bookings.values(), ({ uid, run }) => bookingKey(uid, run)),
+    bookings: sorted(
+      bookings.values().filter((one) => !isKept(one)),
+      ({ uid, run }) => bookingKey(uid, run),
+    ),
     queues: sorted(queues.facts.values(), ({ name }) => name),
     usages: sorted(queues.usages(), ({ name }) => name),
   }

@@ -60,6 +60,7 @@ test('a job that was made again under its name is not deleted for the one before
   await api.create(gpuJobs, { metadata: { name: metadata.name, namespace: 'team' }, spec })
   const scheduling = {
     choiceOf: () => undefined,
+    preemptedOf: () => undefined,
     explain: () => undefined,
     standingOf: () => ({ queue: 'default' }),
     counted: <J>(job: J) => job,

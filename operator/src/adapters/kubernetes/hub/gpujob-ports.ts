@@ -22,7 +22,7 @@ import { type Delivery, type Origin, payloadsOf, removePayload, type Snapshot } 
 export interface GpuJobWorld {
   readonly client: KubeClient
   readonly caches: HubCaches
-  readonly scheduling: Pick<Scheduling, 'choiceOf' | 'explain' | 'standingOf' | 'counted'>
+  readonly scheduling: Pick<Scheduling, 'choiceOf' | 'preemptedOf' | 'explain' | 'standingOf' | 'counted'>
   readonly statuses: StatusWriter
   readonly identity: Pick<HubIdentity, 'hubUid' | 'jobsUid'>
   /** Wall clock, milliseconds. */
@@ -49,8 +49,9 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
     if (run && snapshot) await stopIfLost(run, await payloads.deliver(run, snapshot.payload))
   }
 
-  async function stopRun(run: Pick<GpuRun, 'metadata'>, reason: StopReason): Promise<void> {
-    const stopped = await orderStop(client, run, { reason, requestedAt: toTime(now()) })
+  async function stopRun(run: Pick<GpuRun, 'metadata'>, reason: StopReason, message?: string): Promise<void> {
+    const requestedAt = toTime(now())
+    const stopped = await orderStop(client, run, { reason, requestedAt, ...(message && { message }) })
     if (stopped) caches.learn.run(stopped)
   }
 
@@ -76,6 +77,7 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
         delivered: run !== undefined && payloads.isDelivered(run),
         survivesAt: survivorOf(caches, job),
         choice: scheduling.choiceOf(job.metadata.uid),
+        preempted: scheduling.preemptedOf(job.metadata.uid),
         barred: placement ? undefined : scheduling.standingOf(job).barred,
         explain: () => scheduling.explain(job.metadata.uid),
         shutOut,
@@ -91,7 +93,7 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
     },
     carryOut: async (job, effect) => {
       if (effect.do === 'createRun') await createRun(job, effect)
-      if (effect.do === 'stopRun') await stopRun(effect.run, effect.reason)
+      if (effect.do === 'stopRun') await stopRun(effect.run, effect.reason, effect.message)
       if (effect.do === 'deliverPayload') await stopIfLost(effect.run, await payloads.deliverLate(effect.run))
       if (effect.do === 'removePayload') await removePayload({ client, hubUid: identity.hubUid }, effect.run)
       if (effect.do === 'deleteJob')
@@ -146,7 +148,7 @@ function originOf({ metadata: { namespace = '' }, spec: { template } }: GpuJob):
 export async function orderStop(
   client: KubeClient,
   run: Pick<GpuRun, 'metadata'>,
-  stop: { reason: StopReason; requestedAt: string },
+  stop: NonNullable<GpuRunSpec['stop']>,
 ): Promise<GpuRun | undefined> {
   const { name, namespace, uid } = run.metadata
   const ref = { name, namespace }

@@ -1,0 +1,69 @@
+// Which runs are to be ended for which jobs, until the jobs are recorded. In memory alone: what is lost with it is decided again.
+import type { Preempted } from '../../domain/lifecycle/preempted.ts'
+import type { Choice } from '../../domain/scheduling/facts.ts'
+import { mostEndingMs } from '../../domain/scheduling/preemption.ts'
+import type { Timers } from '../clock.ts'
+
+export interface PreemptionPorts {
+  /** Whether that run of a job still holds its GPUs. */
+  readonly isBooked: (uid: string, run: number) => boolean
+  /** They are to be chosen anew. */
+  readonly drop: (choices: readonly Choice[]) => void
+  readonly timers: Timers
+}
+
+export class Preemptions {
+  readonly #ports: PreemptionPorts
+  /** By uid of the job that gets the GPUs. */
+  readonly #choices = new Map<string, Choice>()
+
+  constructor(ports: PreemptionPorts) {
+    this.#ports = ports
+  }
+
+  /** Where those whose GPUs it gets do not end, it looks for others. Gives the jobs whose runs are to end. */
+  begin(choice: Choice): readonly string[] {
+    if (!choice.preempts) return []
+    this.#choices.set(choice.uid, choice)
+    this.#ports.timers.set(() => {
+      if (this.#choices.get(choice.uid) === choice && this.#isWaiting(choice)) this.#ports.drop([choice])
+    }, mostEndingMs)
+    return choice.preempts.map(({ uid }) => uid)
+  }
+
+  /** It is recorded, or does not want them any more: whoever has not been told to end runs on. */
+  end(uid: string): void {
+    this.#choices.delete(uid)
+  }
+
+  /** Nobody ends for them at a provider that is not connected. */
+  left(provider: string): void {
+    this.#ports.drop([...this.#choices.values()].filter((one) => one.provider === provider && this.#isWaiting(one)))
+  }
+
+  /** A choice as it stands: it preempts those that are not over yet. */
+  asOf(choice: Choice | undefined): Choice | undefined {
+    if (!choice?.preempts) return choice
+    return { ...choice, preempts: choice.preempts.filter(({ uid, run }) => this.#ports.isBooked(uid, run)) }
+  }
+
+  /** That run of the job, and for whom it is to be ended. */
+  of(uid: string): Preempted | undefined {
+    for (const { key, queue = 'default', preempts = [] } of this.#choices.values()) {
+      const victim = preempts.find((one) => one.uid === uid)
+      if (victim) return { run: victim.run, by: `by job ${key} of queue ${queue}` }
+    }
+    return undefined
+  }
+
+  /** The jobs that wait for the end of a run of that one. */
+  waitingFor(uid: string): readonly string[] {
+    return [...this.#choices.values()].flatMap((choice) =>
+      choice.preempts?.some((one) => one.uid === uid) ? [choice.uid] : [],
+    )
+  }
+
+  #isWaiting(choice: Choice): boolean {
+    return this.asOf(choice)?.preempts?.length !== 0
+  }
+}

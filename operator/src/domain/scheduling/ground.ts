@@ -1,0 +1,139 @@
+// The nodes that a job could use if others made room: what preemption and reservations reckon with.
+import type { Booking, NodeFact, Room } from './facts.ts'
+import { capacityOf } from './filters.ts'
+
+/** A node as it would be without runs of ours, and the runs that are on it. */
+export interface Ground {
+  readonly name: string
+  /** Negative where its owner uses more than there is. */
+  readonly room: Room
+  readonly runs: readonly Booking[]
+}
+
+/** Nodes of one stock on which the job may run: GPUs of one model at one provider. */
+export interface Grounds {
+  readonly provider: string
+  readonly model: string
+  readonly nodes: readonly Ground[]
+}
+
+/** Who is on which node. Kept beside the capacity, which only knows sums. */
+export interface Occupancy {
+  readonly book: (booking: Booking) => void
+  readonly release: (uid: string, run: number) => void
+  /** The same value for as long as nothing changes there: what was found for it stays true. */
+  readonly groundAt: (node: NodeFact) => Ground
+}
+
+interface Place {
+  readonly runs: Set<Booking>
+  fact?: NodeFact
+  ground?: Ground | undefined
+}
+
+export function createOccupancy(): Occupancy {
+  const bookings = new Map<string, Booking>()
+  const places = new Map<string, Place>()
+  const byFact = new WeakMap<NodeFact, Place>()
+
+  function placeAt(provider: string, node: string): Place {
+    const key = `${provider}/${node}`
+    const place = places.get(key) ?? { runs: new Set() }
+    places.set(key, place)
+    return place
+  }
+
+  function release(uid: string, run: number): void {
+    const booking = bookings.get(`${uid}/${run}`)
+    if (!booking) return
+    bookings.delete(`${uid}/${run}`)
+    for (const { name } of booking.nodes) {
+      const place = placeAt(booking.provider, name)
+      place.runs.delete(booking)
+      place.ground = undefined
+    }
+  }
+
+  function book(booking: Booking): void {
+    release(booking.uid, booking.run)
+    bookings.set(`${booking.uid}/${booking.run}`, booking)
+    for (const { name } of booking.nodes) {
+      const place = placeAt(booking.provider, name)
+      place.runs.add(booking)
+      place.ground = undefined
+    }
+  }
+
+  function groundAt(fact: NodeFact): Ground {
+    const place = byFact.get(fact) ?? placeAt(fact.provider, fact.name)
+    if (place.ground && place.fact === fact) return place.ground
+    byFact.set(fact, place)
+    place.fact = fact
+    place.ground = groundOf(fact, [...place.runs])
+    return place.ground
+  }
+
+  return { book, release, groundAt }
+}
+
+export function groundOf(fact: NodeFact, runs: readonly Booking[]): Ground {
+  return { name: fact.name, room: less(capacityOf(fact), fact.usedByOthers), runs }
+}
+
+/** What is left beside these runs; negative where more is promised than there is. */
+export function leftBeside({ name, room }: Ground, runs: Iterable<Booking>): Room {
+  let { gpus, cpuMilli, memoryMiB, storageMiB } = room
+  for (const { nodes, perWorker } of runs) {
+    const workers = workersOn(nodes, name)
+    gpus -= workers * perWorker.gpus
+    cpuMilli -= workers * perWorker.cpuMilli
+    memoryMiB -= workers * perWorker.memoryMiB
+    storageMiB -= workers * perWorker.storageMiB
+  }
+  return { gpus, cpuMilli, memoryMiB, storageMiB }
+}
+
+export function workersOn(nodes: Booking['nodes'], node: string): number {
+  let workers = 0
+  for (const each of nodes) if (each.name === node) workers += each.workers
+  return workers
+}
+
+export function gpusOf({ nodes, perWorker }: Booking): number {
+  return nodes.reduce((sum, { workers }) => sum + workers, 0) * perWorker.gpus
+}
+
+export function times(room: Room, factor: number): Room {
+  return mapped((what) => room[what] * factor)
+}
+
+export function more(a: Room, b: Room): Room {
+  return {
+    gpus: a.gpus + b.gpus,
+    cpuMilli: a.cpuMilli + b.cpuMilli,
+    memoryMiB: a.memoryMiB + b.memoryMiB,
+    storageMiB: a.storageMiB + b.storageMiB,
+  }
+}
+
+export function less(a: Room, b: Room): Room {
+  return mapped((what) => a[what] - b[what])
+}
+
+export function holds(room: Room, share: Room): boolean {
+  return (
+    (share.gpus === 0 || room.gpus >= share.gpus) &&
+    (share.cpuMilli === 0 || room.cpuMilli >= share.cpuMilli) &&
+    (share.memoryMiB === 0 || room.memoryMiB >= share.memoryMiB) &&
+    (share.storageMiB === 0 || room.storageMiB >= share.storageMiB)
+  )
+}
+
+export function mapped(value: (what: keyof Room) => number): Room {
+  return {
+    gpus: value('gpus'),
+    cpuMilli: value('cpuMilli'),
+    memoryMiB: value('memoryMiB'),
+    storageMiB: value('storageMiB'),
+  }
+}

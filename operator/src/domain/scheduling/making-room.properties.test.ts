@@ -1,0 +1,178 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { jobFact, nodeFact, providerFact } from '../../../../test/builders/scheduling.ts'
+import { createEngine, type Engine } from './engine.ts'
+import type { Booking, Choice, QueueFact } from './facts.ts'
+import { gpusOf } from './ground.ts'
+
+const minute = 60_000
+const nodes = ['n1', 'n2', 'n3']
+const guard = 5 * minute
+
+/** Together they are guaranteed all that there is. */
+const queues: readonly QueueFact[] = [
+  queue('a', 8, { withinQueue: 'LowerPriority', reclaim: 'Any', minRuntimeMs: 0 }),
+  queue('b', 16, { withinQueue: 'Never', reclaim: 'LowerPriority', minRuntimeMs: guard }),
+]
+
+function queue(name: string, guaranteed: number, preemption: QueueFact['preemption']): QueueFact {
+  return { name, weight: 1, quota: { '*': { guaranteed } }, preemption }
+}
+
+const arrival = fc.record({
+  queue: fc.constantFrom('a', 'b'),
+  priority: fc.constantFrom(0, 0, 1, 5),
+  workers: fc.constantFrom(1, 1, 1, 2, 3),
+  gpus: fc.constantFrom(1, 1, 2, 4, 8),
+})
+const step = fc.record({
+  arrivals: fc.array(arrival, { maxLength: 4 }),
+  /** Which of those that run leaves by itself. */
+  leaves: fc.nat(9),
+  /** Whether those that were told to end are over by now. */
+  ends: fc.boolean(),
+})
+const story = fc.array(step, { minLength: 1, maxLength: 20 })
+
+/** A hub in small: it records what may be recorded, and ends what is to be ended. */
+interface Hub {
+  readonly engine: Engine
+  /** On their GPUs. */
+  readonly running: Map<string, Booking>
+  /** Chosen, while some of their victims are not over. */
+  readonly waiting: Map<string, Choice>
+  nowMs: number
+}
+
+function newHub(): Hub {
+  const engine = createEngine()
+  engine.setProvider(providerFact())
+  for (const name of nodes) engine.setNode(nodeFact({ name }))
+  for (const fact of queues) engine.setQueue(fact)
+  return { engine, running: new Map(), waiting: new Map(), nowMs: 3_600_000 }
+}
+
+function pass(hub: Hub): readonly Choice[] {
+  const choices = hub.engine.decide({ nowMs: hub.nowMs })
+  for (const choice of choices) {
+    hub.waiting.set(choice.uid, choice)
+    for (const { uid } of choice.preempts ?? []) {
+      const victim = hub.running.get(uid)
+      if (victim) book(hub, { ...victim, endingMs: victim.endingMs ?? hub.nowMs })
+    }
+  }
+  record(hub)
+  return choices
+}
+
+function book({ engine, running }: Hub, booking: Booking): void {
+  running.set(booking.uid, booking)
+  engine.book(booking)
+}
+
+/** Those whose victims are over begin to run. */
+function record(hub: Hub): void {
+  for (const { key: _, preempts = [], ...choice } of hub.waiting.values()) {
+    if (preempts.some(({ uid }) => hub.running.has(uid))) continue
+    hub.waiting.delete(choice.uid)
+    book(hub, { ...choice, startedMs: hub.nowMs })
+  }
+}
+
+function leave({ engine, running }: Hub, uid: string): void {
+  running.delete(uid)
+  engine.release(uid, 1)
+}
+
+function live(
+  hub: Hub,
+  steps: readonly (typeof story extends fc.Arbitrary<infer S> ? S : never)[number][],
+  look: (choices: readonly Choice[]) => void,
+) {
+  let made = 0
+  for (const { arrivals, leaves, ends } of steps) {
+    for (const each of arrivals) {
+      made += 1
+      hub.engine.wait(jobFact({ uid: `j${made}`, createdMs: hub.nowMs, ...each }))
+    }
+    look(pass(hub))
+    const gone = [...hub.running.keys()][leaves]
+    if (gone !== undefined) leave(hub, gone)
+    if (ends) endThoseWhoAreTold(hub)
+    hub.nowMs += minute
+  }
+}
+
+function endThoseWhoAreTold(hub: Hub): void {
+  for (const { uid, endingMs } of hub.running.values()) if (endingMs !== undefined) leave(hub, uid)
+  record(hub)
+}
+
+function usedOn(node: string, bookings: Iterable<Booking>): number {
+  let used = 0
+  for (const { nodes: of, perWorker } of bookings)
+    for (const { name, workers } of of) if (name === node) used += workers * perWorker.gpus
+  return used
+}
+
+function usedBy(name: string, { running }: Hub): number {
+  return [...running.values()].reduce((sum, run) => sum + (run.queue === name ? gpusOf(run) : 0), 0)
+}
+
+describe('whoever preempts whom', () => {
+  test('never two run on a GPU, and who was promised room has it when those before are over', () => {
+    fc.assert(
+      fc.property(story, (steps) => {
+        const hub = newHub()
+        live(hub, steps, () => {
+          for (const node of nodes) {
+            expect(usedOn(node, hub.running.values())).toBeLessThanOrEqual(8)
+            const told = [...hub.running.values()].filter(({ endingMs }) => endingMs === undefined)
+            expect(usedOn(node, [...told, ...hub.waiting.values()])).toBeLessThanOrEqual(8)
+          }
+        })
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('nobody goes who is guarded, or told to by one who may not; none who was just chosen', () => {
+    fc.assert(
+      fc.property(story, (steps) => {
+        const hub = newHub()
+        live(hub, steps, (choices) => {
+          for (const { uid, queue: own, priority = 0, preempts = [] } of choices) {
+            for (const victim of preempts) {
+              const run = hub.running.get(victim.uid)
+              expect(run?.startedMs).toBeLessThanOrEqual(hub.nowMs)
+              expect(victim.uid).not.toBe(uid)
+              if (!run || run.endingMs !== hub.nowMs) continue
+              const isYoung = run.queue === 'b' && hub.nowMs - (run.startedMs ?? 0) < guard
+              const isHigher = (run.priority ?? 0) >= priority
+              expect([isYoung, isHigher && !(own === 'a' && run.queue === 'b')]).toEqual([false, false])
+            }
+          }
+        })
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('what is guaranteed to a queue can be had again, though nobody leaves by himself', () => {
+    fc.assert(
+      fc.property(story, (steps) => {
+        const hub = newHub()
+        live(hub, steps, () => {})
+        for (let i = 0; i < 8; i += 1)
+          hub.engine.wait(jobFact({ uid: `own${i}`, queue: 'a', priority: 9, createdMs: hub.nowMs }))
+        for (let i = 0; i < 20; i += 1) {
+          pass(hub)
+          endThoseWhoAreTold(hub)
+          hub.nowMs += guard
+        }
+        expect(usedBy('a', hub)).toBeGreaterThanOrEqual(8)
+      }),
+      { numRuns: 500 },
+    )
+  })
+})

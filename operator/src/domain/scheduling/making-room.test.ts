@@ -1,0 +1,221 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { booking, jobFact, nodeFact, providerFact, rendered } from '../../../../test/builders/scheduling.ts'
+import { createEngine, type Engine } from './engine.ts'
+import type { Booking, Choice, JobFact, QueueFact } from './facts.ts'
+import { patienceMs } from './reservation.ts'
+
+const nowMs = 3_600_000
+const minute = 60_000
+
+function queue(name: string, change: Partial<QueueFact> = {}): QueueFact {
+  const preemption = { withinQueue: 'LowerPriority', reclaim: 'Any', minRuntimeMs: 0 } as const
+  return { name, weight: 1, quota: { '*': { guaranteed: 8 } }, preemption, ...change }
+}
+
+/** A run that began ten minutes ago. */
+function run(uid: string, on: string, { gpus = 8, ...more }: Partial<Booking> & { gpus?: number } = {}): Booking {
+  const nodes = [{ name: on, workers: 1 }]
+  const perWorker = { ...booking().perWorker, gpus }
+  return booking({ uid, nodes, perWorker, queue: 'a', priority: 0, startedMs: nowMs - 10 * minute, ...more })
+}
+
+interface World {
+  readonly nodes?: readonly string[]
+  readonly bookings?: readonly Booking[]
+  readonly queues?: readonly QueueFact[]
+  readonly jobs: readonly JobFact[]
+}
+
+function engineOf({ nodes = ['n1'], bookings = [], queues = [], jobs }: World): Engine {
+  return createEngine({
+    providers: [providerFact()],
+    nodes: nodes.map((name) => nodeFact({ name })),
+    bookings,
+    waiting: jobs,
+    queues,
+    usages: [],
+  })
+}
+
+/** `job@acme:n1×1 for low` */
+function told(choices: readonly Choice[]): readonly string[] {
+  return choices.map((choice) => {
+    const victims = choice.preempts?.map(({ uid }) => uid).join()
+    return rendered(choice) + (victims === undefined ? '' : ` for ${victims}`)
+  })
+}
+
+describe('who finds no room', () => {
+  const high = jobFact({ queue: 'a', gpus: 8, priority: 5 })
+  const low = run('low', 'n1')
+
+  test('gets the GPUs of a lower one where its queue says so', () => {
+    const engine = engineOf({ bookings: [low], queues: [queue('a')], jobs: [high] })
+    expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n1×1 for low'])
+  })
+
+  test('does not without a GpuQueue', () => {
+    const engine = engineOf({ bookings: [low], jobs: [high] })
+    expect(told(engine.decide({ nowMs }))).toEqual([])
+  })
+
+  test('takes a free place rather than anybody’s', () => {
+    const engine = engineOf({ nodes: ['n1', 'n2'], bookings: [low], queues: [queue('a')], jobs: [high] })
+    expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n2×1'])
+  })
+
+  test('holds what it was promised until those before it are over: nobody else gets it', () => {
+    const engine = engineOf({ bookings: [low], queues: [queue('a')], jobs: [high] })
+    engine.decide({ nowMs })
+    engine.wait(jobFact({ uid: 'other', queue: 'a', priority: 4 }))
+    expect(told(engine.decide({ nowMs }))).toEqual([])
+    engine.release('low', 1)
+    expect(told(engine.decide({ nowMs }))).toEqual([])
+  })
+
+  test('is not preempted itself before it has begun', () => {
+    const higher = jobFact({ uid: 'higher', queue: 'a', gpus: 8, priority: 9, createdMs: 1 })
+    const engine = engineOf({ bookings: [low], queues: [queue('a')], jobs: [high] })
+    engine.decide({ nowMs })
+    engine.wait(higher)
+    expect(told(engine.decide({ nowMs }))).toEqual([])
+  })
+
+  test('finds the same again after a restart, of those who were told to end', () => {
+    const nodes = ['n1', 'n2']
+    const others = [run('x', 'n1', { startedMs: nowMs - minute }), { ...run('y', 'n2'), endingMs: nowMs - 5000 }]
+    const engine = engineOf({ nodes, bookings: others, queues: [queue('a')], jobs: [high] })
+    expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n2×1 for y'])
+  })
+
+  test('gets back what is guaranteed to its queue, from one that borrows', () => {
+    const bookings = [run('b1', 'n1', { queue: 'b' }), run('b2', 'n2', { queue: 'b' })]
+    const jobs = [jobFact({ queue: 'a', gpus: 8 })]
+    const engine = engineOf({ nodes: ['n1', 'n2'], bookings, queues: [queue('a'), queue('b')], jobs })
+    expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n1×1 for b1'])
+    engine.wait(jobFact({ uid: 'more', queue: 'a', gpus: 8 }))
+    expect(told(engine.decide({ nowMs }))).toEqual([])
+  })
+})
+
+describe('a gang that cannot start', () => {
+  const old = nowMs - patienceMs
+  const gang = jobFact({ uid: 'gang', workers: 2, gpus: 8, createdMs: old })
+  const nodes = ['n1', 'n2']
+  const halves = [
+    run('x', 'n1', { gpus: 4, endsMs: nowMs + 10 * minute }),
+    run('y', 'n2', { gpus: 8, endsMs: nowMs + minute }),
+  ]
+
+  function waiting(...jobs: JobFact[]): Engine {
+    const engine = engineOf({ nodes, bookings: halves, jobs: [gang] })
+    engine.decide({ nowMs })
+    for (const job of jobs) engine.wait(job)
+    return engine
+  }
+
+  test('has nodes kept, which one of unknown length does not get', () => {
+    expect(told(waiting(jobFact({ createdMs: nowMs })).decide({ nowMs }))).toEqual([])
+  })
+
+  test('lets one pass that is over before it starts', () => {
+    const engine = waiting(jobFact({ createdMs: nowMs, maxRuntimeMs: 10 * minute }))
+    expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n1×1'])
+  })
+
+  test('lets one pass that is over in time, though an older one of its kind is not', () => {
+    const engine = waiting(
+      jobFact({ uid: 'older', createdMs: nowMs - 1 }),
+      jobFact({ createdMs: nowMs, maxRuntimeMs: minute }),
+    )
+    expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n1×1'])
+  })
+
+  test('lets no one pass that may be over later', () => {
+    const engine = waiting(jobFact({ createdMs: nowMs, maxRuntimeMs: 11 * minute }))
+    expect(told(engine.decide({ nowMs }))).toEqual([])
+  })
+
+  test('is passed by what comes before it in line', () => {
+    expect(told(waiting(jobFact({ createdMs: nowMs, priority: 1 })).decide({ nowMs }))).toEqual(['job@acme:n1×1'])
+  })
+
+  test('keeps nothing for itself in its first minutes', () => {
+    const young = engineOf({ nodes, bookings: halves, jobs: [{ ...gang, createdMs: nowMs }] })
+    young.decide({ nowMs })
+    young.wait(jobFact({ createdMs: nowMs + 1 }))
+    expect(told(young.decide({ nowMs }))).toEqual(['job@acme:n1×1'])
+  })
+
+  test('starts when those on its nodes are over', () => {
+    const engine = waiting(jobFact({ createdMs: nowMs }))
+    engine.decide({ nowMs })
+    engine.release('x', 1)
+    engine.release('y', 1)
+    expect(told(engine.decide({ nowMs }))).toEqual(['gang@acme:n1×1,n2×1'])
+  })
+
+  test('leaves what was kept to others when it goes', () => {
+    const engine = waiting(jobFact({ createdMs: nowMs }))
+    engine.decide({ nowMs })
+    engine.withdraw('gang')
+    expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n1×1'])
+  })
+
+  test('is not told of in a snapshot but as one that waits', () => {
+    const engine = waiting()
+    engine.decide({ nowMs })
+    expect(engine.snapshot().bookings.map(({ uid }) => uid)).toEqual(['x', 'y'])
+  })
+})
+
+/** Small ones without end: as soon as one leaves another one comes. Nobody says how long it runs, or each says so. */
+test('a big gang is placed after finitely many, under an endless stream of small ones', () => {
+  const stream = fc.record({
+    gpus: fc.constantFrom(1, 2, 3, 4, 8),
+    workers: fc.constantFrom(1, 2, 3),
+    leaves: fc.array(fc.nat(99), { minLength: 1, maxLength: 20 }),
+    declares: fc.constantFrom('Never', 'Always', 'Sometimes'),
+  })
+  fc.assert(
+    fc.property(stream, ({ gpus, workers, leaves, declares }) => {
+      const engine = engineOf({ nodes: ['n1', 'n2', 'n3'], jobs: [] })
+      const running: { uid: string; since: number }[] = []
+      let time = nowMs
+      let made = 0
+      const small = () => {
+        const says = declares === 'Always' || (declares === 'Sometimes' && made % 2 === 0)
+        made += 1
+        return jobFact({
+          uid: `s${made}`,
+          gpus: 1 + (made % 2),
+          createdMs: time,
+          ...(says && { maxRuntimeMs: 20 * minute }),
+        })
+      }
+      const stepOn = () => {
+        for (let i = 0; i < 3; i += 1) engine.wait(small())
+        for (const { uid } of engine.decide({ nowMs: time })) {
+          if (uid === 'gang') return true
+          running.push({ uid, since: time })
+        }
+        // Some leaves now, and everybody by its time.
+        const leave = leaves[made % leaves.length] ?? 0
+        for (const [i, one] of [...running].entries()) {
+          if (i !== leave % running.length && time - one.since < 20 * minute) continue
+          running.splice(running.indexOf(one), 1)
+          engine.release(one.uid, 1)
+        }
+        time += minute
+        return false
+      }
+      for (let i = 0; i < 30; i += 1) stepOn()
+      engine.wait(jobFact({ uid: 'gang', gpus, workers, createdMs: time }))
+      let steps = 0
+      while (!stepOn() && steps < 200) steps += 1
+      expect(steps).toBeLessThan(200)
+    }),
+    { numRuns: 300 },
+  )
+})

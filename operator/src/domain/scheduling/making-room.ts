@@ -1,0 +1,115 @@
+// What is done for a job that finds no room: others give way to it, or nodes are kept for it until they are free.
+import type { Capacity } from './capacity.ts'
+import type { Booking, JobFact, QueueFact } from './facts.ts'
+import { createOccupancy, type Ground, type Grounds, gpusOf, type Occupancy } from './ground.ts'
+import { createKeeping, isKept, type Keeping } from './keeping.ts'
+import { first, type Line, type Shape } from './line.ts'
+import { acceptance, type Candidate } from './placement.ts'
+import { type Preemption, preempt } from './preemption.ts'
+import { pathOf, type QueueBook, rightsOf } from './preemption-rights.ts'
+import { ranksBefore } from './reservation.ts'
+import type { Pool, Spot } from './spot.ts'
+
+export interface MakingRoom extends Keeping {
+  /** In the capacity as well. */
+  readonly book: (booking: Booking) => void
+  readonly release: (uid: string, run: number) => void
+  readonly preempt: (shape: Shape, nowMs: number) => Preemption | undefined
+}
+
+interface World {
+  readonly capacity: Capacity
+  readonly line: Line
+  readonly queues: { readonly facts: ReadonlyMap<string, QueueFact> }
+  readonly candidatesOf: (shape: Shape) => readonly Candidate[]
+}
+
+/**
+ * Guards pass, runs begin, queues borrow: no node has more room by that, but others may have to give way now. So who
+ * may preempt is tried again once in a while, those first who have not been for longest.
+ */
+const triedAgainMs = 10_000
+const triedAtOnce = 4
+
+export function createMakingRoom(world: World): MakingRoom {
+  const { capacity, line, queues, candidatesOf } = world
+  const occupancy = createOccupancy()
+  const groundsOf = (shape: Shape) => groundsFor(first(shape), candidatesOf(shape), occupancy)
+  const keeping = createKeeping({ capacity, line, groundsOf })
+  const tried = new WeakMap<Shape, number>()
+
+  function wakePreemptors(nowMs: number): void {
+    const triedMs = (shape: Shape) => tried.get(shape) ?? nowMs
+    const due = [...line.sleepers()].filter((shape) => nowMs - triedMs(shape) >= triedAgainMs)
+    const inTurn = (a: Shape, b: Shape) => triedMs(a) - triedMs(b) || (ranksBefore(first(a), first(b)) ? -1 : 1)
+    for (const shape of due.toSorted(inTurn).slice(0, triedAtOnce)) line.wake(shape)
+  }
+
+  function preemptFor(shape: Shape, nowMs: number): Preemption | undefined {
+    const job = first(shape)
+    if (!queues.facts.has(job.queue ?? 'default')) return undefined
+    tried.set(shape, nowMs)
+    const mayUseAll = keeping.mayUse(job, nowMs)
+    const grounds = groundsOf(shape).map(({ nodes, ...stock }) => ({
+      ...stock,
+      nodes: nodes.filter(({ name }) => mayUseAll || !keeping.isKeptAt(stock.provider, name)),
+    }))
+    const book: QueueBook = { facts: queues.facts, used: usedOf(world), mayHave: () => true }
+    return preempt({ job, rights: rightsOf(job, book, nowMs), nowMs }, grounds)
+  }
+
+  return {
+    ...keeping,
+    book: (booking) => {
+      capacity.book(booking)
+      occupancy.book(booking)
+    },
+    release: (uid, run) => {
+      capacity.release(uid, run)
+      occupancy.release(uid, run)
+    },
+    renew: (nowMs) => {
+      wakePreemptors(nowMs)
+      keeping.renew(nowMs)
+    },
+    preempt: preemptFor,
+  }
+}
+
+function groundsFor(job: JobFact, candidates: readonly Candidate[], occupancy: Occupancy): readonly Grounds[] {
+  const accepts = acceptance(job)
+  return candidates.map(({ stock: { provider, model }, pools }) => {
+    const nodes: Ground[] = []
+    for (const pool of pools) {
+      forEachSpot(pool, (spot) => {
+        if (spot.fact && accepts?.(spot) !== false) nodes.push(occupancy.groundAt(spot.fact))
+      })
+    }
+    return { provider, model, nodes }
+  })
+}
+
+/** GPUs by queue and model, with those of the queues below. */
+function usedOf({ capacity, queues: { facts } }: World): QueueBook['used'] {
+  const used = new Map<string, number>()
+  for (const run of capacity.bookings.values()) {
+    if (isKept(run)) continue
+    for (const model of new Set(['*', run.model ?? '*'])) {
+      const key = `${run.queue ?? 'default'} ${model}`
+      used.set(key, (used.get(key) ?? 0) + gpusOf(run))
+    }
+  }
+  const below = (queue: string) =>
+    [...new Set([queue, ...facts.keys()])].filter((name) => pathOf(name, facts).includes(queue))
+  return (queue, model) => below(queue).reduce((sum, name) => sum + (used.get(`${name} ${model}`) ?? 0), 0)
+}
+
+function forEachSpot({ buckets }: Pool, look: (spot: Spot) => void): void {
+  const open = [...buckets]
+  while (open.length > 0) {
+    const spot = open.pop()
+    if (!spot) continue
+    look(spot)
+    open.push(spot.before, spot.after)
+  }
+}
