@@ -19,47 +19,33 @@ export interface Grounds {
 
 /** Who is on which node. Kept beside the capacity, which only knows sums. */
 export interface Occupancy {
-  readonly book: (booking: Booking) => void
-  readonly release: (uid: string, run: number) => void
+  readonly enter: (booking: Booking) => void
+  readonly leave: (booking: Booking) => void
   /** The same value for as long as nothing changes there: what was found for it stays true. */
   readonly groundAt: (node: NodeFact) => Ground
 }
 
 interface Place {
-  readonly runs: Set<Booking>
-  fact?: NodeFact
-  ground?: Ground | undefined
+  runs: readonly Booking[]
+  fact: NodeFact | undefined
+  ground: Ground | undefined
 }
 
 export function createOccupancy(): Occupancy {
-  const bookings = new Map<string, Booking>()
   const places = new Map<string, Place>()
   const byFact = new WeakMap<NodeFact, Place>()
 
   function placeAt(provider: string, node: string): Place {
     const key = `${provider}/${node}`
-    const place = places.get(key) ?? { runs: new Set() }
+    const place = places.get(key) ?? { runs: [], fact: undefined, ground: undefined }
     places.set(key, place)
     return place
   }
 
-  function release(uid: string, run: number): void {
-    const booking = bookings.get(`${uid}/${run}`)
-    if (!booking) return
-    bookings.delete(`${uid}/${run}`)
-    for (const { name } of booking.nodes) {
-      const place = placeAt(booking.provider, name)
-      place.runs.delete(booking)
-      place.ground = undefined
-    }
-  }
-
-  function book(booking: Booking): void {
-    release(booking.uid, booking.run)
-    bookings.set(`${booking.uid}/${booking.run}`, booking)
-    for (const { name } of booking.nodes) {
-      const place = placeAt(booking.provider, name)
-      place.runs.add(booking)
+  function change({ provider, nodes }: Booking, how: (runs: readonly Booking[]) => readonly Booking[]): void {
+    for (const { name } of nodes) {
+      const place = placeAt(provider, name)
+      place.runs = how(place.runs)
       place.ground = undefined
     }
   }
@@ -69,11 +55,15 @@ export function createOccupancy(): Occupancy {
     if (place.ground && place.fact === fact) return place.ground
     byFact.set(fact, place)
     place.fact = fact
-    place.ground = groundOf(fact, [...place.runs])
+    place.ground = groundOf(fact, place.runs)
     return place.ground
   }
 
-  return { book, release, groundAt }
+  return {
+    enter: (booking) => change(booking, (runs) => [...runs.filter((one) => one !== booking), booking]),
+    leave: (booking) => change(booking, (runs) => runs.filter((one) => one !== booking)),
+    groundAt,
+  }
 }
 
 export function groundOf(fact: NodeFact, runs: readonly Booking[]): Ground {

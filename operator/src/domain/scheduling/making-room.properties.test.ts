@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { cases } from '../../../../test/builders/cases.ts'
 import { jobFact, nodeFact, providerFact } from '../../../../test/builders/scheduling.ts'
 import { createEngine, type Engine } from './engine.ts'
 import type { Booking, Choice, QueueFact } from './facts.ts'
@@ -132,7 +133,7 @@ describe('whoever preempts whom', () => {
           }
         })
       }),
-      { numRuns: 1000 },
+      { numRuns: cases },
     )
   })
 
@@ -154,7 +155,7 @@ describe('whoever preempts whom', () => {
           }
         })
       }),
-      { numRuns: 1000 },
+      { numRuns: cases },
     )
   })
 
@@ -172,7 +173,7 @@ describe('whoever preempts whom', () => {
         }
         expect(usedBy('a', hub)).toBeGreaterThanOrEqual(8)
       }),
-      { numRuns: 500 },
+      { numRuns: cases },
     )
   })
 })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { cases } from '../../../../test/builders/cases.ts'
 import { booking, jobFact, nodeFact, providerFact, rendered } from '../../../../test/builders/scheduling.ts'
 import { createEngine, type Engine } from './engine.ts'
 import type { Booking, Choice, JobFact, QueueFact } from './facts.ts'
@@ -216,6 +217,6 @@ test('a big gang is placed after finitely many, under an endless stream of small
       while (!stepOn() && steps < 200) steps += 1
       expect(steps).toBeLessThan(200)
     }),
-    { numRuns: 300 },
+    { numRuns: cases },
   )
 })

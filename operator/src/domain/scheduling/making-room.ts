@@ -1,5 +1,5 @@
 // What is done for a job that finds no room: others give way to it, or nodes are kept for it until they are free.
-import type { Capacity } from './capacity.ts'
+import { bookingKey, type Capacity } from './capacity.ts'
 import type { Booking, JobFact, QueueFact } from './facts.ts'
 import { createOccupancy, type Ground, type Grounds, gpusOf, type Occupancy } from './ground.ts'
 import { createKeeping, isKept, type Keeping } from './keeping.ts'
@@ -33,10 +33,23 @@ const triedAtOnce = 4
 
 export function createMakingRoom(world: World): MakingRoom {
   const { capacity, line, queues, candidatesOf } = world
-  const occupancy = createOccupancy()
-  const groundsOf = (shape: Shape) => groundsFor(first(shape), candidatesOf(shape), occupancy)
+  let occupancy: Occupancy | undefined
+  const groundsOf = (shape: Shape) => groundsFor(first(shape), candidatesOf(shape), occupied())
   const keeping = createKeeping({ capacity, line, groundsOf })
   const tried = new WeakMap<Shape, number>()
+
+  /** Who never asks does not pay for it. */
+  function occupied(): Occupancy {
+    if (occupancy) return occupancy
+    occupancy = createOccupancy()
+    for (const booking of capacity.bookings.values()) if (!isKept(booking)) occupancy.enter(booking)
+    return occupancy
+  }
+
+  function leave(uid: string, run: number): void {
+    const booking = occupancy && capacity.bookings.get(bookingKey(uid, run))
+    if (booking) occupancy?.leave(booking)
+  }
 
   function wakePreemptors(nowMs: number): void {
     const triedMs = (shape: Shape) => tried.get(shape) ?? nowMs
@@ -61,12 +74,13 @@ export function createMakingRoom(world: World): MakingRoom {
   return {
     ...keeping,
     book: (booking) => {
+      leave(booking.uid, booking.run)
       capacity.book(booking)
-      occupancy.book(booking)
+      occupancy?.enter(booking)
     },
     release: (uid, run) => {
+      leave(uid, run)
       capacity.release(uid, run)
-      occupancy.release(uid, run)
     },
     renew: (nowMs) => {
       wakePreemptors(nowMs)

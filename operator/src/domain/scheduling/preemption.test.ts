@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { cases as tried } from '../../../../test/builders/cases.ts'
 import { booking, jobFact, nodeFact } from '../../../../test/builders/scheduling.ts'
 import type { Booking, JobFact } from './facts.ts'
 import { type Grounds, groundOf, holds, leftBeside, times } from './ground.ts'
@@ -269,7 +270,7 @@ describe('of any runs on any nodes', () => {
         expect(lost(gone)).toBeGreaterThanOrEqual(Math.min(...sets.map(lost)))
         expect(workers > 1 || lost(gone) === Math.min(...sets.map(lost))).toBe(true)
       }),
-      { numRuns: 10_000 },
+      { numRuns: tried },
     )
   })
 })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { cases as tried } from '../../../../test/builders/cases.ts'
 import { booking, jobFact, nodeFact } from '../../../../test/builders/scheduling.ts'
 import type { Booking, JobFact } from './facts.ts'
 import { type Grounds, groundOf, holds, leftBeside, less } from './ground.ts'
@@ -168,7 +169,7 @@ describe('of any runs on any nodes', () => {
         const after = reserve(job, [grounds([...fitting, ...greedy], names)], { nowMs })
         expect(after?.startMs).toBe(before.startMs)
       }),
-      { numRuns: 10_000 },
+      { numRuns: tried },
     )
   })
 })
