@@ -69,14 +69,17 @@ function said({ grounds: { provider, model }, nodes, workersPerNode, victims }: 
   return { provider, model, nodes: places, preempts }
 }
 
-/** Those whose GPUs it may take, least loss first. What was only chosen, or has not begun, is nobody's victim: so none follows from another. */
+/** Those whose GPUs it may take. What was only chosen, or has not begun, is nobody's victim: so none follows from another. */
 function victimsIn({ job, rights, nowMs }: Preemptor, { nodes }: Grounds): ReadonlyMap<Booking, Victim> {
-  const runs = new Set(nodes.flatMap((node) => node.runs))
-  const victims = [...runs]
-    .filter((run) => run.uid !== job.uid && isOpen(run, { rights, nowMs }))
-    .map((run) => ({ run, loss: lossOf(run, nowMs) }))
-    .toSorted(cheapestFirst)
-  return new Map(victims.map((victim) => [victim.run, victim]))
+  const victims = new Map<Booking, Victim>()
+  for (const { runs } of nodes) {
+    for (const run of runs) {
+      const isKnown = run.nodes.length > 1 && victims.has(run)
+      if (!isKnown && run.uid !== job.uid && isOpen(run, { rights, nowMs }))
+        victims.set(run, { run, loss: lossOf(run, nowMs) })
+    }
+  }
+  return victims
 }
 
 /** How long a run may take to end before nobody counts on its room any more: its node may be lost. */
@@ -215,7 +218,7 @@ function withQuota(
   const more = [...victims]
   const ended = () => more.map(({ run }) => run)
   if (rights.mayHave(grounds.model, ended())) return more
-  for (const victim of all.values()) {
+  for (const victim of [...all.values()].toSorted(cheapestFirst)) {
     if (more.includes(victim) || !mayGo(preemptor, victim, ended)) continue
     more.push(victim)
     if (rights.mayHave(grounds.model, ended())) return more
