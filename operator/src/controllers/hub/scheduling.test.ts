@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { gpuQueue } from '../../../../test/builders/gpuqueue.ts'
 import { keptJob, keptRun } from '../../../../test/builders/kept.ts'
 import { uidOf } from '../../../../test/builders/meta.ts'
 import { nodeFact, providerFact } from '../../../../test/builders/scheduling.ts'
@@ -9,6 +10,7 @@ import { toTime } from '../../api/time.ts'
 import { decide } from '../../domain/lifecycle/gpujob-steps.ts'
 import type { KeptJob, KeptRun } from '../../domain/lifecycle/kept.ts'
 import { createEngine } from '../../domain/scheduling/engine.ts'
+import type { Booking } from '../../domain/scheduling/facts.ts'
 import { schedulingLoop } from './scheduling.ts'
 
 /** A provider `acme` with one node of eight GPUs, and jobs that come and go. */
@@ -53,6 +55,12 @@ function world({ begun = true, nodes = [nodeFact()] } = {}) {
       runs.delete(uidOf(name))
       loop.jobChanged(uidOf(name))
     },
+    /** What is left of it are its runs. */
+    jobGone: (name: string) => {
+      jobs.delete(uidOf(name))
+      loop.jobChanged(uidOf(name))
+    },
+    bookings: () => engine.snapshot().bookings,
     /** Lets the pass that is due happen; who was woken since the last time. */
     pass: async () => {
       await time.advance(0)
@@ -141,6 +149,27 @@ describe("an owner's rules", () => {
     loop.setProvider(providerFact())
     await later(2000)
     expect(choice('a')).toBe('1@acme:n1')
+  })
+})
+
+describe('a queue', () => {
+  const counts = (bookings: readonly Booking[]) =>
+    bookings.map(({ queue, priority, model }) => `${queue} ${priority} ${model}`).join()
+
+  test('is what a job counts in, from the choice to the end of its run, also when the job is gone', async () => {
+    const { loop, job, pass, record, run, bookings, jobGone } = world()
+    loop.setQueue(gpuQueue({ spec: { defaults: { priority: 7 } } }))
+    const silent = { priority: undefined } as unknown as Partial<GpuJobSpec>
+    const a = job('a', silent)
+    await pass()
+    const chosen = counts(bookings())
+    const recorded = record(a)
+    const placed = counts(bookings())
+    run(keptRun({ job: recorded, run: 1 }))
+    jobGone('a')
+    loop.removeQueue('research')
+    await pass()
+    expect([chosen, placed, counts(bookings())]).toEqual(Array.from({ length: 3 }, () => 'research 7 H100'))
   })
 })
 
