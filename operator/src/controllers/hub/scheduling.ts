@@ -194,7 +194,7 @@ class SchedulingLoop implements Scheduling {
     this.#passSoon()
   }
 
-  /** Its jobs leave it first: to the engine a queue that it does not know has no bounds. */
+  /** Its jobs leave it first: nobody is to wait in a queue whose bounds are not known. */
   removeQueue(name: string, then?: () => void): void {
     this.#standings.remove(name, () => {
       this.#queues = undefined
