@@ -7,7 +7,8 @@ import { group } from './stage.ts'
 /** Without any quota. Waits until the hub has said how it is. */
 export async function makeQueue(ask: Ask, name: string): Promise<void> {
   const path = `${group}/gpuqueues`
-  const { status } = await ask(path, { method: 'POST', body: { metadata: { name }, spec: {} } })
+  const queue = { apiVersion: 'gpucommons.io/v1alpha1', kind: 'GpuQueue', metadata: { name }, spec: {} }
+  const { status } = await ask(path, { method: 'POST', body: queue })
   if (status !== 201) throw new Error(`making GpuQueue ${name}: ${status}`)
   const isSaid = async () =>
     ((await ask(`${path}/${name}`)).body as GpuQueue).status?.conditions.length === 1 || undefined
