@@ -1,5 +1,5 @@
 // The nodes that a job could use if others made room: what preemption and reservations reckon with.
-import type { Booking, NodeFact, Room } from './facts.ts'
+import type { Booking, JobFact, NodeFact, Room, Topology } from './facts.ts'
 import { capacityOf } from './filters.ts'
 
 /** A node as it would be without runs of ours, and the runs that are on it. */
@@ -8,9 +8,10 @@ export interface Ground {
   /** Negative where its owner uses more than there is. */
   readonly room: Room
   readonly runs: readonly Booking[]
+  readonly topology?: NodeFact['topology']
 }
 
-/** Nodes of one stock on which the job may run: GPUs of one model at one provider. */
+/** Nodes of one stock on which all workers of the job may run: GPUs of one model at one provider. */
 export interface Grounds {
   readonly provider: string
   readonly model: string
@@ -67,7 +68,22 @@ export function createOccupancy(): Occupancy {
 }
 
 export function groundOf(fact: NodeFact, runs: readonly Booking[]): Ground {
-  return { name: fact.name, room: less(capacityOf(fact), fact.usedByOthers), runs }
+  const { name, topology, usedByOthers } = fact
+  return { name, room: less(capacityOf(fact), usedByOthers), runs, ...(topology && { topology }) }
+}
+
+/** Where a gang has to lie in one node, rack or zone, each of these is a ground of its own. */
+export function apart(grounds: Grounds, { topology, workers }: JobFact): readonly Grounds[] {
+  if (topology?.rule !== 'Required' || workers === 1) return [grounds]
+  const domains = Map.groupBy(grounds.nodes, (node) => domainOf(node, topology.within))
+  return [...domains].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, nodes]) => ({ ...grounds, nodes }))
+}
+
+/** Racks of two zones may have the same name. Where a node does not say where it lies, it lies with no other. */
+function domainOf({ name, topology: { rack, zone } = {} }: Ground, within: Topology['within']): string {
+  if (within === 'Rack' && rack !== undefined) return `${zone ?? ''}/${rack}`
+  if (within === 'Zone' && zone !== undefined) return zone
+  return `/${name}`
 }
 
 /** What is left beside these runs; negative where more is promised than there is. */

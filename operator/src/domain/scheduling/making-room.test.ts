@@ -83,6 +83,20 @@ describe('who finds no room', () => {
     expect(told(engine.decide({ nowMs }))).toEqual([])
   })
 
+  test('gets them in one rack where all its workers have to be in one', () => {
+    const racks = { n1: 'r1', n2: 'r1', n3: 'r2', n4: 'r2' }
+    const bookings = [
+      run('x', 'n1', { startedMs: nowMs - minute }),
+      run('y', 'n3', { startedMs: nowMs - minute }),
+      run('dear', 'n2'),
+      run('dearest', 'n4', { startedMs: nowMs - 20 * minute }),
+    ]
+    const gang = { ...high, workers: 2, topology: { within: 'Rack', rule: 'Required' } } as const
+    const engine = engineOf({ nodes: [], bookings, queues: [queue('a')], jobs: [gang] })
+    for (const [name, rack] of Object.entries(racks)) engine.setNode(nodeFact({ name, topology: { rack } }))
+    expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n1×1,n2×1 for dear,x'])
+  })
+
   test('finds the same again after a restart, of those who were told to end', () => {
     const nodes = ['n1', 'n2']
     const others = [run('x', 'n1', { startedMs: nowMs - minute }), { ...run('y', 'n2'), endingMs: nowMs - 5000 }]

@@ -1,7 +1,7 @@
 // What is done for a job that finds no room: others give way to it, or nodes are kept for it until they are free.
 import { bookingKey, type Capacity } from './capacity.ts'
 import type { Booking, JobFact, QueueFact } from './facts.ts'
-import { createOccupancy, type Ground, type Grounds, gpusOf, type Occupancy } from './ground.ts'
+import { apart, createOccupancy, type Ground, type Grounds, gpusOf, type Occupancy } from './ground.ts'
 import { createKeeping, isKept, type Keeping } from './keeping.ts'
 import { first, type Line, type Shape } from './line.ts'
 import { acceptance, type Candidate } from './placement.ts'
@@ -92,14 +92,14 @@ export function createMakingRoom(world: World): MakingRoom {
 
 function groundsFor(job: JobFact, candidates: readonly Candidate[], occupancy: Occupancy): readonly Grounds[] {
   const accepts = acceptance(job)
-  return candidates.map(({ stock: { provider, model }, pools }) => {
+  return candidates.flatMap(({ stock: { provider, model }, pools }) => {
     const nodes: Ground[] = []
     for (const pool of pools) {
       forEachSpot(pool, (spot) => {
         if (spot.fact && accepts?.(spot) !== false) nodes.push(occupancy.groundAt(spot.fact))
       })
     }
-    return { provider, model, nodes }
+    return apart({ provider, model, nodes }, job)
   })
 }
 
