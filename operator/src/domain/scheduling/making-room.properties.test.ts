@@ -12,12 +12,18 @@ const guard = 5 * minute
 
 /** Together they are guaranteed all that there is. */
 const queues: readonly QueueFact[] = [
+  {
+    name: 'all',
+    weight: 1,
+    quota: {},
+    preemption: { withinQueue: 'Never', reclaim: 'Never', minRuntimeMs: 0 },
+  },
   queue('a', 8, { withinQueue: 'LowerPriority', reclaim: 'Any', minRuntimeMs: 0 }),
   queue('b', 16, { withinQueue: 'Never', reclaim: 'LowerPriority', minRuntimeMs: guard }),
 ]
 
 function queue(name: string, guaranteed: number, preemption: QueueFact['preemption']): QueueFact {
-  return { name, weight: 1, quota: { '*': { guaranteed } }, preemption }
+  return { name, parent: 'all', weight: 1, quota: { '*': { guaranteed } }, preemption }
 }
 
 const arrival = fc.record({

@@ -50,9 +50,10 @@ function told(choices: readonly Choice[]): readonly string[] {
 describe('who finds no room', () => {
   const high = jobFact({ queue: 'a', gpus: 8, priority: 5 })
   const low = run('low', 'n1')
+  const free = queue('a', { quota: {} })
 
   test('gets the GPUs of a lower one where its queue says so', () => {
-    const engine = engineOf({ bookings: [low], queues: [queue('a')], jobs: [high] })
+    const engine = engineOf({ bookings: [low], queues: [free], jobs: [high] })
     expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n1×1 for low'])
   })
 
@@ -62,12 +63,12 @@ describe('who finds no room', () => {
   })
 
   test('takes a free place rather than anybody’s', () => {
-    const engine = engineOf({ nodes: ['n1', 'n2'], bookings: [low], queues: [queue('a')], jobs: [high] })
+    const engine = engineOf({ nodes: ['n1', 'n2'], bookings: [low], queues: [free], jobs: [high] })
     expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n2×1'])
   })
 
   test('holds what it was promised until those before it are over: nobody else gets it', () => {
-    const engine = engineOf({ bookings: [low], queues: [queue('a')], jobs: [high] })
+    const engine = engineOf({ bookings: [low], queues: [free], jobs: [high] })
     engine.decide({ nowMs })
     engine.wait(jobFact({ uid: 'other', queue: 'a', priority: 4 }))
     expect(told(engine.decide({ nowMs }))).toEqual([])
@@ -77,7 +78,7 @@ describe('who finds no room', () => {
 
   test('is not preempted itself before it has begun', () => {
     const higher = jobFact({ uid: 'higher', queue: 'a', gpus: 8, priority: 9, createdMs: 1 })
-    const engine = engineOf({ bookings: [low], queues: [queue('a')], jobs: [high] })
+    const engine = engineOf({ bookings: [low], queues: [free], jobs: [high] })
     engine.decide({ nowMs })
     engine.wait(higher)
     expect(told(engine.decide({ nowMs }))).toEqual([])
@@ -92,7 +93,7 @@ describe('who finds no room', () => {
       run('dearest', 'n4', { startedMs: nowMs - 20 * minute }),
     ]
     const gang = { ...high, workers: 2, topology: { within: 'Rack', rule: 'Required' } } as const
-    const engine = engineOf({ nodes: [], bookings, queues: [queue('a')], jobs: [gang] })
+    const engine = engineOf({ nodes: [], bookings, queues: [free], jobs: [gang] })
     for (const [name, rack] of Object.entries(racks)) engine.setNode(nodeFact({ name, topology: { rack } }))
     expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n1×1,n2×1 for dear,x'])
   })
@@ -100,14 +101,19 @@ describe('who finds no room', () => {
   test('finds the same again after a restart, of those who were told to end', () => {
     const nodes = ['n1', 'n2']
     const others = [run('x', 'n1', { startedMs: nowMs - minute }), { ...run('y', 'n2'), endingMs: nowMs - 5000 }]
-    const engine = engineOf({ nodes, bookings: others, queues: [queue('a')], jobs: [high] })
+    const engine = engineOf({ nodes, bookings: others, queues: [free], jobs: [high] })
     expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n2×1 for y'])
   })
 
   test('gets back what is guaranteed to its queue, from one that borrows', () => {
     const bookings = [run('b1', 'n1', { queue: 'b' }), run('b2', 'n2', { queue: 'b' })]
     const jobs = [jobFact({ queue: 'a', gpus: 8 })]
-    const engine = engineOf({ nodes: ['n1', 'n2'], bookings, queues: [queue('a'), queue('b')], jobs })
+    const engine = engineOf({
+      nodes: ['n1', 'n2'],
+      bookings,
+      queues: [queue('all', { quota: {} }), ...['a', 'b'].map((name) => queue(name, { parent: 'all' }))],
+      jobs,
+    })
     expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n1×1 for b1'])
     engine.wait(jobFact({ uid: 'more', queue: 'a', gpus: 8 }))
     expect(told(engine.decide({ nowMs }))).toEqual([])
