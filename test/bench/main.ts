@@ -1,15 +1,19 @@
 // npm run bench -- NAME: runs one bench and prints one line of JSON; exit 1 where it misses a bar.
 import { dispatchBench } from './dispatch.ts'
 import { engineBench } from './engine.ts'
+import { fairnessBench } from './fairness.ts'
 import type { Figures } from './figures.ts'
 import { floodBench } from './flood.ts'
+import { propertiesBench } from './properties.ts'
 import { scaleBench } from './scale.ts'
 import { slowProviderBench } from './slow-provider.ts'
 
 const benches: Readonly<Record<string, () => Figures | Promise<Figures>>> = {
   dispatch: dispatchBench,
   engine: engineBench,
+  fairness: fairnessBench,
   flood: floodBench,
+  properties: propertiesBench,
   'slow-provider': slowProviderBench,
   scale: scaleBench,
 }

@@ -10,12 +10,22 @@ import type {
   Room,
   Taint,
 } from '../../operator/src/domain/scheduling/facts.ts'
+import { averagesAt, lets, mayStand, orderOf } from './queues-reference.ts'
 
-export function decideNaively(world: EngineSnapshot, limit = Infinity): readonly Choice[] {
+interface NaivePass {
+  readonly nowMs: number
+  readonly limit?: number
+}
+
+export function decideNaively(world: EngineSnapshot, { nowMs, limit = Infinity }: NaivePass): readonly Choice[] {
   const decisions: Choice[] = []
-  for (const job of world.waiting.toSorted(inLine)) {
-    if (decisions.length >= limit) break
-    const decision = placeNaively(job, { ...world, bookings: [...world.bookings, ...decisions] })
+  const averages = averagesAt(world, Math.floor(nowMs / 60_000) * 60_000)
+  let left = world.waiting.filter((job) => mayStand(world, job))
+  while (left.length > 0 && decisions.length < limit) {
+    const now = { ...world, bookings: [...world.bookings, ...decisions] }
+    const [job, ...others] = left.toSorted(inLine(now, averages))
+    left = others
+    const decision = job && placeNaively(job, now)
     if (decision) decisions.push(decision)
   }
   return decisions
@@ -54,14 +64,18 @@ export function leftOf(
 
 const nothing: Room = { gpus: 0, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 }
 
-function inLine(a: JobFact, b: JobFact): number {
-  return (
-    b.priority - a.priority || a.createdMs - b.createdMs || a.key.localeCompare(b.key) || a.uid.localeCompare(b.uid)
-  )
+function inLine(world: EngineSnapshot, averages: ReadonlyMap<string, number>) {
+  const orders = new Map(world.waiting.map((job) => [job, orderOf(world, { job, averages })]))
+  return (a: JobFact, b: JobFact): number => {
+    const [one = [], other = []] = [orders.get(a), orders.get(b)]
+    const at = one.findIndex((part, i) => part !== other[i])
+    return at < 0 ? 0 : (one[at] ?? 0) < (other[at] ?? 0) ? -1 : 1
+  }
 }
 
 interface Option {
   readonly provider: string
+  readonly model: string
   readonly names: readonly string[]
   readonly workersPerNode: number
   /** Compared from the left; the lowest wins. */
@@ -69,13 +83,14 @@ interface Option {
 }
 
 function placeNaively(job: JobFact, world: EngineSnapshot): Choice | undefined {
-  const usable = world.nodes.filter((node) => mayUse(job, node, world.providers))
+  const usable = world.nodes.filter((node) => mayUse(job, node, world.providers) && lets(world, job, node.model))
   const groups = Object.values(Object.groupBy(usable, (node) => `${node.provider} ${node.model} ${node.gpuMemoryMiB}`))
   const [best] = groups.flatMap((group = []) => choices(job, group, world)).toSorted(byOrder)
   if (!best) return undefined
   const { uid, key, run, perWorker } = job
   const nodes = best.names.map((name) => ({ name, workers: best.workersPerNode }))
-  return { uid, key, run, provider: best.provider, nodes, perWorker }
+  const { provider, model } = best
+  return { uid, key, run, provider, model, nodes, perWorker, ...(job.queue === undefined ? {} : { queue: job.queue }) }
 }
 
 function choices(
@@ -104,7 +119,7 @@ function choices(
     const leftOver = left.reduce((sum, { gpus }) => sum + gpus - taken, 0)
     const names = nodes.map(({ name }) => name)
     const order = [nodes.length, broken, leftOver, wholes.length, -free, provider, model, gpuMemoryMiB, ...names]
-    return [{ provider, names, workersPerNode, order }]
+    return [{ provider, model, names, workersPerNode, order }]
   })
 }
 

@@ -1,5 +1,12 @@
 // Facts for the engine, valid by default: a test says only what it is about.
-import type { Booking, Choice, JobFact, NodeFact, ProviderFact } from '../../operator/src/domain/scheduling/facts.ts'
+import type {
+  Booking,
+  Choice,
+  JobFact,
+  NodeFact,
+  ProviderFact,
+  QueueFact,
+} from '../../operator/src/domain/scheduling/facts.ts'
 
 export function providerFact(change: Partial<ProviderFact> = {}): ProviderFact {
   return { name: 'acme', labels: {}, state: 'Connected', ...change }
@@ -52,6 +59,12 @@ export function booking(change: Partial<Booking> = {}): Booking {
     perWorker: { gpus: 1, cpuMilli: 1000, memoryMiB: 1024, storageMiB: 1024 },
     ...change,
   }
+}
+
+/** A root without quota. */
+export function queueFact(change: Partial<QueueFact> = {}): QueueFact {
+  const preemption = { withinQueue: 'Never', reclaim: 'Never', minRuntimeMs: 0 } as const
+  return { name: 'research', weight: 1, quota: {}, preemption, ...change }
 }
 
 /** `a@acme:n1×2,n2×2` */

@@ -15,13 +15,17 @@ import type {
   QueueUsage,
   Room,
 } from './facts.ts'
-import { createLine, first, type Shape } from './line.ts'
+import { isKept } from './keeping.ts'
+import { createLine, type Line } from './line.ts'
 import { createMakingRoom } from './making-room.ts'
 import { acceptance, type Candidate, candidatesFor, type Placement, placer } from './placement.ts'
 import type { Preemption } from './preemption.ts'
-import { createQueues } from './queues.ts'
+import type { Branch } from './queue-tree.ts'
+import { createQueues, type Queues } from './queues.ts'
+import { type Allowed, allowedCandidates, queueRefusal } from './quota-filter.ts'
+import { first, type Shape } from './shape.ts'
 import { snapshotOf } from './snapshot.ts'
-import type { Spot, Stock } from './spot.ts'
+import type { Spot } from './spot.ts'
 
 export interface Engine {
   readonly setProvider: (fact: ProviderFact) => void
@@ -59,16 +63,45 @@ export interface Pass {
 
 /** @param known what an earlier engine knew. */
 export function createEngine(known?: EngineSnapshot): Engine {
-  const line = createLine()
-  const capacity = createCapacity(wakeThoseItMayHelp)
-  const queues = createQueues()
+  const capacity = createCapacity((spot, stock) => {
+    if (!making.isTrying()) wake(line, [stock], ({ need }) => mayTakeWorker(spot, need.like))
+  })
+  const queues = createQueues({
+    bookings: () => capacity.bookings.values().filter((booking) => !isKept(booking)),
+    waiting: () => line.waiting.values().map(({ job }) => job),
+    changed: (branch, sign) => {
+      line.reorder(branch)
+      if (sign < 0) wake(line, accountsAbove(branch), (shape) => mayHaveSome(shape))
+    },
+  })
+  const line = createLine(queues)
   const place = placer(capacity.mostGpus)
-  const making = createMakingRoom({ capacity, line, queues, candidatesOf: (shape) => candidatesOf(shape, capacity) })
+  const making = createMakingRoom({
+    capacity,
+    line,
+    queues,
+    candidatesOf: (shape) => candidatesOf(shape, capacity),
+    allowedOf: (shape) => allowed(shape).candidates,
+  })
   let seenVersion = capacity.version()
 
-  function wakeThoseItMayHelp(spot: Spot, stock: Stock): void {
-    if (making.isTrying()) return
-    for (const shape of line.sleepersOn(stock)) if (mayTakeWorker(spot, shape)) line.wake(shape)
+  function allowed(shape: Shape): Allowed {
+    const candidates = candidatesOf(shape, capacity)
+    if (queues.isOneLine()) return { candidates, refusedBy: [] }
+    const { branch } = shape.lane
+    return branch?.state === 'Active'
+      ? allowedCandidates(shape.need.like, branch, candidates)
+      : { candidates: [], refusedBy: [] }
+  }
+
+  function setNode(fact: NodeFact): void {
+    queues.measure(capacity.spots.get(`${fact.provider}/${fact.name}`)?.fact, fact)
+    capacity.setNode(fact)
+  }
+
+  function removeNode(provider: string, name: string): void {
+    queues.measure(capacity.spots.get(`${provider}/${name}`)?.fact, undefined)
+    capacity.removeNode(provider, name)
   }
 
   function wait(job: JobFact): void {
@@ -77,33 +110,46 @@ export function createEngine(known?: EngineSnapshot): Engine {
   }
 
   function book(booking: Booking): void {
+    const before = queues.isOneLine() ? undefined : capacity.bookings.get(bookingKey(booking.uid, booking.run))
     if (line.waiting.get(booking.uid)?.job.run === booking.run) line.remove(booking.uid)
     making.book(booking)
+    queues.count(booking, 1)
+    if (before) queues.count(before, -1)
+  }
+
+  function release(uid: string, run: number): void {
+    const booking = queues.isOneLine() ? undefined : capacity.bookings.get(bookingKey(uid, run))
+    making.release(uid, run)
+    if (booking) queues.count(booking, -1)
   }
 
   function decide({ nowMs, limit = Infinity }: Pass): readonly Choice[] {
-    if (seenVersion !== capacity.version()) line.wakeAll()
+    const news = queues.pass(nowMs)
+    if (news !== 'Nothing') line.arrange()
+    if (news === 'Tree' || seenVersion !== capacity.version()) line.wakeAll()
     seenVersion = capacity.version()
     making.renew(nowMs)
 
-    const decisions: Choice[] = []
-    while (decisions.length < limit) {
+    const choices: Choice[] = []
+    while (choices.length < limit) {
       const shape = line.next()
       if (!shape) break
-      const decision = tryNext(shape, nowMs)
-      if (decision) decisions.push(decision)
-      else line.sleep(shape)
+      const choice = tryNext(shape, nowMs)
+      if (choice) choices.push(choice)
     }
-    return decisions
+    return choices
   }
 
   function tryNext(shape: Shape, nowMs: number): Choice | undefined {
-    const candidates = candidatesOf(shape, capacity)
+    const { candidates, refusedBy } = allowed(shape)
     const job = first(shape)
-    const placed = () => place(shape.like, candidates)
+    const placed = () => place(shape.need.like, candidates)
     const found: Preemption | Placement | undefined =
       placed() ?? making.withKept(job, nowMs, placed) ?? making.preempt(shape, nowMs)
-    if (!found) return undefined
+    if (!found) {
+      line.sleep(shape, [...candidates.map(({ stock }) => stock), ...refusedBy])
+      return undefined
+    }
     const { key, preempts, ...booking } = chosen(job, found, nowMs)
     book(booking)
     return { ...booking, key, ...(preempts && { preempts }) }
@@ -111,10 +157,10 @@ export function createEngine(known?: EngineSnapshot): Engine {
 
   function explain(uid: string): Explanation | undefined {
     const shape = line.waiting.get(uid)?.shape
-    return shape && explained(shape, capacity)
+    return shape && explained(shape, { capacity, queues })
   }
 
-  const { setProvider, removeProvider, setNode, removeNode } = capacity
+  const { setProvider, removeProvider } = capacity
   const engine: Engine = {
     setProvider,
     removeProvider,
@@ -123,7 +169,7 @@ export function createEngine(known?: EngineSnapshot): Engine {
     wait,
     withdraw: line.remove,
     book,
-    release: making.release,
+    release,
     decide,
     explain,
     setQueue: queues.setQueue,
@@ -145,20 +191,39 @@ function tell(engine: Engine, { providers, nodes, queues, usages, bookings, wait
   waiting.forEach(engine.wait)
 }
 
-function candidatesOf(shape: Shape, capacity: Capacity): readonly Candidate[] {
-  if (shape.version !== capacity.version()) {
-    shape.candidates = candidatesFor(shape.like, capacity)
-    shape.version = capacity.version()
+function candidatesOf({ need }: Shape, capacity: Capacity): readonly Candidate[] {
+  if (need.version !== capacity.version()) {
+    need.candidates = candidatesFor(need.like, capacity)
+    need.version = capacity.version()
   }
-  return shape.candidates
+  return need.candidates
 }
 
-function explained(shape: Shape, capacity: Capacity): Explanation {
-  const changes = capacity.changes()
+function explained(shape: Shape, { capacity, queues }: { readonly capacity: Capacity; readonly queues: Queues }) {
+  const changes = capacity.changes() + queues.changes()
   if (shape.explained?.changes !== changes) {
-    shape.explained = { changes, explanation: explainWait(shape.like, capacity) }
+    const { like } = shape.need
+    const queue = { branch: queues.branchOf(shape.lane.queue), isOneLine: queues.isOneLine() }
+    shape.explained = { changes, explanation: explainWait(like, capacity, (model) => queueRefusal(like, queue, model)) }
   }
   return shape.explained.explanation
+}
+
+/** Wakes those who sleep on these things, where it may help them. */
+function wake(line: Line, things: Iterable<object>, helps: (shape: Shape) => boolean): void {
+  for (const thing of things) for (const shape of line.sleepersOn(thing)) if (helps(shape)) line.wake(shape)
+}
+
+/** All that may have room again when the queue has less. */
+function* accountsAbove(branch: Branch): Iterable<object> {
+  for (let each: Branch | undefined = branch; each; each = each.parent) {
+    yield each
+    yield* each.accounts.values()
+  }
+}
+
+function mayHaveSome({ lane: { branch }, need }: Shape): boolean {
+  return !branch || allowedCandidates(need.like, branch, need.candidates).candidates.length > 0
 }
 
 function chosen(job: JobFact, found: Placement & Partial<Preemption>, nowMs: number): Choice {
@@ -169,7 +234,7 @@ function chosen(job: JobFact, found: Placement & Partial<Preemption>, nowMs: num
 }
 
 /** A node that cannot take one worker helps no gang either. */
-function mayTakeWorker(spot: Spot, { like }: Shape): boolean {
+function mayTakeWorker(spot: Spot, like: JobFact): boolean {
   return hasRoomFor(spot, like.perWorker) && acceptance(like)?.(spot) !== false
 }
 

@@ -10,7 +10,12 @@ import { stockKey } from './stocks.ts'
 /** How many workers each node of a stock could take; by stock. */
 type Slots = Map<string, number[]>
 
-export function explainWait(job: JobFact, { providers, spots }: Capacity): Explanation {
+/** @param refusal why the job's queue lets it have nothing of a model. */
+export function explainWait(
+  job: JobFact,
+  { providers, spots }: Capacity,
+  refusal: (model: string) => Reason | undefined,
+): Explanation {
   const counts = new Map<Reason, number>()
   const whenEmpty: Slots = new Map()
   const now: Slots = new Map()
@@ -20,7 +25,7 @@ export function explainWait(job: JobFact, { providers, spots }: Capacity): Expla
     const provider = providers.get(spot.provider) ?? unknown(spot.provider)
     const lasting = lastingReason(job, node, provider)
     if (!lasting) addSlot(whenEmpty, node, slots(job, capacityOf(node)))
-    const reason = lasting ?? passingReason(job, spot, provider)
+    const reason = lasting ?? stateReason(job, provider) ?? refusal(node.model) ?? roomReason(job, spot)
     if (reason) counts.set(reason, (counts.get(reason) ?? 0) + 1)
     else addSlot(now, node, slots(job, freeOf(spot)))
   }
@@ -35,8 +40,12 @@ function lastingReason(job: JobFact, node: NodeFact, provider: ProviderFact): Re
   return firstReason(gpuFilters, job, { ...node, provider }) ?? firstReason(nodeFilters, job, { node, provider })
 }
 
-function passingReason(job: JobFact, spot: Spot, provider: ProviderFact): Reason | undefined {
-  return firstReason(stateFilters, job, { provider }) ?? firstReason(roomFilters, job, { free: freeOf(spot) })
+function stateReason(job: JobFact, provider: ProviderFact): Reason | undefined {
+  return firstReason(stateFilters, job, { provider })
+}
+
+function roomReason(job: JobFact, spot: Spot): Reason | undefined {
+  return firstReason(roomFilters, job, { free: freeOf(spot) })
 }
 
 /** A provider that nobody has named: it may yet turn out to be one. */

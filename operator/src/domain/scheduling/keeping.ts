@@ -2,9 +2,10 @@
 import type { Capacity } from './capacity.ts'
 import type { Booking, JobFact } from './facts.ts'
 import type { Grounds } from './ground.ts'
-import { first, type Line, type Shape } from './line.ts'
+import type { Line } from './line.ts'
 import type { Placement } from './placement.ts'
 import { mayUseKept, type Outlooks, patienceMs, type Reservation, ranksBefore, reserve } from './reservation.ts'
+import { first, type Shape } from './shape.ts'
 
 export interface Keeping {
   /** Once before each pass. */

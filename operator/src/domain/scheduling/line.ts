@@ -1,27 +1,9 @@
-// The jobs that wait. Jobs that need the same stand together in one shape: what one of them cannot have, none can.
-import type { Explanation, JobFact } from './facts.ts'
-import { addTo, type Heap, type Heaped, removeFrom, settle } from './heap.ts'
-import type { Candidate } from './placement.ts'
-import type { Stock } from './spot.ts'
-
-export interface Waiting extends Heaped {
-  readonly job: JobFact
-  readonly shape: Shape
-}
-
-export interface Shape extends Heaped {
-  readonly key: string
-  /** Any job of this shape: all that a placement depends on is equal. */
-  readonly like: JobFact
-  readonly jobs: Heap<Waiting>
-  /** Tried without success; to be tried again when something grew that may help. */
-  asleep: boolean
-  candidates: readonly Candidate[]
-  /** Of the capacity that the candidates were chosen from. */
-  version: number
-  /** Why its jobs wait, and after how many changes of the capacity that was so. */
-  explained?: { readonly changes: number; readonly explanation: Explanation }
-}
+// The jobs that wait, and who of them is next: by priority, then by what their queues have had, then by age.
+import type { JobFact } from './facts.ts'
+import { addTo, removeFrom } from './heap.ts'
+import { createLanes, type QueuesInLine } from './lanes.ts'
+import { type Branch, unnamed } from './queue-tree.ts'
+import { type Need, needOf, newNeed, newShape, type Shape, type Waiting } from './shape.ts'
 
 export interface Line {
   readonly waiting: ReadonlyMap<string, Waiting>
@@ -29,36 +11,49 @@ export interface Line {
   readonly remove: (uid: string) => void
   /** The shape whose first job comes next, of those that are awake. */
   readonly next: () => Shape | undefined
-  readonly sleep: (shape: Shape) => void
+  /** Until it is woken: when one of these things may help, or when all are. */
+  readonly sleep: (shape: Shape, waitsFor: Iterable<object>) => void
   readonly wake: (shape: Shape) => void
   readonly wakeAll: () => void
   readonly shapes: () => Iterable<Shape>
-  /** Those that found no room. */
+  /** Those that found no room, or no quota. */
   readonly sleepers: () => Iterable<Shape>
-  /** Those that found no room in this stock. */
-  readonly sleepersOn: (stock: Stock) => Iterable<Shape>
+  readonly sleepersOn: (thing: object) => Iterable<Shape>
+  /** The queues, or the ranks of all of them, are others than before. */
+  readonly arrange: () => void
+  /** The ranks of the queue and of those above it are others than before. */
+  readonly reorder: (branch: Branch) => void
 }
 
-export function createLine(): Line {
+export function createLine(queues: QueuesInLine): Line {
   const waiting = new Map<string, Waiting>()
-  const shapes = new Map<string, Shape>()
-  const awake: Heap<Shape> = { items: [], isBefore: (a, b) => comesFirst(first(a), first(b)) }
-  const asleep = new Set<Shape>()
-  const sleepers = new WeakMap<Stock, Set<Shape>>()
+  const needs = new Map<string, Need>()
+  const lanes = createLanes(queues)
+  const beds = createBeds()
 
   /** The new entry comes before the old one leaves: a shape that sleeps sleeps on when its only job is told again. */
   function add(job: JobFact): void {
     const old = waiting.get(job.uid)
-    const key = shapeOf(job)
-    const shape = shapes.get(key) ?? newShape(key, job)
+    const need = knownNeed(job)
+    const lane = lanes.of(job.queue ?? unnamed)
+    const shape = lane.shapes.get(need) ?? newShape(need, lane)
     const entry: Waiting = { job, shape, place: 0 }
     waiting.set(job.uid, entry)
     addTo(shape.jobs, entry)
-    if (!shapes.has(key)) {
-      shapes.set(key, shape)
-      addTo(awake, shape)
-    } else if (!shape.asleep) settle(awake, shape)
+    if (lane.shapes.has(need)) lanes.moved(shape)
+    else {
+      lane.shapes.set(need, shape)
+      need.shapes.add(shape)
+      lanes.enter(shape)
+    }
     if (old) leave(old)
+  }
+
+  function knownNeed(job: JobFact): Need {
+    const key = needOf(job)
+    const need = needs.get(key) ?? newNeed(key, job)
+    needs.set(key, need)
+    return need
   }
 
   function remove(uid: string): void {
@@ -69,87 +64,74 @@ export function createLine(): Line {
 
   function leave(entry: Waiting): void {
     const { shape } = entry
+    const { need, lane } = shape
     removeFrom(shape.jobs, entry)
     if (shape.jobs.items.length > 0) {
-      if (!shape.asleep) settle(awake, shape)
+      lanes.moved(shape)
       return
     }
-    shapes.delete(shape.key)
-    if (shape.asleep) leaveBed(shape)
-    else removeFrom(awake, shape)
+    lanes.stepOut(shape)
+    beds.leave(shape)
+    lane.shapes.delete(need)
+    lanes.closeWhereEmpty(lane)
+    need.shapes.delete(shape)
+    if (need.shapes.size === 0) needs.delete(need.key)
   }
 
-  function sleep(shape: Shape): void {
-    removeFrom(awake, shape)
-    shape.asleep = true
-    asleep.add(shape)
-    for (const { stock } of shape.candidates) {
-      const those = sleepers.get(stock) ?? new Set()
-      sleepers.set(stock, those.add(shape))
-    }
+  function sleep(shape: Shape, waitsFor: Iterable<object>): void {
+    shape.isAsleep = true
+    beds.lieDown(shape, waitsFor)
+    lanes.stepOut(shape)
   }
 
   function wake(shape: Shape): void {
-    leaveBed(shape)
-    addTo(awake, shape)
-  }
-
-  function leaveBed(shape: Shape): void {
-    shape.asleep = false
-    asleep.delete(shape)
-    for (const { stock } of shape.candidates) sleepers.get(stock)?.delete(shape)
+    if (!shape.isAsleep) return
+    shape.isAsleep = false
+    beds.leave(shape)
+    lanes.enter(shape)
   }
 
   return {
     waiting,
     add,
     remove,
-    next: () => awake.items[0],
+    next: lanes.best,
     sleep,
     wake,
-    wakeAll: () => asleep.forEach(wake),
-    shapes: () => shapes.values(),
-    sleepers: () => asleep,
-    sleepersOn: (stock) => sleepers.get(stock) ?? [],
+    wakeAll: () => [...beds.all()].forEach(wake),
+    shapes: () => needs.values().flatMap(({ shapes }) => shapes),
+    sleepers: beds.all,
+    sleepersOn: beds.on,
+    arrange: lanes.arrange,
+    reorder: lanes.reorder,
   }
 }
 
-function newShape(key: string, like: JobFact): Shape {
-  const jobs: Heap<Waiting> = { items: [], isBefore: (a, b) => comesFirst(a.job, b.job) }
-  return { key, like, jobs, asleep: false, candidates: [], version: -1, place: 0 }
+interface Beds {
+  readonly all: () => Iterable<Shape>
+  readonly on: (thing: object) => Iterable<Shape>
+  readonly lieDown: (shape: Shape, things: Iterable<object>) => void
+  readonly leave: (shape: Shape) => void
 }
 
-/** The job of this shape that is placed next. */
-export function first({ jobs, like }: Shape): JobFact {
-  return jobs.items[0]?.job ?? like
-}
+/** Who sleeps, and on what. */
+function createBeds(): Beds {
+  const bedsOf = new Map<Shape, readonly Set<Shape>[]>()
+  const byThing = new WeakMap<object, Set<Shape>>()
 
-/** Highest priority, then oldest, then by name. */
-function comesFirst(a: JobFact, b: JobFact): boolean {
-  if (a.priority !== b.priority) return a.priority > b.priority
-  if (a.createdMs !== b.createdMs) return a.createdMs < b.createdMs
-  return a.key === b.key ? a.uid < b.uid : a.key < b.key
-}
+  function lieDown(shape: Shape, things: Iterable<object>): void {
+    const beds = Array.from(things, (thing) => {
+      const bed = byThing.get(thing) ?? new Set<Shape>()
+      byThing.set(thing, bed.add(shape))
+      return bed
+    })
+    bedsOf.set(shape, beds)
+  }
 
-/** All that a placement depends on, as text; equal for jobs that can go to the same places. */
-function shapeOf(job: JobFact): string {
-  const { gpus, cpuMilli, memoryMiB, storageMiB } = job.perWorker
-  return JSON.stringify([
-    [job.workers, gpus, cpuMilli, memoryMiB, storageMiB, job.gpuMemoryMiB ?? 0, job.maxPrice ?? -1],
-    // Who says how long it runs may pass where others may not.
-    job.maxRuntimeMs ?? 0,
-    job.models.toSorted(),
-    Object.entries(job.providerSelector).toSorted(byKey),
-    Object.entries(job.nodeSelector).toSorted(byKey),
-    job.tolerations
-      .map(({ key, operator, value, effect }) => JSON.stringify([key, operator, value, effect]))
-      .toSorted(),
-    job.excludedProviders.toSorted(),
-    Object.entries(job.refusedBy ?? {}).toSorted(byKey),
-    job.avoidNodes?.toSorted() ?? [],
-  ])
-}
+  function leave(shape: Shape): void {
+    for (const bed of bedsOf.get(shape) ?? []) bed.delete(shape)
+    bedsOf.delete(shape)
+  }
 
-function byKey([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
-  return a < b ? -1 : 1
+  return { all: () => bedsOf.keys(), on: (thing) => byThing.get(thing) ?? [], lieDown, leave }
 }

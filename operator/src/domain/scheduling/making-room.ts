@@ -3,11 +3,12 @@ import { bookingKey, type Capacity } from './capacity.ts'
 import type { Booking, JobFact, QueueFact } from './facts.ts'
 import { apart, createOccupancy, type Ground, type Grounds, gpusOf, type Occupancy } from './ground.ts'
 import { createKeeping, isKept, type Keeping } from './keeping.ts'
-import { first, type Line, type Shape } from './line.ts'
+import type { Line } from './line.ts'
 import { acceptance, type Candidate } from './placement.ts'
 import { type Preemption, preempt } from './preemption.ts'
 import { pathOf, type QueueBook, rightsOf } from './preemption-rights.ts'
 import { ranksBefore } from './reservation.ts'
+import { first, type Shape } from './shape.ts'
 import type { Pool, Spot } from './spot.ts'
 
 export interface MakingRoom extends Keeping {
@@ -20,8 +21,13 @@ export interface MakingRoom extends Keeping {
 interface World {
   readonly capacity: Capacity
   readonly line: Line
-  readonly queues: { readonly facts: ReadonlyMap<string, QueueFact> }
+  readonly queues: {
+    readonly facts: ReadonlyMap<string, QueueFact>
+    readonly mayHave: (job: JobFact, model: string, ended: readonly Booking[]) => boolean
+  }
   readonly candidatesOf: (shape: Shape) => readonly Candidate[]
+  /** Of those the ones that its queue lets it have: for no other are nodes kept. */
+  readonly allowedOf: (shape: Shape) => readonly Candidate[]
 }
 
 /**
@@ -32,10 +38,14 @@ const triedAgainMs = 10_000
 const triedAtOnce = 4
 
 export function createMakingRoom(world: World): MakingRoom {
-  const { capacity, line, queues, candidatesOf } = world
+  const { capacity, line, queues, candidatesOf, allowedOf } = world
   let occupancy: Occupancy | undefined
   const groundsOf = (shape: Shape) => groundsFor(first(shape), candidatesOf(shape), occupied())
-  const keeping = createKeeping({ capacity, line, groundsOf })
+  const keeping = createKeeping({
+    capacity,
+    line,
+    groundsOf: (shape) => groundsFor(first(shape), allowedOf(shape), occupied()),
+  })
   const tried = new WeakMap<Shape, number>()
 
   /** Who never asks does not pay for it. */
@@ -67,7 +77,7 @@ export function createMakingRoom(world: World): MakingRoom {
       ...stock,
       nodes: nodes.filter(({ name }) => mayUseAll || !keeping.isKeptAt(stock.provider, name)),
     }))
-    const book: QueueBook = { facts: queues.facts, used: usedOf(world), mayHave: () => true }
+    const book: QueueBook = { facts: queues.facts, used: usedOf(world), mayHave: queues.mayHave }
     return preempt({ job, rights: rightsOf(job, book, nowMs), nowMs }, grounds)
   }
 

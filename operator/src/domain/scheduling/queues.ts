@@ -1,5 +1,11 @@
-// The queues of the federation, and what each has used.
-import type { QueueFact, QueueState, QueueUsage } from './facts.ts'
+// The queues of the federation: what each has now, what it had, and what it may take.
+
+import type { Booking, JobFact, NodeFact, QueueFact, QueueState, QueueUsage } from './facts.ts'
+import { averageAt, dominantShare, halfLifeMs, rankOf } from './fair-share.ts'
+import { queueStates } from './queue-states.ts'
+import { type Average, type Branch, openAccounts, plant, type Taken, unnamed } from './queue-tree.ts'
+import { queueRefusal } from './quota-filter.ts'
+import { add, enter, offerOf } from './taken.ts'
 
 export interface Queues {
   readonly facts: ReadonlyMap<string, QueueFact>
@@ -7,37 +13,213 @@ export interface Queues {
   readonly setQueue: (fact: QueueFact) => void
   readonly removeQueue: (name: string) => void
   readonly setUsage: (usage: QueueUsage) => void
+  /** A node came, changed or went. */
+  readonly measure: (before: NodeFact | undefined, after: NodeFact | undefined) => void
+  /** Counts a booking (1), or counts it no more (-1). */
+  readonly count: (booking: Booking, sign: 1 | -1) => void
+  /** Time goes on. What has to be put in order anew: nothing, the ranks of all, or the tree. */
+  readonly pass: (nowMs: number) => 'Nothing' | 'Ranks' | 'Tree'
+  /** Undefined: nobody knows that queue. */
+  readonly branchOf: (queue: string) => Branch | undefined
+  /** As `branchOf`; undefined as well where the next pass has to say. */
+  readonly planted: (queue: string) => Branch | undefined
+  /** Whether its queue would let the job have GPUs of that model, were those over. */
+  readonly mayHave: (job: JobFact, model: string, ended: readonly Booking[]) => boolean
+  /** No queue is known: all jobs stand in one line, and no quota holds. */
+  readonly isOneLine: () => boolean
+  /** Grows with whatever changes: queues, and what they have. */
+  readonly changes: () => number
   /** By name. */
   readonly states: (nowMs: number) => readonly QueueState[]
 }
 
-export function createQueues(): Queues {
-  const facts = new Map<string, QueueFact>()
-  const usages = new Map<string, QueueUsage>()
+export interface QueuesPorts {
+  readonly bookings: () => Iterable<Booking>
+  readonly waiting: () => Iterable<JobFact>
+  /** The ranks from this branch up have changed; where something was given back, its quota may let others in. */
+  readonly changed: (branch: Branch, sign: 1 | -1) => void
+}
 
-  function stateOf({ name, parent }: QueueFact): QueueState {
-    const averageShare = usages.get(name)?.share ?? 0
-    const counts = { usage: {}, pending: {}, running: 0, borrowed: {}, lent: {} }
-    return {
-      name,
-      ...(parent === undefined ? {} : { parent }),
-      state: 'Active',
-      share: 0,
-      averageShare,
-      fairShare: 0,
-      ...counts,
+/**
+ * Time goes on in steps: averages take the share that is there at the end of each. So the ranks of queues in which
+ * nothing happens stay in order for that long.
+ */
+const stepMs = 60_000
+
+export function createQueues(ports: QueuesPorts): Queues {
+  const grove = createGrove(ports.bookings)
+  const { facts, averages } = grove
+  const whole: Whole = { all: { milliGpus: 0, cpuMilli: 0, memoryMiB: 0 }, nowMs: -Infinity }
+  let allHasChanged = false
+  let changes = 0
+
+  /** Before shares change otherwise than by bookings: until now they were as they are. */
+  function remember(): void {
+    if (!allHasChanged) for (const branch of grove.planted().values()) fold(branch, whole)
+  }
+
+  function replant(): void {
+    remember()
+    grove.clear()
+    changes += 1
+  }
+
+  function setQueue(fact: QueueFact): void {
+    if (JSON.stringify(facts.get(fact.name)) === JSON.stringify(fact)) return
+    replant()
+    facts.set(fact.name, fact)
+  }
+
+  function removeQueue(name: string): void {
+    replant()
+    facts.delete(name)
+    averages.delete(name)
+  }
+
+  function setUsage(usage: QueueUsage): void {
+    replant()
+    averages.set(usage.name, { ...usage })
+  }
+
+  function measure(before: NodeFact | undefined, after: NodeFact | undefined): void {
+    const [was, is] = [offerOf(before), offerOf(after)]
+    if (was.milliGpus === is.milliGpus && was.cpuMilli === is.cpuMilli && was.memoryMiB === is.memoryMiB) return
+    remember()
+    allHasChanged = true
+    add(whole.all, was, -1)
+    add(whole.all, is, 1)
+  }
+
+  function count(booking: Booking, sign: 1 | -1): void {
+    const branch = grove.planted().get(booking.queue ?? unnamed)
+    if (!branch) return
+    changes += 1
+    enter(booking, { branch, sign, fold: (each) => fold(each, whole) })
+    for (let each: Branch | undefined = branch; each; each = each.parent) rank(each, whole)
+    ports.changed(branch, sign)
+  }
+
+  function pass(atMs: number): 'Nothing' | 'Ranks' | 'Tree' {
+    const before = whole.nowMs
+    whole.nowMs = Math.max(before, Math.floor(atMs / stepMs) * stepMs)
+    const branches = grove.grown()
+    const news = grove.isOther() ? 'Tree' : allHasChanged || whole.nowMs !== before ? 'Ranks' : 'Nothing'
+    allHasChanged = false
+    if (news === 'Nothing') return news
+    for (const [name, branch] of branches) {
+      branch.average ??= { name, share: 0, atMs: whole.nowMs }
+      averages.set(name, branch.average)
+      rank(branch, whole)
     }
+    return news
+  }
+
+  function mayHave(job: JobFact, model: string, ended: readonly Booking[]): boolean {
+    const branch = grove.planted().get(job.queue ?? unnamed)
+    const isOneLine = facts.size === 0
+    const counted = ended.flatMap((booking) => {
+      const of = grove.planted().get(booking.queue ?? unnamed)
+      return of ? [{ booking, branch: of }] : []
+    })
+    for (const each of counted) enter(each.booking, { branch: each.branch, sign: -1 })
+    const refusal = queueRefusal(job, { branch, isOneLine }, model)
+    for (const each of counted) enter(each.booking, { branch: each.branch, sign: 1 })
+    return refusal === undefined
   }
 
   return {
     facts,
-    usages: () => usages.values(),
-    setQueue: (fact) => void facts.set(fact.name, fact),
-    removeQueue: (name) => {
-      facts.delete(name)
-      usages.delete(name)
-    },
-    setUsage: (usage) => void usages.set(usage.name, usage),
-    states: () => [...facts.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(stateOf),
+    mayHave,
+    usages: () => averages.values().map((average) => ({ ...average })),
+    setQueue,
+    removeQueue,
+    setUsage,
+    measure,
+    count,
+    pass,
+    branchOf: (queue) => grove.grown().get(queue),
+    planted: (queue) => grove.planted().get(queue),
+    isOneLine: () => facts.size === 0,
+    changes: () => changes,
+    states: (atMs) =>
+      queueStates(grove.grown(), { all: whole.all, atMs, bookings: ports.bookings(), waiting: ports.waiting() }),
   }
+}
+
+function withUnnamed(facts: ReadonlyMap<string, QueueFact>): ReadonlyMap<string, QueueFact> {
+  if (facts.size === 0 || facts.has(unnamed)) return facts
+  return new Map(facts).set(unnamed, {
+    name: unnamed,
+    weight: 1,
+    quota: {},
+    preemption: { withinQueue: 'Never', reclaim: 'Never', minRuntimeMs: 0 },
+  })
+}
+
+interface Grove {
+  readonly facts: Map<string, QueueFact>
+  readonly averages: Map<string, Average>
+  /** None, where the queues have changed since the tree was planted. */
+  readonly planted: () => ReadonlyMap<string, Branch>
+  readonly grown: () => ReadonlyMap<string, Branch>
+  readonly clear: () => void
+  /** Whether the tree was planted anew since the last time. */
+  readonly isOther: () => boolean
+}
+
+/** Planted when somebody asks, not with each fact: the first ones come by the thousand. */
+function createGrove(bookings: () => Iterable<Booking>): Grove {
+  const facts = new Map<string, QueueFact>()
+  const averages = new Map<string, Average>()
+  let branches: ReadonlyMap<string, Branch> = new Map()
+  let isPlanted = true
+  let isOther = false
+
+  function grown(): ReadonlyMap<string, Branch> {
+    if (isPlanted) return branches
+    isPlanted = true
+    isOther = true
+    branches = plant(withUnnamed(facts))
+    openAccounts(branches.values())
+    for (const [name, branch] of branches) branch.average = averages.get(name)
+    for (const booking of bookings()) {
+      const branch = branches.get(booking.queue ?? unnamed)
+      if (branch) enter(booking, { branch, sign: 1 })
+    }
+    return branches
+  }
+
+  function clear(): void {
+    isPlanted = false
+    branches = new Map()
+  }
+
+  function takeNews(): boolean {
+    const was = isOther
+    isOther = false
+    return was
+  }
+
+  return { facts, averages, planted: () => branches, grown, clear, isOther: takeNews }
+}
+
+interface Whole {
+  /** What the federation has. */
+  readonly all: Taken
+  nowMs: number
+}
+
+/** Before its share changes: until now it was as it is. */
+function fold({ average, taken }: Branch, { all, nowMs }: Whole): void {
+  if (!average || average.atMs >= nowMs) return
+  average.share = averageAt(average, { share: dominantShare(taken, all), atMs: nowMs, halfLife: halfLifeMs })
+  average.atMs = nowMs
+}
+
+function rank(branch: Branch, { all, nowMs }: Whole): void {
+  const { average, taken, own, fact, children } = branch
+  const share = dominantShare(taken, all)
+  const before = average ? averageAt(average, { share, atMs: nowMs, halfLife: halfLifeMs }) : 0
+  branch.rank = rankOf(share + before, fact.weight)
+  branch.ownRank = children.length > 0 ? rankOf(dominantShare(own, all), 1) : 0
 }

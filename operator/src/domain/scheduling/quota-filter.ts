@@ -1,0 +1,67 @@
+// Why a queue lets no more of its jobs start; model by model, so that a job goes where quota lets it.
+import type { JobFact } from './facts.ts'
+import type { Candidate } from './placement.ts'
+import type { Branch } from './queue-tree.ts'
+import { type Account, anyModel, levelsAsked, mayTake, milli } from './quota.ts'
+import type { Reason } from './reasons.ts'
+
+/** Of the queues, what a job has to know of its own. */
+export interface QueueOfJob {
+  readonly branch: Branch | undefined
+  /** No queue is known: no quota holds. */
+  readonly isOneLine: boolean
+}
+
+/** @param model absent: whatever the model. */
+export function queueRefusal(job: JobFact, { branch, isOneLine }: QueueOfJob, model?: string): Reason | undefined {
+  if (isOneLine) return undefined
+  if (!branch) return 'QueueUnknown'
+  if (branch.state !== 'Active') return 'QueueBroken'
+  if (fullUpFrom(branch)) return 'MaxRunning'
+  const models = model === undefined ? [anyModel] : [anyModel, model]
+  return models.some((each) => refusingAccount(branch, job, each)) ? 'QuotaExceeded' : undefined
+}
+
+/** The candidates that the queue lets a job have; where it refuses some, what has to be used less before it may. */
+export interface Allowed {
+  readonly candidates: readonly Candidate[]
+  readonly refusedBy: readonly object[]
+}
+
+export function allowedCandidates(job: JobFact, branch: Branch, candidates: readonly Candidate[]): Allowed {
+  const full = fullUpFrom(branch)
+  if (full) return { candidates: [], refusedBy: [full] }
+  if (branch.accounts.size === 0) return { candidates, refusedBy: [] }
+  const any = refusingAccount(branch, job, anyModel)
+  if (any) return { candidates: [], refusedBy: levelsAsked(any, gpusOf(job)) }
+
+  const refusing = new Map<string, Account>()
+  for (const model of branch.accounts.keys()) {
+    const account = refusingAccount(branch, job, model)
+    if (account) refusing.set(model, account)
+  }
+  if (refusing.size === 0) return { candidates, refusedBy: [] }
+  const allowed = candidates.filter(({ stock }) => !refusing.has(stock.model))
+  if (allowed.length === candidates.length) return { candidates, refusedBy: [] }
+  return {
+    candidates: allowed,
+    refusedBy: [...refusing.values()].flatMap((account) => levelsAsked(account, gpusOf(job))),
+  }
+}
+
+/** The queue, or the one above it, that has as many runs as it may have. */
+function fullUpFrom(branch: Branch): Branch | undefined {
+  for (let each: Branch | undefined = branch; each; each = each.parent)
+    if (each.running >= (each.fact.maxRunning ?? Infinity)) return each
+  return undefined
+}
+
+function refusingAccount(branch: Branch, job: JobFact, model: string): Account | undefined {
+  const account = branch.accounts.get(model)
+  return account && !mayTake(account, gpusOf(job)) ? account : undefined
+}
+
+/** In thousandths, of all its workers. */
+function gpusOf({ perWorker, workers }: JobFact): number {
+  return milli(perWorker.gpus) * workers
+}

@@ -1,0 +1,331 @@
+// What may happen to an engine, at random, and what it should know then.
+import fc from 'fast-check'
+import { createEngine, type Engine } from '../../operator/src/domain/scheduling/engine.ts'
+import type {
+  Booking,
+  EngineSnapshot,
+  JobFact,
+  NodeFact,
+  ProviderFact,
+  QueueFact,
+  QueueUsage,
+} from '../../operator/src/domain/scheduling/facts.ts'
+import { booking, jobFact, nodeFact, providerFact, queueFact } from './scheduling.ts'
+
+const providerName = fc.constantFrom('acme', 'bolt', 'core')
+const nodeName = fc.constantFrom('n1', 'n2', 'n3', 'n4', 'n5')
+const uid = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g')
+const model = fc.constantFrom('H100', 'A100')
+const run = fc.constantFrom(1, 2)
+
+/** Absent four times out of five. */
+function seldom<Value>(value: fc.Arbitrary<Value>): fc.Arbitrary<Value | undefined> {
+  return fc.oneof({ weight: 4, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: value })
+}
+
+const labels = fc.constantFrom<Record<string, string>>({}, {}, { zone: 'a' }, { zone: 'b', disk: 'fast' })
+const selector = fc.constantFrom<Record<string, string>>({}, {}, {}, { zone: 'a' }, { disk: 'fast' })
+const taint = fc.constantFrom(
+  { key: 'nvidia.com/gpu', effect: 'NoSchedule' },
+  { key: 'team', value: 'x', effect: 'NoSchedule' },
+  { key: 'team', effect: 'NoExecute' },
+  { key: 'soon', effect: 'PreferNoSchedule' },
+)
+const toleration = fc.constantFrom(
+  { operator: 'Exists' },
+  { key: 'team', operator: 'Exists', effect: 'NoSchedule' },
+  { key: 'team', value: 'x' },
+  { key: 'team' },
+)
+const room = fc.record({
+  gpus: fc.constantFrom(0, 0, 0, 1, 2),
+  cpuMilli: fc.constantFrom(0, 0, 4000),
+  memoryMiB: fc.constantFrom(0, 0, 4096),
+  storageMiB: fc.constantFrom(0, 0, 0, 4096),
+})
+
+const provider = fc.record({
+  name: providerName,
+  labels,
+  state: fc.constantFrom(
+    'Connected' as const,
+    'Connected' as const,
+    'Disconnected' as const,
+    'Cordoned' as const,
+    'NotReady' as const,
+    'OutsideHours' as const,
+  ),
+  tolerates: seldom(fc.constantFrom([], ['team'])),
+  pricesPerGpuHour: seldom(fc.constant({ H100: 3 })),
+})
+export const node = fc.record({
+  provider: providerName,
+  name: nodeName,
+  model,
+  gpuMemoryMiB: fc.constantFrom(40_960, 81_920),
+  gpus: fc.constantFrom(0, 1, 2, 4, 4, 8),
+  cpuMilli: fc.constantFrom(4000, 8000, 32_000),
+  memoryMiB: fc.constantFrom(8192, 65_536),
+  storageMiB: fc.constantFrom(8192, 65_536),
+  usedByOthers: room,
+  labels,
+  taints: fc.array(taint, { maxLength: 2 }).map((list) => (list.length === 2 ? list : [])),
+  withheld: seldom(fc.constant('Mig')),
+})
+const worker = fc.record({
+  gpus: fc.constantFrom(1, 1, 2, 4, 8),
+  cpuMilli: fc.constantFrom(0, 1000, 4000, 9000),
+  memoryMiB: fc.constantFrom(0, 1024, 16_384),
+  storageMiB: fc.constantFrom(0, 0, 1024, 16_384),
+})
+const queueOfJob = fc.constantFrom(undefined, 'research', 'product', 'vision', 'speech', 'nobody')
+export const job = fc
+  .record({
+    uid,
+    run,
+    priority: fc.constantFrom(0, 0, 5),
+    createdMs: fc.nat(3),
+    workers: fc.constantFrom(1, 1, 1, 2, 3, 4, 6),
+    perWorker: worker,
+    models: fc.subarray(['H100', 'A100']),
+    gpuMemoryMiB: seldom(fc.constant(81_920)),
+    maxPrice: seldom(fc.constantFrom(1, 5)),
+    providerSelector: selector,
+    nodeSelector: selector,
+    tolerations: fc.array(toleration, { maxLength: 2 }),
+    excludedProviders: fc.subarray(['acme', 'bolt'], { maxLength: 1 }),
+    refusedBy: seldom(fc.constantFrom<JobFact['refusedBy']>({ acme: 'NeedsRoot' }, { bolt: 'OwnerRuleImage' })),
+    avoidNodes: seldom(fc.constant(['acme/n1', 'bolt/n2'])),
+    queue: queueOfJob,
+  })
+  .map((change) => jobFact(change))
+const foreign = fc
+  .record({
+    uid,
+    run,
+    provider: providerName,
+    nodes: fc.uniqueArray(nodeName, { maxLength: 2 }),
+    perWorker: worker,
+    queue: queueOfJob,
+    model: seldom(model),
+  })
+  .map((change) => booking({ ...change, nodes: change.nodes.map((name) => ({ name, workers: 1 })) }))
+
+const queueName = fc.constantFrom('research', 'product', 'vision', 'speech', 'default')
+const someGpus = fc.constantFrom(0, 1, 2, 4, 8, 16)
+const quota = fc.record({ guaranteed: someGpus, borrowLimit: seldom(someGpus), lendLimit: seldom(someGpus) })
+const queue: fc.Arbitrary<QueueFact> = fc
+  .record({
+    name: queueName,
+    parent: fc.constantFrom(undefined, 'research', 'research', 'product', 'product', 'nobody'),
+    weight: fc.constantFrom(0, 1, 1, 2, 1e9),
+    quota: fc.dictionary(fc.constantFrom('*', 'H100', 'A100', 'B300'), quota, { maxKeys: 2 }),
+    maxRunning: seldom(fc.nat(3)),
+  })
+  .map((fact) => queueFact(fact))
+
+/** What happens to an engine, as data. */
+export type Step =
+  | { readonly do: 'setProvider'; readonly fact: ProviderFact }
+  | { readonly do: 'removeProvider'; readonly name: string }
+  | { readonly do: 'setNode'; readonly fact: NodeFact }
+  | { readonly do: 'removeNode'; readonly provider: string; readonly name: string }
+  | { readonly do: 'wait'; readonly job: JobFact }
+  | { readonly do: 'withdraw'; readonly uid: string }
+  | { readonly do: 'book'; readonly booking: Booking }
+  | { readonly do: 'release'; readonly uid: string; readonly run: number }
+  | { readonly do: 'setQueue'; readonly fact: QueueFact }
+  | { readonly do: 'removeQueue'; readonly name: string }
+  | { readonly do: 'setUsage'; readonly usage: QueueUsage }
+  | { readonly do: 'decide'; readonly limit: number; readonly nowMs: number }
+
+/** Time goes on: none, a bit, an hour, a week. */
+const decideStep = fc
+  .tuple(fc.constantFrom(1, 2, Infinity), fc.constantFrom(0, 20_000, 3_600_000, 604_800_000))
+  .map(([limit, nowMs]): Step => ({ do: 'decide', limit, nowMs }))
+const usage = fc.record({ name: queueName, share: fc.constantFrom(0, 0.25, 1), atMs: fc.constantFrom(0, 60_000) })
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 2, arbitrary: provider.map((fact): Step => ({ do: 'setProvider', fact })) },
+  { weight: 1, arbitrary: providerName.map((name): Step => ({ do: 'removeProvider', name })) },
+  { weight: 8, arbitrary: node.map((fact): Step => ({ do: 'setNode', fact })) },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(providerName, nodeName).map(([of, name]): Step => ({ do: 'removeNode', provider: of, name })),
+  },
+  { weight: 8, arbitrary: job.map((fact): Step => ({ do: 'wait', job: fact })) },
+  { weight: 1, arbitrary: uid.map((name): Step => ({ do: 'withdraw', uid: name })) },
+  { weight: 1, arbitrary: foreign.map((one): Step => ({ do: 'book', booking: one })) },
+  { weight: 4, arbitrary: fc.tuple(uid, run).map(([of, number]): Step => ({ do: 'release', uid: of, run: number })) },
+  { weight: 4, arbitrary: decideStep },
+)
+const queueStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 8, arbitrary: queue.map((fact): Step => ({ do: 'setQueue', fact })) },
+  { weight: 1, arbitrary: queueName.map((name): Step => ({ do: 'removeQueue', name })) },
+  { weight: 1, arbitrary: usage.map((fact): Step => ({ do: 'setUsage', usage: fact })) },
+)
+
+/** All three providers are there from the start, so that most steps have something to do. Half of the stories know no queue. */
+const anyStory = fc
+  .record({
+    steps: fc.oneof(
+      fc.array(step, { maxLength: 60 }),
+      fc.array(fc.oneof({ weight: 5, arbitrary: step }, { weight: 1, arbitrary: queueStep }), { maxLength: 60 }),
+    ),
+    nodes: fc.array(node, { minLength: 2, maxLength: 6 }),
+    queues: fc.oneof(fc.constant<QueueFact[]>([]), fc.array(queue, { maxLength: 5 })),
+  })
+  .map(({ steps, nodes, queues }) =>
+    inTime([
+      ...['acme', 'bolt', 'core'].map((name): Step => ({ do: 'setProvider', fact: providerFact({ name }) })),
+      ...nodes.map((fact): Step => ({ do: 'setNode', fact })),
+      ...queues.map((fact): Step => ({ do: 'setQueue', fact })),
+      ...steps,
+      { do: 'decide', limit: Infinity, nowMs: 0 },
+    ]),
+  )
+
+/** What each pass says of the time is how much has passed since the last one. */
+function inTime(steps: readonly Step[]): readonly Step[] {
+  let nowMs = 0
+  return steps.map((what): Step => {
+    if (what.do !== 'decide') return what
+    nowMs += what.nowMs
+    return { ...what, nowMs }
+  })
+}
+
+const contestUid = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l')
+const contestQueue = fc.constantFrom('research', 'vision', 'speech', 'product', 'cars')
+const contestJob = fc
+  .record({
+    uid: contestUid,
+    priority: fc.constantFrom(0, 0, 0, 1),
+    createdMs: fc.nat(3),
+    workers: fc.constantFrom(1, 1, 2),
+    perWorker: fc.record({
+      gpus: fc.constantFrom(1, 1, 2),
+      cpuMilli: fc.constantFrom(1000, 8000),
+      memoryMiB: fc.constant(1024),
+      storageMiB: fc.constant(0),
+    }),
+    models: fc.constantFrom<string[]>([], [], ['H100'], ['A100']),
+    queue: contestQueue,
+  })
+  .map((change) => jobFact(change))
+const contestStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: contestJob.map((fact): Step => ({ do: 'wait', job: fact })) },
+  { weight: 6, arbitrary: contestUid.map((name): Step => ({ do: 'release', uid: name, run: 1 })) },
+  { weight: 4, arbitrary: decideStep },
+  { weight: 1, arbitrary: queueStep },
+)
+const contestQuota = fc.record({
+  guaranteed: fc.constantFrom(0, 1, 2, 4),
+  borrowLimit: fc.constantFrom(undefined, 0, 1, 2),
+  lendLimit: fc.constantFrom(undefined, undefined, 0, 1),
+})
+
+/** Many jobs of five queues want a few nodes: what the queues say decides. */
+const contest = fc
+  .record({
+    models: fc.array(model, { minLength: 1, maxLength: 3 }),
+    quotas: fc.array(fc.dictionary(fc.constantFrom('*', '*', 'H100', 'A100'), contestQuota, { maxKeys: 2 }), {
+      minLength: 5,
+      maxLength: 5,
+    }),
+    weights: fc.array(fc.constantFrom(0, 1, 1, 2, 3), { minLength: 5, maxLength: 5 }),
+    mosts: fc.array(seldom(fc.nat(3)), { minLength: 5, maxLength: 5 }),
+    jobs: fc.array(contestJob, { minLength: 6, maxLength: 12 }),
+    steps: fc.array(contestStep, { maxLength: 30 }),
+  })
+  .map(({ models, quotas, weights, mosts, jobs, steps }) =>
+    inTime([
+      { do: 'setProvider', fact: providerFact() },
+      ...models.map((each, i): Step => ({ do: 'setNode', fact: nodeFact({ name: `n${i}`, model: each, gpus: 4 }) })),
+      ...[undefined, 'research', 'research', undefined, 'vision'].map((parent, i): Step => {
+        const name = ['research', 'vision', 'speech', 'product', 'cars'][i] ?? ''
+        const change = { weight: weights[i] ?? 1, quota: quotas[i] ?? {}, maxRunning: mosts[i] }
+        return { do: 'setQueue', fact: queueFact({ name, parent, ...change }) }
+      }),
+      ...jobs.map((each): Step => ({ do: 'wait', job: each })),
+      ...steps,
+      { do: 'decide', limit: Infinity, nowMs: 0 },
+    ]),
+  )
+
+export const story = fc.oneof(anyStory, contest)
+
+/** What an engine should know, kept in the plainest way. */
+export interface Ledger {
+  readonly providers: Map<string, ProviderFact>
+  readonly nodes: Map<string, NodeFact>
+  readonly waiting: Map<string, JobFact>
+  readonly bookings: Map<string, Booking>
+  readonly queues: Map<string, QueueFact>
+  /** As the engine has them: what they should be is said in queues.test.ts. */
+  usages: readonly QueueUsage[]
+}
+
+export function world({ providers, nodes, waiting, bookings, queues, usages }: Ledger): EngineSnapshot {
+  return {
+    providers: [...providers.values()],
+    nodes: [...nodes.values()],
+    waiting: [...waiting.values()],
+    bookings: [...bookings.values()],
+    queues: [...queues.values()],
+    usages,
+  }
+}
+
+export function take(ledger: Ledger, what: Step, decided: readonly Booking[]): void {
+  if (what.do === 'setProvider') ledger.providers.set(what.fact.name, what.fact)
+  if (what.do === 'removeProvider') ledger.providers.delete(what.name)
+  if (what.do === 'setNode') ledger.nodes.set(`${what.fact.provider}/${what.fact.name}`, what.fact)
+  if (what.do === 'removeNode') ledger.nodes.delete(`${what.provider}/${what.name}`)
+  if (what.do === 'wait') {
+    ledger.waiting.delete(what.job.uid)
+    if (!ledger.bookings.has(`${what.job.uid}/${what.job.run}`)) ledger.waiting.set(what.job.uid, what.job)
+  }
+  if (what.do === 'setQueue') ledger.queues.set(what.fact.name, what.fact)
+  if (what.do === 'removeQueue') ledger.queues.delete(what.name)
+  if (what.do === 'withdraw') ledger.waiting.delete(what.uid)
+  if (what.do === 'release') ledger.bookings.delete(`${what.uid}/${what.run}`)
+  for (const each of what.do === 'book' ? [what.booking] : decided) {
+    if (ledger.waiting.get(each.uid)?.run === each.run) ledger.waiting.delete(each.uid)
+    const { key: _, ...booked } = { key: '', ...each }
+    ledger.bookings.set(`${each.uid}/${each.run}`, booked)
+  }
+}
+
+export function tell(engine: Engine, what: Step): readonly Booking[] {
+  if (what.do === 'setProvider') engine.setProvider(what.fact)
+  if (what.do === 'removeProvider') engine.removeProvider(what.name)
+  if (what.do === 'setNode') engine.setNode(what.fact)
+  if (what.do === 'removeNode') engine.removeNode(what.provider, what.name)
+  if (what.do === 'wait') engine.wait(what.job)
+  if (what.do === 'withdraw') engine.withdraw(what.uid)
+  if (what.do === 'book') engine.book(what.booking)
+  if (what.do === 'release') engine.release(what.uid, what.run)
+  if (what.do === 'setQueue') engine.setQueue(what.fact)
+  if (what.do === 'removeQueue') engine.removeQueue(what.name)
+  if (what.do === 'setUsage') engine.setUsage(what.usage)
+  return what.do === 'decide' ? engine.decide(what) : []
+}
+
+function emptyLedger(): Ledger {
+  const maps = { providers: new Map(), nodes: new Map(), waiting: new Map(), bookings: new Map(), queues: new Map() }
+  return { ...maps, usages: [] }
+}
+
+/** Tells the story to an engine, and calls back before each step is taken over by the ledger. */
+export function live(steps: readonly Step[], look: (before: Ledger, what: Step, decided: readonly Booking[]) => void) {
+  const engine = createEngine()
+  const ledger = emptyLedger()
+  for (const what of steps) {
+    ledger.usages = engine.snapshot().usages
+    const decided = tell(engine, what)
+    look(ledger, what, decided)
+    take(ledger, what, decided)
+  }
+  return { engine, ledger }
+}
