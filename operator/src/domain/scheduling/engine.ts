@@ -17,7 +17,7 @@ import type {
 } from './facts.ts'
 import { isKept } from './keeping.ts'
 import { createLine, type Line } from './line.ts'
-import { createMakingRoom } from './making-room.ts'
+import { createMakingRoom, type MakingRoom } from './making-room.ts'
 import { acceptance, type Candidate, candidatesFor, type Placement, placer } from './placement.ts'
 import type { Preemption } from './preemption.ts'
 import type { Branch } from './queue-tree.ts'
@@ -75,53 +75,17 @@ export function createEngine(known?: EngineSnapshot): Engine {
     },
   })
   const line = createLine(queues)
-  const place = placer(capacity.mostGpus)
   const making = createMakingRoom({
     capacity,
     line,
     queues,
     candidatesOf: (shape) => candidatesOf(shape, capacity),
-    allowedOf: (shape) => allowed(shape).candidates,
+    allowedOf: (shape) => allowedFor(shape, { capacity, queues }).candidates,
   })
+  const parts = { capacity, line, queues, making }
+  const told = bookkeeper(parts)
+  const tryNext = chooser(parts, told.book)
   let seenVersion = capacity.version()
-
-  function allowed(shape: Shape): Allowed {
-    const candidates = candidatesOf(shape, capacity)
-    if (queues.isOneLine()) return { candidates, refusedBy: [] }
-    const { branch } = shape.lane
-    return branch?.state === 'Active'
-      ? allowedCandidates(shape.need.like, branch, candidates)
-      : { candidates: [], refusedBy: [] }
-  }
-
-  function setNode(fact: NodeFact): void {
-    queues.measure(capacity.spots.get(`${fact.provider}/${fact.name}`)?.fact, fact)
-    capacity.setNode(fact)
-  }
-
-  function removeNode(provider: string, name: string): void {
-    queues.measure(capacity.spots.get(`${provider}/${name}`)?.fact, undefined)
-    capacity.removeNode(provider, name)
-  }
-
-  function wait(job: JobFact): void {
-    if (capacity.bookings.has(bookingKey(job.uid, job.run))) line.remove(job.uid)
-    else line.add(job)
-  }
-
-  function book(booking: Booking): void {
-    const before = queues.isOneLine() ? undefined : capacity.bookings.get(bookingKey(booking.uid, booking.run))
-    if (line.waiting.get(booking.uid)?.job.run === booking.run) line.remove(booking.uid)
-    making.book(booking)
-    queues.count(booking, 1)
-    if (before) queues.count(before, -1)
-  }
-
-  function release(uid: string, run: number): void {
-    const booking = queues.isOneLine() ? undefined : capacity.bookings.get(bookingKey(uid, run))
-    making.release(uid, run)
-    if (booking) queues.count(booking, -1)
-  }
 
   function decide({ nowMs, limit = Infinity }: Pass): readonly Choice[] {
     const news = queues.pass(nowMs)
@@ -140,21 +104,6 @@ export function createEngine(known?: EngineSnapshot): Engine {
     return choices
   }
 
-  function tryNext(shape: Shape, nowMs: number): Choice | undefined {
-    const { candidates, refusedBy } = allowed(shape)
-    const job = first(shape)
-    const placed = () => place(shape.need.like, candidates)
-    const found: Preemption | Placement | undefined =
-      placed() ?? making.withKept(job, nowMs, placed) ?? making.preempt(shape, nowMs)
-    if (!found) {
-      line.sleep(shape, [...candidates.map(({ stock }) => stock), ...refusedBy])
-      return undefined
-    }
-    const { key, preempts, ...booking } = chosen(job, found, nowMs)
-    book(booking)
-    return { ...booking, key, ...(preempts && { preempts }) }
-  }
-
   function explain(uid: string): Explanation | undefined {
     const shape = line.waiting.get(uid)?.shape
     return shape && explained(shape, { capacity, queues })
@@ -164,12 +113,8 @@ export function createEngine(known?: EngineSnapshot): Engine {
   const engine: Engine = {
     setProvider,
     removeProvider,
-    setNode,
-    removeNode,
-    wait,
+    ...told,
     withdraw: line.remove,
-    book,
-    release,
     decide,
     explain,
     setQueue: queues.setQueue,
@@ -189,6 +134,90 @@ function tell(engine: Engine, { providers, nodes, queues, usages, bookings, wait
   usages.forEach(engine.setUsage)
   bookings.forEach(engine.book)
   waiting.forEach(engine.wait)
+}
+
+function factOf({ spots }: Capacity, { provider, name }: Pick<NodeFact, 'provider' | 'name'>): NodeFact | undefined {
+  return spots.get(`${provider}/${name}`)?.fact
+}
+
+interface Parts {
+  readonly capacity: Capacity
+  readonly line: Line
+  readonly queues: Queues
+  readonly making: MakingRoom
+}
+
+type Told = Pick<Engine, 'setNode' | 'removeNode' | 'wait' | 'book' | 'release'>
+
+/** Tells each fact to all parts that it concerns. */
+function bookkeeper({ capacity, line, queues, making }: Parts): Told {
+  function bookedAs(uid: string, run: number): Booking | undefined {
+    return queues.isOneLine() ? undefined : capacity.bookings.get(bookingKey(uid, run))
+  }
+
+  function book(booking: Booking): void {
+    const before = bookedAs(booking.uid, booking.run)
+    if (line.waiting.get(booking.uid)?.job.run === booking.run) line.remove(booking.uid)
+    making.book(booking)
+    queues.count(booking, 1)
+    if (before) queues.count(before, -1)
+  }
+
+  function release(uid: string, run: number): void {
+    const booking = bookedAs(uid, run)
+    making.release(uid, run)
+    if (booking) queues.count(booking, -1)
+  }
+
+  function wait(job: JobFact): void {
+    if (capacity.bookings.has(bookingKey(job.uid, job.run))) line.remove(job.uid)
+    else line.add(job)
+  }
+
+  function setNode(fact: NodeFact): void {
+    queues.measure(factOf(capacity, fact), fact)
+    capacity.setNode(fact)
+  }
+
+  function removeNode(provider: string, name: string): void {
+    queues.measure(factOf(capacity, { provider, name }), undefined)
+    capacity.removeNode(provider, name)
+  }
+
+  return { setNode, removeNode, wait, book, release }
+}
+
+/** Places the first job of a shape; a shape that gets nothing sleeps on what may help it. */
+function chooser(parts: Parts, book: Engine['book']): (shape: Shape, nowMs: number) => Choice | undefined {
+  const { capacity, line, making } = parts
+  const place = placer(capacity.mostGpus)
+  return (shape, nowMs) => {
+    const { candidates, refusedBy } = allowedFor(shape, parts)
+    const job = first(shape)
+    const { need } = shape
+    const placed = () => place(need.like, candidates)
+    // Another queue's jobs have found no room for the same, and nothing has changed since.
+    const isVain = refusedBy.length === 0 && need.vainAt === capacity.changes()
+    const found: Preemption | Placement | undefined =
+      (isVain ? undefined : placed()) ?? making.withKept(job, nowMs, placed) ?? making.preempt(shape, nowMs)
+    if (!found) {
+      if (refusedBy.length === 0) need.vainAt = capacity.changes()
+      line.sleep(shape, [...candidates.map(({ stock }) => stock), ...refusedBy])
+      return undefined
+    }
+    const { key, preempts, ...booking } = chosen(job, found, nowMs)
+    book(booking)
+    return { ...booking, key, ...(preempts && { preempts }) }
+  }
+}
+
+/** Where the job may go as things stand, and as its queue says. */
+function allowedFor(shape: Shape, { capacity, queues }: Pick<Parts, 'capacity' | 'queues'>): Allowed {
+  const candidates = candidatesOf(shape, capacity)
+  if (queues.isOneLine()) return { candidates, refusedBy: [] }
+  const { branch } = shape.lane
+  const mayStand = branch?.state === 'Active'
+  return mayStand ? allowedCandidates(shape.need.like, branch, candidates) : { candidates: [], refusedBy: [] }
 }
 
 function candidatesOf({ need }: Shape, capacity: Capacity): readonly Candidate[] {

@@ -34,7 +34,7 @@ export function createLine(queues: QueuesInLine): Line {
   /** The new entry comes before the old one leaves: a shape that sleeps sleeps on when its only job is told again. */
   function add(job: JobFact): void {
     const old = waiting.get(job.uid)
-    const need = knownNeed(job)
+    const need = knownNeed(needs, job)
     const lane = lanes.of(job.queue ?? unnamed)
     const shape = lane.shapes.get(need) ?? newShape(need, lane)
     const entry: Waiting = { job, shape, place: 0 }
@@ -47,13 +47,6 @@ export function createLine(queues: QueuesInLine): Line {
       lanes.enter(shape)
     }
     if (old) leave(old)
-  }
-
-  function knownNeed(job: JobFact): Need {
-    const key = needOf(job)
-    const need = needs.get(key) ?? newNeed(key, job)
-    needs.set(key, need)
-    return need
   }
 
   function remove(uid: string): void {
@@ -105,6 +98,13 @@ export function createLine(queues: QueuesInLine): Line {
     arrange: lanes.arrange,
     reorder: lanes.reorder,
   }
+}
+
+function knownNeed(needs: Map<string, Need>, job: JobFact): Need {
+  const key = needOf(job)
+  const need = needs.get(key) ?? newNeed(key, job)
+  needs.set(key, need)
+  return need
 }
 
 interface Beds {

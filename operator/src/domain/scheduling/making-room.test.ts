@@ -67,6 +67,11 @@ describe('who finds no room', () => {
     expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n2×1'])
   })
 
+  test('takes a free place and the quota of a lower one, where its queue has no more of it', () => {
+    const engine = engineOf({ nodes: ['n1', 'n2'], bookings: [low], queues: [queue('a')], jobs: [high] })
+    expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n2×1 for low'])
+  })
+
   test('holds what it was promised until those before it are over: nobody else gets it', () => {
     const engine = engineOf({ bookings: [low], queues: [free], jobs: [high] })
     engine.decide({ nowMs })

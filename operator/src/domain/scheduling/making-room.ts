@@ -70,7 +70,8 @@ export function createMakingRoom(world: World): MakingRoom {
 
   function preemptFor(shape: Shape, nowMs: number): Preemption | undefined {
     const job = first(shape)
-    if (!queues.facts.has(job.queue ?? 'default')) return undefined
+    const rules = queues.facts.get(job.queue ?? 'default')?.preemption
+    if (!rules || (rules.withinQueue === 'Never' && rules.reclaim === 'Never')) return undefined
     tried.set(shape, nowMs)
     const mayUseAll = keeping.mayUse(job, nowMs)
     const grounds = groundsOf(shape).map(({ nodes, ...stock }) => ({

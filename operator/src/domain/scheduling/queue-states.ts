@@ -1,11 +1,13 @@
 // How the queues stand, for those who look at them. A pass over all jobs and bookings.
 
-import type { Booking, JobFact, QueueState } from './facts.ts'
+import type { Booking, JobFact, QueueFact, QueueState } from './facts.ts'
 import { averageAt, dominantShare, halfLifeMs } from './fair-share.ts'
 import { type Branch, type Taken, unnamed } from './queue-tree.ts'
 import { type Account, borrowed, lentPart, offered } from './quota.ts'
 
 interface Seen {
+  /** Queue `default` has none where it is nobody's. */
+  readonly facts: ReadonlyMap<string, QueueFact>
   readonly all: Taken
   readonly atMs: number
   readonly bookings: Iterable<Booking>
@@ -27,6 +29,7 @@ export function queueStates(branches: ReadonlyMap<string, Branch>, seen: Seen): 
   const lent = lentOf(branches.values())
   const fair = fairShares(branches, (branch) => branch.running > 0 || pending.has(branch))
   return [...branches.values()]
+    .filter(({ fact }) => seen.facts.has(fact.name))
     .toSorted((a, b) => (a.fact.name < b.fact.name ? -1 : 1))
     .map((branch): QueueState => {
       const share = dominantShare(branch.taken, seen.all)

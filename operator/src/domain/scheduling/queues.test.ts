@@ -80,7 +80,7 @@ const cases: (World & { readonly name: string; readonly says: readonly string[] 
   {
     name: 'the share is that of which a queue has most: CPU here',
     queues: [a, b],
-    bookings: [taken('a', 1, { perWorker: { ...nodeFact(), gpus: 1, cpuMilli: 64_000 } }), taken('b', 2)],
+    bookings: [taken('a', 1, { perWorker: { gpus: 1, cpuMilli: 64_000, memoryMiB: 0, storageMiB: 0 } }), taken('b', 2)],
     jobs: [job('a'), job('b', { createdMs: 9 })],
     says: ['b', 'a'],
   },
@@ -169,7 +169,7 @@ const cases: (World & { readonly name: string; readonly says: readonly string[] 
   {
     name: 'a weight of a billion takes all that it can use, and breaks nothing',
     queues: [{ ...a, weight: 1e9 }, b],
-    bookings: [taken('a', 6)],
+    bookings: [taken('a', 5), taken('b', 1)],
     jobs: [job('b'), job('a', { createdMs: 9 }), job('a2', { createdMs: 9 })],
     says: ['a', 'a2'],
   },

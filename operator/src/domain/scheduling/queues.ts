@@ -5,7 +5,7 @@ import { averageAt, dominantShare, halfLifeMs, rankOf } from './fair-share.ts'
 import { queueStates } from './queue-states.ts'
 import { type Average, type Branch, openAccounts, plant, type Taken, unnamed } from './queue-tree.ts'
 import { queueRefusal } from './quota-filter.ts'
-import { add, enter, offerOf } from './taken.ts'
+import { add, enter, isSameOffer, offerOf } from './taken.ts'
 
 export interface Queues {
   readonly facts: ReadonlyMap<string, QueueFact>
@@ -82,12 +82,11 @@ export function createQueues(ports: QueuesPorts): Queues {
   }
 
   function measure(before: NodeFact | undefined, after: NodeFact | undefined): void {
-    const [was, is] = [offerOf(before), offerOf(after)]
-    if (was.milliGpus === is.milliGpus && was.cpuMilli === is.cpuMilli && was.memoryMiB === is.memoryMiB) return
+    if (isSameOffer(before, after)) return
     remember()
     allHasChanged = true
-    add(whole.all, was, -1)
-    add(whole.all, is, 1)
+    add(whole.all, offerOf(before), -1)
+    add(whole.all, offerOf(after), 1)
   }
 
   function count(booking: Booking, sign: 1 | -1): void {
@@ -100,36 +99,18 @@ export function createQueues(ports: QueuesPorts): Queues {
   }
 
   function pass(atMs: number): 'Nothing' | 'Ranks' | 'Tree' {
-    const before = whole.nowMs
-    whole.nowMs = Math.max(before, Math.floor(atMs / stepMs) * stepMs)
+    const isLater = goOn(whole, atMs)
     const branches = grove.grown()
-    const news = grove.isOther() ? 'Tree' : allHasChanged || whole.nowMs !== before ? 'Ranks' : 'Nothing'
+    const news = grove.isOther() ? 'Tree' : allHasChanged || isLater ? 'Ranks' : 'Nothing'
     allHasChanged = false
     if (news === 'Nothing') return news
-    for (const [name, branch] of branches) {
-      branch.average ??= { name, share: 0, atMs: whole.nowMs }
-      averages.set(name, branch.average)
-      rank(branch, whole)
-    }
+    for (const branch of branches.values()) begin(branch, { averages, whole })
     return news
-  }
-
-  function mayHave(job: JobFact, model: string, ended: readonly Booking[]): boolean {
-    const branch = grove.planted().get(job.queue ?? unnamed)
-    const isOneLine = facts.size === 0
-    const counted = ended.flatMap((booking) => {
-      const of = grove.planted().get(booking.queue ?? unnamed)
-      return of ? [{ booking, branch: of }] : []
-    })
-    for (const each of counted) enter(each.booking, { branch: each.branch, sign: -1 })
-    const refusal = queueRefusal(job, { branch, isOneLine }, model)
-    for (const each of counted) enter(each.booking, { branch: each.branch, sign: 1 })
-    return refusal === undefined
   }
 
   return {
     facts,
-    mayHave,
+    mayHave: (job, model, ended) => mayHaveAfter(grove, { job, model, ended }),
     usages: () => averages.values().map((average) => ({ ...average })),
     setQueue,
     removeQueue,
@@ -142,7 +123,7 @@ export function createQueues(ports: QueuesPorts): Queues {
     isOneLine: () => facts.size === 0,
     changes: () => changes,
     states: (atMs) =>
-      queueStates(grove.grown(), { all: whole.all, atMs, bookings: ports.bookings(), waiting: ports.waiting() }),
+      queueStates(grove.grown(), { facts, all: whole.all, atMs, bookings: ports.bookings(), waiting: ports.waiting() }),
   }
 }
 
@@ -203,10 +184,39 @@ function createGrove(bookings: () => Iterable<Booking>): Grove {
   return { facts, averages, planted: () => branches, grown, clear, isOther: takeNews }
 }
 
+interface Question {
+  readonly job: JobFact
+  readonly model: string
+  readonly ended: readonly Booking[]
+}
+
+/** Counts what is over no more, asks, and counts it again. */
+function mayHaveAfter(grove: Grove, { job, model, ended }: Question): boolean {
+  const branches = grove.planted()
+  const branch = branches.get(job.queue ?? unnamed)
+  const count = (sign: 1 | -1) => {
+    for (const booking of ended) {
+      const of = branches.get(booking.queue ?? unnamed)
+      if (of) enter(booking, { branch: of, sign })
+    }
+  }
+  count(-1)
+  const refusal = queueRefusal(job, { branch, isOneLine: grove.facts.size === 0 }, model)
+  count(1)
+  return refusal === undefined
+}
+
 interface Whole {
   /** What the federation has. */
   readonly all: Taken
   nowMs: number
+}
+
+/** Whether a step has passed. */
+function goOn(whole: Whole, atMs: number): boolean {
+  const before = whole.nowMs
+  whole.nowMs = Math.max(before, Math.floor(atMs / stepMs) * stepMs)
+  return whole.nowMs !== before
 }
 
 /** Before its share changes: until now it was as it is. */
@@ -214,6 +224,17 @@ function fold({ average, taken }: Branch, { all, nowMs }: Whole): void {
   if (!average || average.atMs >= nowMs) return
   average.share = averageAt(average, { share: dominantShare(taken, all), atMs: nowMs, halfLife: halfLifeMs })
   average.atMs = nowMs
+}
+
+/** A queue that is new has had nothing. */
+function begin(
+  branch: Branch,
+  { averages, whole }: { readonly averages: Map<string, Average>; readonly whole: Whole },
+): void {
+  const { name } = branch.fact
+  branch.average ??= { name, share: 0, atMs: whole.nowMs }
+  averages.set(name, branch.average)
+  rank(branch, whole)
 }
 
 function rank(branch: Branch, { all, nowMs }: Whole): void {

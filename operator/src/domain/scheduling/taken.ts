@@ -47,3 +47,8 @@ export function add(to: Taken, taken: Taken, sign: 1 | -1): void {
   to.cpuMilli += sign * taken.cpuMilli
   to.memoryMiB += sign * taken.memoryMiB
 }
+
+export function isSameOffer(a: NodeFact | undefined, b: NodeFact | undefined): boolean {
+  const [one, other] = [offerOf(a), offerOf(b)]
+  return one.milliGpus === other.milliGpus && one.cpuMilli === other.cpuMilli && one.memoryMiB === other.memoryMiB
+}
