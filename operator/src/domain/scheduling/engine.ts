@@ -1,5 +1,6 @@
 // Decides which waiting job starts where. Deterministic, in memory, no clock: the same facts in any order give the
 // same decisions. A fact costs its own size, not the size of the federation.
+import { type Advice, adviceFor } from './advice.ts'
 import { bookingKey, type Capacity, createCapacity } from './capacity.ts'
 import { explainWait } from './explain.ts'
 import type {
@@ -51,6 +52,8 @@ export interface Engine {
   readonly decide: (pass: Pass) => readonly Choice[]
   /** Undefined for a job that does not wait. Costs a pass over the nodes, once for all jobs of a shape while nothing changes. */
   readonly explain: (uid: string) => Explanation | undefined
+  /** What would place a job that waits, one provider at a time. For those who ask: it tries thousands of places. */
+  readonly advise: (uid: string) => Iterable<Advice>
   readonly snapshot: () => EngineSnapshot
 }
 
@@ -121,6 +124,7 @@ export function createEngine(known?: EngineSnapshot): Engine {
     removeQueue: queues.removeQueue,
     setUsage: queues.setUsage,
     queues: queues.states,
+    advise: (uid) => adviceFor(line.waiting.get(uid)?.job, capacity),
     snapshot: () => snapshotOf({ capacity, line, queues }),
   }
   if (known) tell(engine, known)

@@ -10,10 +10,15 @@ import { stockKey } from './stocks.ts'
 /** How many workers each node of a stock could take; by stock. */
 type Slots = Map<string, number[]>
 
-/** @param refusal why the job's queue lets it have nothing of a model. */
+type Known = Pick<Capacity, 'providers'> & { readonly spots: { readonly values: () => Iterable<Spot> } }
+
+/**
+ * @param known the federation, or a part of it: then it speaks of that part.
+ * @param refusal why the job's queue lets it have nothing of a model.
+ */
 export function explainWait(
   job: JobFact,
-  { providers, spots }: Capacity,
+  { providers, spots }: Known,
   refusal: (model: string) => Reason | undefined,
 ): Explanation {
   const counts = new Map<Reason, number>()
@@ -49,7 +54,7 @@ function roomReason(job: JobFact, spot: Spot): Reason | undefined {
 }
 
 /** A provider that nobody has named: it may yet turn out to be one. */
-function unknown(name: string): ProviderFact {
+export function unknown(name: string): ProviderFact {
   return { name, labels: {}, state: 'Disconnected' }
 }
 

@@ -32,7 +32,7 @@ export const gpuFilters: readonly Filter<GpusAt>[] = [
 ]
 
 /** A model that has no price costs nothing. */
-function priceAt({ pricesPerGpuHour = {} }: ProviderFact, model: string): number {
+export function priceAt({ pricesPerGpuHour = {} }: ProviderFact, model: string): number {
   return (Object.hasOwn(pricesPerGpuHour, model) ? pricesPerGpuHour[model] : undefined) ?? 0
 }
 
