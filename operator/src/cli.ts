@@ -1,15 +1,19 @@
 #!/usr/bin/env node
 // kubectl gpu …: what the operator of a federation does by hand.
+import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { Command, CommanderError, Option } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { type Asked, completions, providerNames } from './adapters/cli/completion.ts'
+import { explain } from './adapters/cli/explain.ts'
 import { setIntake } from './adapters/cli/intake.ts'
 import { type InviteOptions, invite } from './adapters/cli/invite.ts'
 import { type Answer, type Format, formats, printed } from './adapters/cli/output.ts'
 import { providers } from './adapters/cli/providers.ts'
 import { queues } from './adapters/cli/queues.ts'
+import { replayFile } from './adapters/cli/replay.ts'
 import { leave, revoke } from './adapters/cli/revoke.ts'
+import { snapshot } from './adapters/cli/snapshot.ts'
 import { secondsOf } from './adapters/cli/time.ts'
 import { top } from './adapters/cli/top.ts'
 import { NotThere, WrongUse } from './adapters/cli/wrong-use.ts'
@@ -87,6 +91,8 @@ async function main(): Promise<void> {
   }
 
   addLooks(program, { access, print, signal: stop.signal })
+  addQuestions(program, { access, print, signal: stop.signal })
+  addReplay(program, { access, print, signal: stop.signal })
   addGoodbyes(program, { access, print, signal: stop.signal })
   const [, , first, ...words] = process.argv
   if (first === COMPLETE) process.stdout.write(await completions(program, words, namesForCompletion))
@@ -130,6 +136,43 @@ function addLooks(program: Command, { access, print, signal }: Commands): void {
         print(await look(client, signal))
       })
   }
+}
+
+/** What tenants ask. */
+function addQuestions(program: Command, { access, print, signal }: Commands): void {
+  program
+    .command('explain')
+    .description('why a job waits: for each provider what keeps it out, and the least change that would let it in')
+    .argument('<job>')
+    .option('-n, --namespace <namespace>', 'of the job; default: that of your context, else "default"')
+    .option('--timeout <time>', 'how long the hub may take to answer, 1s to 7d', '30s')
+    .action(async (name: string, flags: { readonly namespace?: string; readonly timeout: string }) => {
+      const as = await access()
+      await using client = await connect({ access: as, userAgent })
+      const asking = { client, timers: systemTimers, signal, question: `${new Date().toISOString()} ${randomUUID()}` }
+      const seconds = secondsOf('--timeout', flags.timeout, { least: 1 })
+      print(await explain(asking, { name, namespace: flags.namespace ?? as.namespace ?? 'default' }, { seconds }))
+    })
+}
+
+/** What the engine knows, and what it makes of it. */
+function addReplay(program: Command, { access, print, signal }: Commands): void {
+  program
+    .command('snapshot')
+    .description('all that the engine of the hub knows, as a file on the standard output: kubectl gpu snapshot > f')
+    .option('--hub-namespace <namespace>', 'where the hub is', 'gpu-commons')
+    .option('--address <url>', 'where it serves HTTP, such as a forwarded port; default: by way of the API server')
+    .action(async (flags: { readonly hubNamespace: string; readonly address?: string }) => {
+      await using client = await connect({ access: await access(), userAgent, giveUp: signal })
+      process.stdout.write(await snapshot(client, { namespace: flags.hubNamespace, address: flags.address }))
+    })
+
+  program
+    .command('replay')
+    .description('the decisions that the engine takes on a snapshot, a line each; it asks no cluster')
+    .argument('<file>')
+    .option('--policy <file>', 'GpuQueues in YAML, in place of all those in the snapshot')
+    .action(async (file: string, { policy }: { readonly policy?: string }) => print(await replayFile(file, policy)))
 }
 
 /** The ways out of a federation. */

@@ -5,6 +5,7 @@ import { type HubCaches, hubCaches } from './adapters/kubernetes/hub/caches.ts'
 import { type HubControllers, hubControllers } from './adapters/kubernetes/hub/controllers.ts'
 import { guardIdentity, hubIdentity } from './adapters/kubernetes/hub/identity.ts'
 import { HUB_LEASE } from './adapters/kubernetes/hub/rights.ts'
+import { snapshotSource } from './adapters/kubernetes/hub/snapshot-source.ts'
 import { wireAbsence } from './adapters/kubernetes/hub/wiring.ts'
 import { elect } from './adapters/kubernetes/leader-election.ts'
 import { ownedByUs } from './adapters/kubernetes/own-rights.ts'
@@ -62,7 +63,7 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
     observe: metrics.countEvent,
   })
   const statuses = statusWriter(client, telling(recorder, metrics.countTransition))
-  const { queues, scheduling } = hubControllers({
+  const { queues, scheduling, engine } = hubControllers({
     ...program,
     ...config,
     client,
@@ -73,6 +74,7 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
     statuses,
     observeScheduling: metrics.observeScheduling,
   })
+  program.show(snapshotSource(client, { engine, clock }))
   metrics.observeQueues(Object.values(queues))
   const { tombstones, ...fromNow } = queues
   const running = Object.values(fromNow).map((one) => one.run(signal))
@@ -85,7 +87,11 @@ async function hub(config: HubConfig, program: Program): Promise<void> {
 /** What needs to know all that is stored: counting it, and noticing what is not there. */
 async function onceAllIsRead(
   caches: HubCaches,
-  { program: { log, signal }, queues, scheduling }: HubControllers & { readonly program: Program },
+  {
+    program: { log, signal },
+    queues,
+    scheduling,
+  }: Pick<HubControllers, 'queues' | 'scheduling'> & { readonly program: Program },
 ): Promise<void> {
   try {
     await caches.synced

@@ -5,6 +5,8 @@ export const keptRights: Readonly<Record<string, string>> = {
     'the agent is told that the kinds were made anew, or that its home was handed over',
   'gpc-provider-namespace: delete rolebindings.rbac.authorization.k8s.io/gpc-provider-agent':
     'when its provider is revoked: revoke.test.ts',
+  'gpc-hub: create tokenreviews.authentication.k8s.io': 'who wants a snapshot of the engine: explain.test.ts',
+  'gpc-hub: create subjectaccessreviews.authorization.k8s.io': 'whether he may have it: explain.test.ts',
   'gpc-hub: get gpuruns.gpucommons.io': 'a stop order that was refused: is it because it stands already?',
   'gpc-provider-agent: update providerreports.gpucommons.io':
     'the rules have changed, the hours begin or end, the network was looked at: owner-rules.test.ts, whole-way.test.ts',

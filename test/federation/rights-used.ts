@@ -3,6 +3,7 @@ import { LEAVE_ROLE, TENANT_NAMESPACE_ROLE } from '../../operator/src/adapters/k
 import {
   PROVIDER_AGENT_ROLE,
   PROVIDER_NAMESPACE_ROLE,
+  SNAPSHOT_READER,
   TENANT_EDIT_ROLE,
   TENANT_VIEW_ROLE,
 } from '../../operator/src/adapters/kubernetes/hub/rights.ts'
@@ -52,8 +53,8 @@ const boundLater: Readonly<Record<string, Binding>> = {
   },
 }
 
-/** Of tenants, and of the program that takes an agent off its cluster: `rights-matrix.test.ts` has them. */
-const ofOthers: ReadonlySet<string> = new Set([LEAVE_ROLE, TENANT_VIEW_ROLE, TENANT_EDIT_ROLE])
+/** Of tenants, of who takes a snapshot, and of the program that takes an agent off its cluster: `rights-matrix.test.ts` has them. */
+const ofOthers: ReadonlySet<string> = new Set([LEAVE_ROLE, SNAPSHOT_READER, TENANT_VIEW_ROLE, TENANT_EDIT_ROLE])
 
 const roles: readonly Role[] = [
   ...rolesIn(hubInstallation(), hubAccount),

@@ -3,7 +3,7 @@
 import { type CommonConfig, WrongFlags } from '../config.ts'
 import type { Clock, Random, Timers } from '../controllers/clock.ts'
 import { type Reconcile, type WorkQueue, workQueue } from '../controllers/work-queue.ts'
-import { serveHttp } from './http/server.ts'
+import { type SnapshotSource, serveHttp } from './http/server.ts'
 import { isBusy } from './kubernetes/errors.ts'
 import { type Logger, logger } from './log.ts'
 import type { RuntimeMetrics } from './prometheus/metrics.ts'
@@ -23,6 +23,8 @@ export interface Program {
   readonly stop: (why: Error) => void
   /** What /readyz answers: what is waited for, or nothing when the work has begun. */
   readonly waitsFor: (what: string | undefined) => void
+  /** From now on /debug/snapshot has something to show. */
+  readonly show: (source: SnapshotSource) => void
   /** A reporter of errors that are tried again, for the part `where`. */
   readonly onError: (where: string) => (error: unknown, key?: string) => void
   readonly queue: (name: string, reconcile: Reconcile, concurrency: number) => WorkQueue
@@ -61,7 +63,9 @@ async function runUntil<Config extends CommonConfig>(
   const config = readConfig(process.argv.slice(2))
   const log = logger(name, config.logLevel)
   let waiting: string | undefined = 'its start'
-  await using http = await serveHttp({ ...config.http, registry: metrics.registry, notReady: () => waiting })
+  let shown: SnapshotSource | undefined
+  const { registry } = metrics
+  await using http = await serveHttp({ ...config.http, registry, notReady: () => waiting, snapshot: () => shown })
   log.info({ address: http.address }, 'serving /metrics, /healthz and /readyz')
 
   const onError = (where: string) => (error: unknown, key?: string) => {
@@ -88,6 +92,9 @@ async function runUntil<Config extends CommonConfig>(
     waitsFor: (what) => {
       waiting = what
       log.info(what === undefined ? 'ready' : `waits for ${what}`)
+    },
+    show: (source) => {
+      shown = source
     },
     onError,
     queue: (queueName, reconcile, concurrency) =>

@@ -95,6 +95,51 @@ function fixedOptional(field: string): Rule {
   return { rule: unchanged(field), message: FIXED, fieldPath: `.${field}` }
 }
 
+/** Why nodes do not take a job, the most frequent first. */
+const counts = z
+  .array(z.object({ reason: z.string().max(128), count: z.int().min(0).max(10_000_000) }))
+  .max(3)
+  .meta(listMap('reason'))
+
+const waiting = z.object({
+  verdict: z
+    .enum(['Waits', 'NeverFits'])
+    .describe('NeverFits: no node of any provider could take it, even if it were empty.'),
+  reasons: counts.describe('How many nodes failed which filter first; counted when the reasons last changed.'),
+})
+
+/** How much of it is said: a status must stay small whatever is asked. */
+export const most = { providers: 20, options: 3, changes: 8, words: 256, asked: 64 }
+
+const change = z.object({
+  change: z.string().max(32).describe('What kind of change it is.'),
+  field: z.string().max(64).optional().describe('The field of the job that is to be changed.'),
+  value: z.string().max(most.words).optional().describe('What is to stand in it, or be left out of it.'),
+  says: z.string().max(most.words).describe('The change in words.'),
+})
+
+const explanation = z.object({
+  asked: z.string().max(most.asked).describe('The value of annotation gpucommons.io/explain that this answers.'),
+  answeredAt: instant(),
+  verdict: waiting.shape.verdict,
+  providers: z
+    .array(
+      z.object({
+        provider: dnsLabel(),
+        fits: z.boolean().describe('It would take the job as it is: others come first.'),
+        reasons: counts,
+        options: z
+          .array(z.object({ changes: z.array(change).min(1).max(most.changes).meta(listAtomic) }))
+          .max(most.options)
+          .meta(listAtomic)
+          .describe('Each is enough, and all changes of it are needed; the least first.'),
+      }),
+    )
+    .max(most.providers)
+    .meta(listMap('provider')),
+  otherProviders: z.int().min(0).max(1_000_000).describe('Providers that are not told of for want of space.'),
+})
+
 const LIMIT = `container.resources.limits['${GPU_RESOURCE}']`
 
 export const gpuJobSpecSchema = z
@@ -197,6 +242,10 @@ export const gpuJobStatusSchema = z
       .describe('Where it found no room, or something in its way: not tried before that time.'),
     startedAt: instant().optional().describe('When a run of it first ran.'),
     finishedAt: instant().optional(),
+    waiting: waiting.optional().describe('Why it waits for GPUs; absent when it does not.'),
+    explanation: explanation
+      .optional()
+      .describe('What would place it, for who asked by annotation gpucommons.io/explain while it waits.'),
     conditions: conditionsSchema,
   })
   .meta({

@@ -62,3 +62,6 @@ export const LEFT_ANNOTATION = 'gpucommons.io/left'
 export const ASKED_ANNOTATION = 'gpucommons.io/identity-asked'
 /** Beside it, by the hub: what was asked, once the hub has looked. */
 export const VOUCHED_ANNOTATION = 'gpucommons.io/identity-vouched'
+
+/** On a GpuJob that waits, by who wants to know what would place it: any word, echoed with the answer in its status. */
+export const EXPLAIN_ANNOTATION = 'gpucommons.io/explain'

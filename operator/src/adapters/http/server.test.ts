@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { Counter, Registry } from 'prom-client'
-import { serveHttp } from './server.ts'
+import { type Admission, type SnapshotSource, serveHttp } from './server.ts'
+import { SNAPSHOT_PATH, TOKEN_HEADER } from './snapshot-path.ts'
 
 const registry = new Registry()
 new Counter({ name: 'things_total', help: 'Things', registers: [registry] }).inc(3)
@@ -40,5 +41,60 @@ describe('what a program shows of itself', () => {
     await expect(serveHttp({ host: '127.0.0.1', port, registry, notReady: () => undefined })).rejects.toThrow(
       'EADDRINUSE',
     )
+  })
+})
+
+describe('/debug/snapshot', () => {
+  /** Knows token `good` and `stranger`, and lets the first in. */
+  const source: SnapshotSource = {
+    admit: async (token) => (token === 'good' ? 'Admitted' : token === 'stranger' ? 'Forbidden' : 'Unknown'),
+    pieces: () => ['{"a":', '1}', '\n'],
+  }
+  const serve = (snapshot: () => SnapshotSource | undefined = () => source) =>
+    serveHttp({ host: '127.0.0.1', port: 0, registry, notReady: () => undefined, snapshot })
+
+  test.each([
+    { name: 'nobody without a token', headers: {}, status: 401 },
+    { name: 'nobody with a token that nobody knows', headers: { authorization: 'Bearer bad' }, status: 401 },
+    { name: 'nobody with a password', headers: { authorization: 'Basic good' }, status: 401 },
+    { name: 'nobody without the right', headers: { authorization: 'Bearer stranger' }, status: 403 },
+    { name: 'who may', headers: { authorization: 'Bearer good' }, status: 200 },
+    { name: 'who may, by way of an API server', headers: { [TOKEN_HEADER]: 'good' }, status: 200 },
+  ])('is for $name: $status', async ({ headers, status }) => {
+    await using server = await serve()
+    const response = await fetch(`${server.address}${SNAPSHOT_PATH}`, { headers })
+    const text = await response.text()
+    expect([response.status, text.includes('"a"')]).toEqual([status, status === 200])
+  })
+
+  test('travels zipped where that is understood, and plain where it is not', async () => {
+    await using server = await serve()
+    for (const [asked, said] of [
+      ['gzip', 'gzip'],
+      ['identity', null],
+    ]) {
+      const headers = { authorization: 'Bearer good', 'accept-encoding': asked ?? '' }
+      const response = await fetch(`${server.address}${SNAPSHOT_PATH}`, { headers })
+      expect([response.headers.get('content-encoding'), await response.text()]).toEqual([said, '{"a":1}\n'])
+    }
+  })
+
+  test('is not there before the program leads', async () => {
+    await using server = await serve(() => undefined)
+    expect((await fetch(`${server.address}${SNAPSHOT_PATH}`)).status).toBe(503)
+  })
+
+  test('is taken by one at a time', async () => {
+    const first = Promise.withResolvers<Admission>()
+    await using server = await serve(() => ({ ...source, admit: () => first.promise }))
+    const get = () => fetch(`${server.address}${SNAPSHOT_PATH}`)
+    const waits = get()
+    let second = await get()
+    while (second.status === 401) second = await get()
+    expect(second.status).toBe(429)
+    first.resolve('Admitted')
+    await (await waits).text()
+    const again = await get()
+    expect([again.status, await again.text()]).toEqual([200, '{"a":1}\n'])
   })
 })

@@ -118,6 +118,8 @@ export interface RawRequest extends RequestOptions {
   readonly body?: unknown
   /** For POST and PUT `application/json` is meant. */
   readonly contentType?: string | undefined
+  /** Beside those of every request. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
 /**

@@ -124,7 +124,10 @@ async function ask(line: Line, request: RawRequest, identity: Identity): Promise
     return await exchange(pool, {
       method,
       path: line.prefix + path,
-      headers: headersFor(line, identity, body === undefined ? undefined : (contentType ?? 'application/json')),
+      headers: {
+        ...request.headers,
+        ...headersFor(line, identity, body === undefined ? undefined : (contentType ?? 'application/json')),
+      },
       body: body === undefined ? undefined : JSON.stringify(body),
       beforeSending: method === 'GET' ? undefined : line.options.beforeWrite,
       signal,

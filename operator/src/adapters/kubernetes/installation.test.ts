@@ -36,6 +36,9 @@ describe('what is installed', () => {
         'ClusterRoleBinding gpc-hub-tenants',
         'Role gpu-commons/gpc-hub',
         'RoleBinding gpu-commons/gpc-hub',
+        'ServiceAccount gpu-commons/gpc-snapshot-reader',
+        'ClusterRole gpc-snapshot-reader',
+        'ClusterRoleBinding gpc-snapshot-reader',
         ...[
           'gpc-join-requests',
           'gpc-agent-tokens',
@@ -75,7 +78,7 @@ describe('what is installed', () => {
   })
 
   test.each([
-    { program: 'hub', manifests: hub, accounts: ['hub'] },
+    { program: 'hub', manifests: hub, accounts: ['hub', 'gpc-snapshot-reader'] },
     { program: 'agent', manifests: agent, accounts: ['agent', 'gpc-leave'] },
   ])('binds roles of its own to the $program alone', ({ accounts, manifests }) => {
     const bindings = manifests.filter(({ roleRef }) => roleRef)
@@ -86,7 +89,7 @@ describe('what is installed', () => {
 
   test('binds over all namespaces only what each program has of its own', () => {
     const cluster = all.filter(({ kind }) => kind === 'ClusterRoleBinding').map(({ roleRef }) => roleRef?.name)
-    expect(cluster).toEqual(['gpc-hub', 'gpc-hub-tenants', 'gpc-agent', 'gpc-leave'])
+    expect(cluster).toEqual(['gpc-hub', 'gpc-hub-tenants', 'gpc-snapshot-reader', 'gpc-agent', 'gpc-leave'])
   })
 })
 
@@ -97,14 +100,16 @@ describe('no rule', () => {
   const verbsOnRoles = /^(create|update|patch|delete|escalate)$/
 
   test('has a wildcard', () => {
-    const isWild = ({ apiGroups = [], resources = [], verbs }: PolicyRule) =>
-      [...apiGroups, ...resources, ...verbs].some((one) => one.includes('*'))
+    const isWild = ({ apiGroups = [], resources = [], nonResourceURLs = [], verbs }: PolicyRule) =>
+      [...apiGroups, ...resources, ...nonResourceURLs, ...verbs].some((one) => one.includes('*'))
     expect(breaches(isWild)).toEqual([])
   })
 
   test('is empty', () => {
-    const isEmpty = ({ apiGroups = [], resources = [], verbs, resourceNames = ['x'] }: PolicyRule) =>
-      [apiGroups, resources, verbs, resourceNames].some(({ length }) => length === 0)
+    const isEmpty = ({ apiGroups = [], resources = [], verbs, resourceNames = ['x'], nonResourceURLs }: PolicyRule) =>
+      (nonResourceURLs ? [nonResourceURLs, verbs] : [apiGroups, resources, verbs, resourceNames]).some(
+        ({ length }) => length === 0,
+      )
     expect(breaches(isEmpty)).toEqual([])
   })
 

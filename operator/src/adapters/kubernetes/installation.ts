@@ -21,6 +21,8 @@ import {
   PROVIDER_AGENT_ROLE,
   PROVIDER_NAMESPACE_ROLE,
   providerNamespaceRules,
+  SNAPSHOT_READER,
+  snapshotRules,
   TENANT_EDIT_ROLE,
   TENANT_VIEW_ROLE,
   tenantEditRules,
@@ -35,6 +37,7 @@ export const hubAccount: Account = { namespace: 'gpu-commons', name: 'hub' }
 export const agentAccount: Account = { namespace: 'gpu-commons', name: 'agent' }
 
 export function hubInstallation(account: Account = hubAccount): readonly Manifest[] {
+  const reader: Account = { ...account, name: SNAPSHOT_READER }
   return [
     ...identity(account),
     clusterRole(HUB_ROLE, hubRules),
@@ -46,6 +49,9 @@ export function hubInstallation(account: Account = hubAccount): readonly Manifes
     clusterRoleBinding(HUB_ROLE, account),
     clusterRoleBinding(HUB_TENANT_ROLE, account),
     ...ownNamespace(HUB_ROLE, { account, rules: hubNamespaceRules }),
+    ...identity(reader).slice(1),
+    clusterRole(SNAPSHOT_READER, snapshotRules),
+    clusterRoleBinding(SNAPSHOT_READER, reader),
     ...hubAdmission(account),
     ...hubFlowControl(account),
   ]

@@ -10,6 +10,8 @@ import { execCredential, execSchema } from './exec-plugin.ts'
 export interface Access {
   /** Without a slash at its end; it may have a path. */
   readonly server: string
+  /** Of the context: where things are looked for that are named without a namespace. */
+  readonly namespace?: string | undefined
   /** Who we are for a request made now. */
   readonly identity: () => Identity | Promise<Identity>
   /** The server did not believe us: all is read and asked anew before the next request. */
@@ -40,7 +42,7 @@ const fileSchema = z.looseObject({
   contexts: named('context'),
 })
 
-const contextSchema = z.looseObject({ cluster: z.string(), user: z.string() })
+const contextSchema = z.looseObject({ cluster: z.string(), user: z.string(), namespace: z.string().optional() })
 
 // Strict where a field that we do not know could mean another place or another identity than we would use.
 const clusterSchema = z.strictObject({
@@ -76,10 +78,10 @@ export async function accessOfKubeconfig(file: string, context?: string): Promis
     new Error(`reading kubeconfig ${file}: ${(error as Error).message}`, { cause: error })
   const read = () => identitySource(parseKubeconfig(readFileSync(file, 'utf8'), context), dirname(resolve(file)))
   try {
-    const { cluster } = parseKubeconfig(readFileSync(file, 'utf8'), context)
+    const { cluster, namespace } = parseKubeconfig(readFileSync(file, 'utf8'), context)
     const access = renewable(cluster.server.replace(/\/+$/, ''), read, named)
     await access.identity() // What is wrong with it is said now, and not when it is needed.
-    return access
+    return { ...access, namespace }
   } catch (error) {
     throw (error as Error).message.startsWith('reading kubeconfig') ? error : named(error)
   }
@@ -175,10 +177,15 @@ function parseKubeconfig(text: string, context: string | undefined) {
   const file = check('kubeconfig', fileSchema, load(text, { schema: YAML11_SCHEMA }))
   const chosen = context ?? file['current-context']
   if (!chosen) throw new Error('it has no current-context; name one')
-  const { cluster, user } = check(`context ${chosen}`, contextSchema, entry(file.contexts, 'context', chosen))
+  const { cluster, user, namespace } = check(
+    `context ${chosen}`,
+    contextSchema,
+    entry(file.contexts, 'context', chosen),
+  )
   return {
     cluster: check(`cluster ${cluster}`, clusterSchema, entry(file.clusters, 'cluster', cluster)),
     user: check(`user ${user}`, userSchema, entry(file.users, 'user', user) ?? {}),
+    namespace: namespace === '' ? undefined : namespace,
   }
 }
 

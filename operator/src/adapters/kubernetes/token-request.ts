@@ -12,6 +12,8 @@ export interface Token {
 
 export interface TokenWanted {
   readonly seconds: number
+  /** Absent: the API server. */
+  readonly audience?: string
   /** The token ends with this Secret. Without a uid: the one that has the name now. */
   readonly secret?: { readonly name: string; readonly uid?: string | undefined }
 }
@@ -24,8 +26,9 @@ const answerSchema = z.looseObject({
 export async function requestToken(
   client: Pick<KubeClient, 'request'>,
   { namespace = '', name }: ObjectRef,
-  { seconds, secret }: TokenWanted,
+  { seconds, audience, secret }: TokenWanted,
 ): Promise<Token> {
+  const audiences = audience === undefined ? undefined : [audience]
   const boundObjectRef = secret && { apiVersion: 'v1', kind: 'Secret', ...secret }
   const answer = await client.request({
     method: 'POST',
@@ -33,7 +36,11 @@ export async function requestToken(
     body: {
       apiVersion: 'authentication.k8s.io/v1',
       kind: 'TokenRequest',
-      spec: { expirationSeconds: seconds, ...(boundObjectRef ? { boundObjectRef } : {}) },
+      spec: {
+        expirationSeconds: seconds,
+        ...(audiences ? { audiences } : {}),
+        ...(boundObjectRef ? { boundObjectRef } : {}),
+      },
     },
   })
   const { spec, status } = answerSchema.parse(answer)

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import type { GpuJobOptions } from '../../../../test/builders/gpujob.ts'
 import { keptJob, keptRun } from '../../../../test/builders/kept.ts'
 import { BEGINNING } from '../../../../test/builders/meta.ts'
+import { EXPLAIN_ANNOTATION } from '../../api/labels.ts'
 import type { Seen } from '../../domain/lifecycle/gpujob-steps.ts'
 import { type GpuJobPorts, gpuJobReconciler } from './gpujob.ts'
 
@@ -15,6 +16,7 @@ async function pass(some: Partial<Seen> | undefined, broken: Partial<GpuJobPorts
   const reconcile = gpuJobReconciler({
     read: () => (some ? seen : undefined),
     lookAtPayload: async () => void done.push('looked at the payload'),
+    advise: async () => (done.push('looked for advice'), 'Busy'),
     carryOut: async (job, effect) => void done.push(`${effect.do} of ${job.metadata.name}`),
     writeStatus: async (_, status) => void done.push(`status ${status.state}`),
     now: () => now,
@@ -33,6 +35,12 @@ describe('one pass over a GpuJob', () => {
 
   test('writes the status once and looks again when it is said', async () => {
     expect(await pass({})).toEqual({ done: ['status Waiting'], recheckMs: 60_000 })
+  })
+
+  test('looks for advice only for who asked', async () => {
+    const { metadata, ...job } = keptJob()
+    const asking = { ...job, metadata: { ...metadata, annotations: { [EXPLAIN_ANNOTATION]: 'why' } } }
+    expect((await pass({ job: asking })).done).toEqual(['looked for advice', 'status Waiting'])
   })
 
   test('a record and its run are never of one pass', async () => {

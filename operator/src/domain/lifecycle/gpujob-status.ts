@@ -35,9 +35,11 @@ export function withJobClaims(
 ): GpuJobStatus {
   const generation = job.metadata.generation ?? 0
   const conditions = withClaims(job.status?.conditions, claims, { now, generation })
+  // Why it waits is said by the step that lets it wait, and by no other.
+  const { waiting: _, explanation: __, ...lasting } = job.status ?? initialStatus
   return {
     ...initialStatus,
-    ...job.status,
+    ...lasting,
     ...change,
     observedGeneration: generation,
     ...summary(conditions),
@@ -62,6 +64,7 @@ function summary(conditions: GpuJobStatus['conditions']): Pick<GpuJobStatus, 'st
   return { state: 'Waiting', why: short(`${placed?.reason ?? 'Waiting'}: ${placed?.message ?? ''}`) }
 }
 
-function short(text: string): string {
+/** No longer than a summary may be. */
+export function short(text: string): string {
   return text.length <= 256 ? text : `${text.slice(0, 255)}…`
 }

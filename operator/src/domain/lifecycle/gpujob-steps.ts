@@ -2,6 +2,8 @@
 import type { GpuJobStatus } from '../../api/gpujob.ts'
 import type { StopReason } from '../../api/gpurun.ts'
 import { toMillis, toTime } from '../../api/time.ts'
+import type { Advice } from '../scheduling/advice.ts'
+import type { RunName } from '../scheduling/changes.ts'
 import type { Choice, Explanation } from '../scheduling/facts.ts'
 import type { PayloadProblem } from '../workload/payload-content.ts'
 import { mostTemplateBytes } from '../workload/payload-pod.ts'
@@ -10,8 +12,9 @@ import { because, initialStatus, type JobClaim, withJobClaims } from './gpujob-s
 import { isRunOf, outcomeOf } from './gpurun.ts'
 import type { Barred } from './job-queue.ts'
 import type { KeptJob, KeptRun } from './kept.ts'
-import { lastPreemption, type Preempted, untilPreemptionIsToldMs } from './preempted.ts'
+import { type Preempted, untilPreemptionIsToldMs } from './preempted.ts'
 import { afterRun } from './run-outcome.ts'
+import { waitingClaim, waitingSaid } from './waiting-said.ts'
 
 export type PayloadVerdict = 'MayTravel' | PayloadProblem
 
@@ -30,6 +33,10 @@ export interface Seen {
   readonly preempted?: Preempted | undefined
   /** Why the engine has chosen nothing; it costs the engine a look over the nodes. */
   readonly explain: () => Explanation | undefined
+  /** What would place it, for who asked; absent: nobody did. */
+  readonly advice?: readonly Advice[] | 'Busy' | undefined
+  /** A run as who may read this job may know it; `undefined`: not by name. */
+  readonly nameOf?: ((run: RunName) => string | undefined) | undefined
   /** Since when the provider of its run has not been heard of, if it is not; by the hub's wall clock in milliseconds. */
   readonly silentSince?: number | undefined
   /** The agent of the provider of its run is shut out: what it says does not count, and no order reaches it. */
@@ -366,29 +373,13 @@ function record(seen: Seen): Decision | undefined {
 }
 
 function wait(seen: Seen): Decision {
-  return { ...claim(seen, waitingClaim(seen)), recheckMs: explainAgainMs }
-}
-
-function waitingClaim({ job, explain }: Seen): JobClaim {
-  const explanation = explain()
-  if (!explanation)
-    return { type: 'Placed', status: 'False', reason: 'Waiting', message: 'the engine has not looked at this job yet' }
-
-  const reasons = explanation.reasons.slice(0, 3).map(({ reason }) => reason)
-  const words = (reasons.includes('ProviderExcluded') ? lastRefusal(job) : '') + lastPreemption(job)
-  return explanation.verdict === 'NeverFits'
-    ? { type: 'Placed', status: 'False', reason: 'NeverFits', message: because.neverFits(reasons) + words }
-    : { type: 'Placed', status: 'False', reason: 'Waiting', message: because.waits(reasons) + words }
-}
-
-/** What a provider said when it refused the job: tenants cannot read it elsewhere. */
-function lastRefusal({ status }: KeptJob): string {
-  const refused = status?.runs?.findLast(({ outcome }) => outcome === 'Rejected')
-  return refused ? `; ${refused.provider} refused it: ${refused.reason}: ${refused.message ?? ''}` : ''
+  const explanation = seen.explain()
+  const { change, againMs = explainAgainMs } = explanation ? waitingSaid(explanation, seen) : {}
+  return { ...claim(seen, waitingClaim(seen.job, explanation), change), recheckMs: Math.min(explainAgainMs, againMs) }
 }
 
 /** One claim over the conditions that every job has from its first status on. */
-function claim({ job, now }: Seen, one: JobClaim): Decision {
+function claim({ job, now }: Seen, one: JobClaim, change: Partial<GpuJobStatus> = {}): Decision {
   const first: JobClaim[] = [
     because.admitted,
     { type: 'Placed', status: 'False', reason: 'Waiting', message: 'no run is placed' },
@@ -396,5 +387,5 @@ function claim({ job, now }: Seen, one: JobClaim): Decision {
     because.notFinished,
   ]
   const keeps = (type: Claim['type']) => type !== one.type && (type !== 'Placed' || job.status?.placement === undefined)
-  return { status: withJobClaims(job, [...first.filter(({ type }) => keeps(type)), one], { now }) }
+  return { status: withJobClaims(job, [...first.filter(({ type }) => keeps(type)), one], { now, change }) }
 }

@@ -8,6 +8,7 @@ import { stateFilters } from './filters.ts'
 import { isKept } from './keeping.ts'
 import { obstaclesOn } from './obstacles.ts'
 import { candidatesFor, type Placement, placer } from './placement.ts'
+import type { Reason } from './reasons.ts'
 import type { Spot } from './spot.ts'
 
 export interface Advice {
@@ -28,7 +29,10 @@ const mostKindsToWaitFor = 2
 const mostRunsToWaitFor = 500
 
 /** One provider after the other, in no order; whoever takes them may do something else in between. None without a job. */
-export function* adviceFor(job: JobFact | undefined, capacity: Capacity): Generator<Advice, void> {
+export function* adviceFor(
+  job: JobFact | undefined,
+  { capacity, refusal }: Pick<Site, 'capacity' | 'refusal'>,
+): Generator<Advice, void> {
   if (!job) return
   const spots = Map.groupBy(capacity.spots.values(), ({ provider }) => provider)
   const bookings = Map.groupBy(capacity.bookings.values(), ({ provider }) => provider)
@@ -39,6 +43,7 @@ export function* adviceFor(job: JobFact | undefined, capacity: Capacity): Genera
       spots: (spots.get(name) ?? []).filter(({ fact }) => fact !== undefined),
       bookings: bookings.get(name) ?? [],
       capacity,
+      refusal,
     })
   }
 }
@@ -48,29 +53,35 @@ interface Site {
   readonly spots: readonly Spot[]
   readonly bookings: readonly Booking[]
   readonly capacity: Capacity
+  /** Why its queue lets such a job have nothing of a model. */
+  readonly refusal: (job: JobFact, model: string) => Reason | undefined
 }
 
 function adviceAt(job: JobFact, site: Site): Advice {
-  const { provider, spots, capacity } = site
-  const { reasons } = explainWait(job, {
-    providers: new Map([[provider.name, provider]]),
-    spots: { values: () => spots },
-  })
+  const { provider, spots, refusal } = site
+  const known = { providers: new Map([[provider.name, provider]]), spots: { values: () => spots } }
+  const { reasons } = explainWait(job, known, (model) => refusal(job, model))
   const said = { provider: provider.name, reasons }
   const connected: ProviderFact = { ...provider, state: 'Connected' }
-  const fits = tryAt(capacity, connected)
+  const fits = tryAt(connected, site)
   if (provider.state === 'Connected' && fits(job)) return { ...said, fits: true, options: [] }
   return { ...said, fits: false, options: optionsAt(job, { ...site, fits }) }
 }
 
-/** Where it would go at this provider alone, with what is free there now. */
+/** Where it would go at this provider alone, with what is free there now, and as far as its queue lets it. */
 type Try = (job: JobFact) => Placement | undefined
 
-function tryAt(capacity: Capacity, provider: ProviderFact): Try {
+function tryAt(provider: ProviderFact, { capacity, refusal }: Pick<Site, 'capacity' | 'refusal'>): Try {
   const place = placer(capacity.mostGpus)
   const stocks = new Map([...capacity.stocks].filter(([, stock]) => stock.provider === provider.name))
   const alone: Capacity = { ...capacity, stocks, providers: new Map([[provider.name, provider]]) }
-  return (job) => (keepsOwnersLimit(job, provider) ? place(job, candidatesFor(job, alone)) : undefined)
+  return (job) => {
+    if (!keepsOwnersLimit(job, provider)) return undefined
+    return place(
+      job,
+      candidatesFor(job, alone).filter(({ stock }) => refusal(job, stock.model) === undefined),
+    )
+  }
 }
 
 /** A job that is made smaller must not remain larger than the owner lets runs be. */

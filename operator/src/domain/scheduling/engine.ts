@@ -124,7 +124,7 @@ export function createEngine(known?: EngineSnapshot): Engine {
     removeQueue: queues.removeQueue,
     setUsage: queues.setUsage,
     queues: queues.states,
-    advise: (uid) => adviceFor(line.waiting.get(uid)?.job, capacity),
+    advise: (uid) => advised(line.waiting.get(uid), { capacity, queues }),
     snapshot: () => snapshotOf({ capacity, line, queues }),
   }
   if (known) tell(engine, known)
@@ -232,14 +232,25 @@ function candidatesOf({ need }: Shape, capacity: Capacity): readonly Candidate[]
   return need.candidates
 }
 
-function explained(shape: Shape, { capacity, queues }: { readonly capacity: Capacity; readonly queues: Queues }) {
+function explained(shape: Shape, { capacity, queues }: Pick<Parts, 'capacity' | 'queues'>) {
   const changes = capacity.changes() + queues.changes()
   if (shape.explained?.changes !== changes) {
     const { like } = shape.need
-    const queue = { branch: queues.branchOf(shape.lane.queue), isOneLine: queues.isOneLine() }
-    shape.explained = { changes, explanation: explainWait(like, capacity, (model) => queueRefusal(like, queue, model)) }
+    const refusal = refusalIn(shape, queues)
+    shape.explained = { changes, explanation: explainWait(like, capacity, (model) => refusal(like, model)) }
   }
   return shape.explained.explanation
+}
+
+function advised(waiting: Waiting | undefined, { capacity, queues }: Pick<Parts, 'capacity' | 'queues'>) {
+  const refusal = waiting ? refusalIn(waiting.shape, queues) : () => undefined
+  return adviceFor(waiting?.job, { capacity, refusal })
+}
+
+/** Why the queue of these jobs lets such a job have nothing of a model. */
+function refusalIn({ lane: { queue } }: Shape, queues: Queues): (job: JobFact, model: string) => Reason | undefined {
+  const standing = { branch: queues.branchOf(queue), isOneLine: queues.isOneLine() }
+  return (job, model) => queueRefusal(job, standing, model)
 }
 
 /** Wakes those who sleep on these things, where it may help them. */

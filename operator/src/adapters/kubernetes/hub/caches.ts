@@ -4,7 +4,7 @@ import type { GpuNode } from '../../../api/gpunode.ts'
 import type { GpuQueue } from '../../../api/gpuqueue.ts'
 import type { GpuRun } from '../../../api/gpurun.ts'
 import type { JoinRequest } from '../../../api/joinrequest.ts'
-import { ACCEPT_HUB_ANNOTATION } from '../../../api/labels.ts'
+import { ACCEPT_HUB_ANNOTATION, EXPLAIN_ANNOTATION } from '../../../api/labels.ts'
 import type { Provider } from '../../../api/provider.ts'
 import type { ProviderReport } from '../../../api/providerreport.ts'
 import { overStates, providerOf } from '../../../domain/lifecycle/gpurun.ts'
@@ -54,7 +54,7 @@ export function hubCaches(context: ReflectorContext, { jobsUid }: Pick<HubIdenti
     ...context,
     resource: gpuJobs,
     later: later(over.jobs),
-    project: (job, held) => sharedJob(keptJob(withoutBallast(job), held), { share, held }),
+    project: (job, held) => sharedJob(keptJob(withAnnotation(job, EXPLAIN_ANNOTATION), held), { share, held }),
     indexes: { uid: (job: KeptJob) => [job.metadata.uid] },
   })
   const runs = reflect({
@@ -112,10 +112,11 @@ interface Sharing<K> {
 
 function sharedJob({ metadata, spec, needs, status }: KeptJob, { share, held }: Sharing<KeptJob>): KeptJob {
   const conditions = status?.conditions.map(share)
+  const waiting = status?.waiting && { waiting: share(status.waiting) }
   return {
     metadata,
     ...(spec === held?.spec ? { spec, needs } : { spec: share(spec), needs: share(needs) }),
-    ...(status && conditions ? { status: { ...status, conditions } } : {}),
+    ...(status && conditions ? { status: { ...status, ...waiting, conditions } } : {}),
   }
 }
 
@@ -153,10 +154,17 @@ export function isShutOut({ providers }: Pick<HubCaches, 'providers'>, provider:
 
 /** With what a person accepts on it. */
 function keptProvider(provider: Provider): Provider {
-  const kept = withoutBallast(provider)
-  const accepted = provider.metadata.annotations?.[ACCEPT_HUB_ANNOTATION]
-  if (accepted === undefined) return kept
-  return { ...kept, metadata: { ...kept.metadata, annotations: { [ACCEPT_HUB_ANNOTATION]: accepted } } }
+  return withAnnotation(provider, ACCEPT_HUB_ANNOTATION)
+}
+
+/** What is longer was not written for us. */
+const mostCharacters = 256
+
+/** Without ballast, and with what a person says to the hub by that annotation. */
+function withAnnotation<T extends GpuJob | Provider>(object: T, key: string): T {
+  const kept = withoutBallast(object)
+  const said = object.metadata.annotations?.[key]?.slice(0, mostCharacters)
+  return said === undefined ? kept : { ...kept, metadata: { ...kept.metadata, annotations: { [key]: said } } }
 }
 
 /** All runs of a job that still exist, with the provider of each. */

@@ -9,7 +9,7 @@ import { type Scheduling, type SchedulingPorts, schedulingLoop } from '../../../
 import { tombstoneReconciler } from '../../../controllers/hub/tombstones.ts'
 import type { Reconcile, WorkQueue } from '../../../controllers/work-queue.ts'
 import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
-import { createEngine } from '../../../domain/scheduling/engine.ts'
+import { createEngine, type Engine } from '../../../domain/scheduling/engine.ts'
 import type { KubeClient } from '../client.ts'
 import type { Recorder } from '../events.ts'
 import type { ReflectorContext } from '../reflector-context.ts'
@@ -45,11 +45,14 @@ export interface HubControllers {
   /** They wait to be run; that of the tombstones until all is read. */
   readonly queues: HubQueues
   readonly scheduling: Scheduling
+  /** For those who ask what it knows. */
+  readonly engine: Pick<Engine, 'snapshot'>
 }
 
 export function hubControllers(hub: HubWorld): HubControllers {
   const { caches, clock, timers, queue, identity } = hub
-  const scheduling = schedulingLoop(createEngine(), {
+  const engine = createEngine()
+  const scheduling = schedulingLoop(engine, {
     jobOf: (uid) => caches.jobs.by('uid', uid)[0],
     runsOf: (uid) => runsOf(caches, uid),
     modelOf: (provider, node) => caches.nodes.get(`${providerNamespace(provider)}/${node}`)?.spec.devices[0]?.model,
@@ -58,7 +61,7 @@ export function hubControllers(hub: HubWorld): HubControllers {
     timers,
     observe: hub.observeScheduling,
   })
-  const world = { ...hub, scheduling, now: clock.now }
+  const world = { ...hub, scheduling, engine, now: clock.now }
   const ofProviders = providerPorts({ ...world, wake: (name) => queues.providers.add(name) })
   const queues: HubQueues = {
     jobs: queue('gpujob', gpuJobReconciler(gpuJobPorts(world)), 32),
@@ -71,5 +74,5 @@ export function hubControllers(hub: HubWorld): HubControllers {
   wireHub(caches, { queues, scheduling, identity })
   believeWhatWasSaid(ofProviders, caches.providers.keys())
   scheduling.begin()
-  return { queues, scheduling }
+  return { queues, scheduling, engine }
 }

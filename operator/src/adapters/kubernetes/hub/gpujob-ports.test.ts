@@ -54,6 +54,31 @@ describe('an order to stop', () => {
   })
 })
 
+test('advice is looked for in pieces, for one job at a time', async () => {
+  const { clock, timers, advance } = fakeTime()
+  const advice = ['acme', 'bolt'].map((provider) => ({ provider, reasons: [], fits: false, options: [] }))
+  const scheduling = { choiceOf: () => undefined, explain: () => undefined }
+  const world = {
+    caches: {},
+    scheduling,
+    engine: { advise: () => advice },
+    identity: {},
+    statuses: {},
+    client: {},
+    now: () => 0,
+    clock,
+    timers,
+  }
+  const { advise } = gpuJobPorts(world as never)
+  const first = advise(keptJob(gpuJob()))
+  expect(await advise(keptJob(gpuJob()))).toBe('Busy')
+  await advance(0)
+  expect(await first).toEqual(advice)
+  const again = advise(keptJob(gpuJob()))
+  await advance(0)
+  expect(await again).toEqual(advice)
+})
+
 test('a job that was made again under its name is not deleted for the one before', async () => {
   const { api } = await world()
   const { metadata, spec } = gpuJob()
@@ -69,9 +94,11 @@ test('a job that was made again under its name is not deleted for the one before
     client: api,
     caches: {} as never,
     scheduling,
+    engine: { advise: () => [] },
     statuses: statusWriter(api, () => {}),
     identity: { hubUid: 'hub-uid', jobsUid: 'jobs-uid' },
     now: () => 0,
+    ...fakeTime(),
   })
   await ports.carryOut(keptJob(gpuJob()), { do: 'deleteJob' })
   expect(await api.get(gpuJobs, metadata)).toBeDefined()

@@ -4,12 +4,15 @@ import type { GpuRun, GpuRunSpec, StopReason } from '../../../api/gpurun.ts'
 import { JOB_LABEL, JOB_UID_LABEL, JOBS_KIND_LABEL, PROVIDER_LABEL, RUN_NUMBER_LABEL } from '../../../api/labels.ts'
 import type { Provider } from '../../../api/provider.ts'
 import { toMillis, toTime } from '../../../api/time.ts'
+import { type Clock, pause, type Timers } from '../../../controllers/clock.ts'
 import type { GpuJobPorts } from '../../../controllers/hub/gpujob.ts'
 import type { Scheduling } from '../../../controllers/hub/scheduling.ts'
 import { condition, isTrue } from '../../../domain/lifecycle/claims.ts'
 import type { Effect } from '../../../domain/lifecycle/gpujob-steps.ts'
 import { providerNamespace, runName } from '../../../domain/lifecycle/gpurun.ts'
 import type { KeptJob } from '../../../domain/lifecycle/kept.ts'
+import type { Advice } from '../../../domain/scheduling/advice.ts'
+import type { Engine } from '../../../domain/scheduling/engine.ts'
 import type { KubeClient } from '../client.ts'
 import { isAlreadyExists, isInvalid, isNotFound } from '../errors.ts'
 import { gpuJobs, gpuRuns } from '../kinds.ts'
@@ -23,10 +26,13 @@ export interface GpuJobWorld {
   readonly client: KubeClient
   readonly caches: HubCaches
   readonly scheduling: Pick<Scheduling, 'choiceOf' | 'preemptedOf' | 'explain' | 'standingOf' | 'counted'>
+  readonly engine: Pick<Engine, 'advise'>
   readonly statuses: StatusWriter
   readonly identity: Pick<HubIdentity, 'hubUid' | 'jobsUid'>
   /** Wall clock, milliseconds. */
   readonly now: () => number
+  readonly clock: Pick<Clock, 'boot'>
+  readonly timers: Timers
 }
 
 export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
@@ -80,10 +86,12 @@ export function gpuJobPorts(world: GpuJobWorld): GpuJobPorts {
         preempted: scheduling.preemptedOf(job.metadata.uid),
         barred: placement ? undefined : scheduling.standingOf(job).barred,
         explain: () => scheduling.explain(job.metadata.uid),
+        nameOf: ({ uid, run }) => nameFor(job, caches.jobs.by('uid', uid)[0], run),
         shutOut,
         silentSince: placement && silentSince(caches.providers.get(placement.provider)),
       }
     },
+    advise: advisor(world),
     lookAtPayload: async (kept) => {
       const job = await client.get(gpuJobs, refOf(kept))
       // Another job by now, or none: the watch brings it.
@@ -161,6 +169,38 @@ export async function orderStop(
     if (!found || (found.metadata.uid === uid && !found.spec.stop)) throw error
     return undefined
   }
+}
+
+/** For each moment that it takes, the engine has two for its other work. */
+const restFactor = 2
+
+/** One job at a time: who comes meanwhile finds it busy, and holds no place where passes run. */
+function advisor({ engine, clock, timers }: GpuJobWorld): GpuJobPorts['advise'] {
+  let isBusy = false
+  return async ({ metadata: { uid } }) => {
+    if (isBusy) return 'Busy'
+    isBusy = true
+    try {
+      const all: Advice[] = []
+      let began = clock.boot()
+      for (const advice of engine.advise(uid)) {
+        all.push(advice)
+        const rest = (clock.boot() - began) * restFactor
+        await pause(rest, { timers, signal: never })
+        began = clock.boot()
+      }
+      return all
+    } finally {
+      isBusy = false
+    }
+  }
+}
+
+const { signal: never } = new AbortController()
+
+/** What runs for other tenants has no name for this one. */
+function nameFor({ metadata: { namespace } }: KeptJob, other: KeptJob | undefined, run: number): string | undefined {
+  return other?.metadata.namespace === namespace ? `run ${run} of ${other?.metadata.name}` : undefined
 }
 
 /** A Provider that is gone has been silent for ever. */

@@ -1,5 +1,6 @@
 // All that the hub's program may do on the hub, and what it gives to the agents. Whoever installs makes roles of these.
 import { GROUP } from '../../../api/group.ts'
+import { SNAPSHOT_PATH } from '../../http/snapshot-path.ts'
 import type { PolicyRule } from '../resources.ts'
 
 /** ClusterRole of the hub itself. */
@@ -23,6 +24,11 @@ export const PROVIDER_QUOTA = 'gpc-provider'
 
 /** ConfigMap in the hub's own namespace: the audiences of a token for this API server, which admission compares with. */
 export const HUB_AUDIENCES = 'gpc-hub-audiences'
+
+/** ServiceAccount in the hub's own namespace, and its ClusterRole: for which a snapshot of the engine is taken. */
+export const SNAPSHOT_READER = 'gpc-snapshot-reader'
+/** A token for this audience opens nothing but the hub: it may travel where others could read it. */
+export const SNAPSHOT_AUDIENCE = 'gpu-commons-hub'
 
 /** The ServiceAccount of an invite, in the namespace of its provider. */
 export function inviteAccount(id: string): string {
@@ -52,6 +58,9 @@ export const hubRules: readonly PolicyRule[] = [
   },
   { apiGroups: [''], resources: ['namespaces'], verbs: ['get', 'create'] },
   { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
+  // Who wants a snapshot of the engine, and whether he may.
+  { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
+  { apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] },
   { apiGroups: ['rbac.authorization.k8s.io'], resources: ['rolebindings'], verbs: ['get', 'create'] },
   {
     apiGroups: ['rbac.authorization.k8s.io'],
@@ -123,6 +132,9 @@ export const tenantEditRules: readonly PolicyRule[] = [
     verbs: ['create', 'update', 'patch', 'delete', 'deletecollection'],
   },
 ]
+
+/** Of those who may see all that the engine knows: every tenant's jobs among it. */
+export const snapshotRules: readonly PolicyRule[] = [{ nonResourceURLs: [SNAPSHOT_PATH], verbs: ['get'] }]
 
 /** All that an agent may do on the hub, and only in its own namespace. */
 export const agentRules: readonly PolicyRule[] = [

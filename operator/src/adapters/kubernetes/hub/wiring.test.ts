@@ -15,6 +15,7 @@ import {
   submit,
 } from '../../../../../test/builders/hub-world.ts'
 import type { GpuJob } from '../../../api/gpujob.ts'
+import { EXPLAIN_ANNOTATION } from '../../../api/labels.ts'
 import { condition } from '../../../domain/lifecycle/claims.ts'
 import type { MergePatch } from '../client.ts'
 import { ApiError } from '../errors.ts'
@@ -72,6 +73,26 @@ describe('a job on the hub', () => {
       'gpucommons.io/job-uid': job.metadata.uid,
       'gpucommons.io/run-number': '1',
     })
+  })
+
+  test('that somebody asks about is looked at by itself, and the engine has no work with it', async () => {
+    const { cluster, api, hub, time } = await federation()
+    const { metadata } = await submit(cluster, { spec: { gpus: { count: 9 } } })
+    const annotate = async (annotations: Record<string, string>) => {
+      await api.mergePatch(gpuJobs, { ref: metadata, patch: { metadata: { annotations } } })
+      await time.advance(0)
+    }
+    const answered = async () => (await api.get(gpuJobs, metadata))?.status?.explanation?.asked
+    await annotate({ [EXPLAIN_ANNOTATION]: 'first' })
+    expect(await answered()).toBe('first')
+    const told: string[] = []
+    Object.assign(hub.scheduling, { jobChanged: (uid: string) => void told.push(uid) })
+    await annotate({ [EXPLAIN_ANNOTATION]: 'second' })
+    expect([await answered(), told]).toEqual(['first', []])
+    await annotate({ 'looked-at': 'now' })
+    expect(told).toEqual([metadata.uid])
+    await time.advance(2000)
+    expect(await answered()).toBe('second')
   })
 
   test('that fails runs again, after a while', async () => {

@@ -1,5 +1,6 @@
 // Which change wakes which controller of the hub.
-
+import { isDeepStrictEqual } from 'node:util'
+import { EXPLAIN_ANNOTATION } from '../../../api/labels.ts'
 import type { Provider } from '../../../api/provider.ts'
 import { type ProviderReport, REPORT_NAME } from '../../../api/providerreport.ts'
 import type { Scheduling } from '../../../controllers/hub/scheduling.ts'
@@ -38,7 +39,10 @@ export function wireHub(
     for (const name of gpuQueues.keys()) queues.gpuQueues.add(name)
   }
 
-  jobs.subscribe(({ object: { metadata } }) => scheduling.jobChanged(metadata.uid))
+  jobs.subscribe(({ key, object, previous }) => {
+    if (isOnlyAsked(object, previous)) queues.jobs.add(key)
+    else scheduling.jobChanged(object.metadata.uid)
+  })
   runs.subscribe(({ object, previous }) => {
     const { uid } = object.spec.job
     // A run that is over when it is first seen binds nothing; tens of thousands of them come when the rest is read.
@@ -137,6 +141,14 @@ function isPlaced({ status }: KeptJob): boolean {
 
 function modelsOf(provider: Provider | undefined): string {
   return provider?.status?.inventory?.models.map(({ model }) => model).join() ?? ''
+}
+
+/** Somebody wants an explanation, and nothing else is new: the engine has no work with it. */
+function isOnlyAsked({ metadata, status }: KeptJob, previous: KeptJob | undefined): boolean {
+  const [asked, before] = [metadata, previous?.metadata].map((one) => one?.annotations?.[EXPLAIN_ANNOTATION])
+  if (asked === before || metadata.uid !== previous?.metadata.uid) return false
+  const isSame = (key: 'generation' | 'deletionTimestamp') => metadata[key] === previous.metadata[key]
+  return isSame('generation') && isSame('deletionTimestamp') && isDeepStrictEqual(status, previous.status)
 }
 
 function isConnected(provider: Provider | undefined): boolean {
