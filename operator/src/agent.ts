@@ -85,6 +85,7 @@ async function agent(config: AgentConfig, program: Program): Promise<void> {
     onSetBack: () => trust.setBack(),
     leaving,
     rules,
+    rackLabel: config.rackLabel,
     opening,
     tellLeft: (question: string) => tellLeft(memory, question),
     onOverQuota: overQuotaTeller(log, namespace),

@@ -47,6 +47,13 @@ describe('flags', () => {
     expect(agent(...agentFlags)).toMatchObject({ closedRanges: [], probeImage: undefined })
   })
 
+  test('an agent reads racks from the label that its owner names', () => {
+    expect(agent(...agentFlags).rackLabel).toBe('topology.kubernetes.io/rack')
+    const key = 'network.topology.nvidia.com/leaf'
+    expect(agent(...agentFlags, '--rack-label', key).rackLabel).toBe(key)
+    expect(said(() => agent(...agentFlags, '--rack-label', 'a b'))).toContain('--rack-label a b is not the key')
+  })
+
   test.each(['198.51.100.0', '198.51.100.0/33', '2001:db8::/129', 'lab/24', '10.0.0.0/8/8', '10.0.0.0/'])(
     'a closed range is no %s',
     (text) => {

@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { homedir, hostname } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { LABEL_KEY } from './api/fields.ts'
 import { providerName, providerNameWords } from './api/provider.ts'
 
 /** Said to the person at the prompt as it is; the exit code is 2. */
@@ -32,6 +33,8 @@ export interface AgentConfig extends CommonConfig {
   readonly namespace: string
   readonly heartbeatSeconds: number
   readonly orphanAfterSeconds: number
+  /** The key of the label that says in which rack a node is. */
+  readonly rackLabel: string
   /** The owner's, as YAML; absent: none. */
   readonly rulesFile?: string
   /** CIDRs that tenants' pods are kept away from, beyond what is closed to them anyway. */
@@ -95,6 +98,11 @@ export const agentFlags = {
     default: '600',
   },
   rules: { means: "a file with the owner's rules, in YAML", example: '/etc/gpu-commons/rules/rules.yaml' },
+  'rack-label': {
+    means: 'the label of the nodes that says in which rack they are',
+    example: 'topology.kubernetes.io/rack',
+    default: 'topology.kubernetes.io/rack',
+  },
   'closed-ranges': {
     means: "what tenants' pods are kept away from beyond private addresses, such as this network's public ones",
     example: '198.51.100.0/24,2001:db8::/32',
@@ -132,6 +140,7 @@ export function agentConfig(args: readonly string[], env: Environment = process.
     namespace: flags.namespace ?? '',
     heartbeatSeconds: positive('heartbeat-seconds', flags['heartbeat-seconds']),
     orphanAfterSeconds: positive('orphan-after-seconds', flags['orphan-after-seconds']),
+    rackLabel: labelKey('rack-label', flags['rack-label'] ?? ''),
     ...(flags.rules === undefined ? {} : { rulesFile: flags.rules }),
     closedRanges: (flags['closed-ranges'] ?? '').split(',').filter(Boolean).map(rangeOf),
     probeImage: flags['probe-image'],
@@ -247,6 +256,11 @@ function rangeOf(text: string): string {
     throw new WrongFlags(`--closed-ranges ${text} is not a range of addresses, such as 198.51.100.0/24`)
   }
   return text
+}
+
+function labelKey(name: string, text: string): string {
+  if (new RegExp(`^${LABEL_KEY}$`).test(text)) return text
+  throw new WrongFlags(`--${name} ${text} is not the key of a label, such as topology.kubernetes.io/rack`)
 }
 
 function positive(name: string, text: string | undefined): number {

@@ -53,6 +53,6 @@ test('a provider with mixed machines has four whole H100 nodes first, and names,
   expect(cards.join(' ')).toBe('H100 H100 H100 H100 L40S L40S A100 GeForce T4 H100')
   expect(nodes[9]?.metadata).toMatchObject({
     name: 'acme-9',
-    labels: { 'topology.kubernetes.io/zone': 'eu-west-2', 'topology.gpucommons.io/rack': 'rack-3' },
+    labels: { 'topology.kubernetes.io/zone': 'eu-west-2', 'topology.kubernetes.io/rack': 'rack-3' },
   })
 })

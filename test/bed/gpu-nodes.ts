@@ -26,7 +26,12 @@ export interface GpuNodeOptions {
 
 /** How more than one pod gets a piece of one card. Absent: they do not. */
 export type Sharing =
-  | { readonly by: 'TimeSlicing'; readonly replicas: number }
+  | {
+      readonly by: 'TimeSlicing'
+      readonly replicas: number
+      /** With renameByDefault; absent: nvidia.com/gpu. */
+      readonly resource?: 'nvidia.com/gpu.shared'
+    }
   /** All cards are cut alike, and each piece calls itself nvidia.com/gpu. */
   | { readonly by: 'MigSingle'; readonly profile: string; readonly perCard: number }
   /** Pieces have resources of their own. */
@@ -116,7 +121,7 @@ function placeLabels({ name, region, zone, rack }: GpuNodeOptions): Record<strin
     'kubernetes.io/arch': 'amd64',
     ...(region === undefined ? {} : { 'topology.kubernetes.io/region': region }),
     ...(zone === undefined ? {} : { 'topology.kubernetes.io/zone': zone }),
-    ...(rack === undefined ? {} : { 'topology.gpucommons.io/rack': rack }),
+    ...(rack === undefined ? {} : { 'topology.kubernetes.io/rack': rack }),
   }
 }
 
@@ -126,7 +131,7 @@ function devices(cardCount: number, sharing: Sharing | undefined): Record<string
     case undefined:
       return { 'nvidia.com/gpu': String(cardCount) }
     case 'TimeSlicing':
-      return { 'nvidia.com/gpu': String(cardCount * sharing.replicas) }
+      return { [sharing.resource ?? 'nvidia.com/gpu']: String(cardCount * sharing.replicas) }
     case 'MigSingle':
       return { 'nvidia.com/gpu': String(cardCount * sharing.perCard) }
     case 'MigMixed':
@@ -175,7 +180,7 @@ function sharingLabels(product: string, gpus: number, sharing: Sharing | undefin
       return {}
     case 'TimeSlicing':
       return {
-        'nvidia.com/gpu.product': `${product}-SHARED`,
+        'nvidia.com/gpu.product': sharing.resource ? product : `${product}-SHARED`,
         'nvidia.com/gpu.replicas': String(sharing.replicas),
         'nvidia.com/gpu.sharing-strategy': 'time-slicing',
       }

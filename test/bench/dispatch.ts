@@ -103,6 +103,7 @@ function bareDispatch({ hub, providers }: DispatchBed, round: string): (i: numbe
       hubUid: 'bench',
       provider: name,
       rules: noRules,
+      gpuResource: 'nvidia.com/gpu',
     })
     await client.create(jobs, { metadata, spec: jobSpec as never })
   }

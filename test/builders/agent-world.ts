@@ -73,6 +73,7 @@ export async function startAgent({ time, hub, provider }: Clusters, rules: Owner
     leaving,
     opening,
     rules,
+    rackLabel: 'topology.kubernetes.io/rack',
     clock,
     nonce: () => 'nonce',
     surroundings: async () => ({ nameservers: ['10.96.0.10'], apiServers: ['10.96.0.1'], closedRanges: [] }),

@@ -35,7 +35,7 @@ export function gpuRun(options: GpuRunOptions = {}): GpuRun {
       job: { namespace, name, uid },
       run,
       workers,
-      gpus: { count: gpus.count },
+      gpus: { count: gpus.count ?? 1, ...(gpus.fraction === undefined ? {} : { fraction: gpus.fraction }) },
       nodes: [{ name: 'node-1', workers: spec.workers ?? workers }],
       failover,
       bindTimeoutSeconds,

@@ -110,6 +110,8 @@ function choices(
   return subsets(group.toSorted((a, b) => (a.name < b.name ? -1 : 1))).flatMap((nodes): Option[] => {
     const workersPerNode = job.workers / nodes.length
     if (!Number.isInteger(workersPerNode)) return []
+    const apart = howFarApart(job, nodes)
+    if (apart === undefined) return []
     const left = nodes.map((node) => leftOf(node, bookings))
     if (!left.every((room) => holds(room, job.perWorker, workersPerNode))) return []
 
@@ -118,9 +120,27 @@ function choices(
     const broken = wholes.filter((node) => node.gpus > taken).length
     const leftOver = left.reduce((sum, { gpus }) => sum + gpus - taken, 0)
     const names = nodes.map(({ name }) => name)
-    const order = [nodes.length, broken, leftOver, wholes.length, -free, provider, model, gpuMemoryMiB, ...names]
+    const order = [apart, nodes.length, broken, leftOver, wholes.length, -free, provider, model, gpuMemoryMiB, ...names]
     return [{ provider, model, names, workersPerNode, order }]
   })
+}
+
+/** Preferred: how many steps wider than asked; `undefined`: they are too far apart. */
+function howFarApart({ topology, workers }: JobFact, nodes: readonly NodeFact[]): number | undefined {
+  if (!topology || workers === 1) return 0
+  const levels = ['Node', 'Rack', 'Zone']
+  const places = nodes.map(({ name, topology: { rack, zone } = {} }): (string | undefined)[] => [
+    name,
+    rack === undefined ? undefined : `${zone ?? '?'} ${rack}`,
+    zone,
+  ])
+  const asked = levels.indexOf(topology.within)
+  const steps = levels.slice(asked).findIndex((_, step) => {
+    const named = places.map((place) => place[asked + step])
+    return nodes.length === 1 || (named[0] !== undefined && named.every((each) => each === named[0]))
+  })
+  if (topology.rule === 'Required') return steps === 0 ? 0 : undefined
+  return steps === -1 ? levels.length : steps
 }
 
 function subsets(nodes: readonly NodeFact[]): readonly (readonly NodeFact[])[] {
@@ -145,6 +165,8 @@ function mayUse(job: JobFact, node: NodeFact, providers: readonly ProviderFact[]
     node.withheld === undefined &&
     Object.entries(job.providerSelector).every(([key, value]) => provider.labels[key] === value) &&
     Object.entries(job.nodeSelector).every(([key, value]) => node.labels[key] === value) &&
+    (job.trust !== 'Verified' || provider.trust === 'Verified') &&
+    mayShare(job, node) &&
     !job.excludedProviders.includes(provider.name) &&
     job.refusedBy?.[provider.name] === undefined &&
     !(job.avoidNodes ?? []).includes(`${node.provider}/${node.name}`) &&
@@ -153,6 +175,12 @@ function mayUse(job: JobFact, node: NodeFact, providers: readonly ProviderFact[]
     (provider.pricesPerGpuHour?.[node.model] ?? 0) <= (job.maxPrice ?? Infinity) &&
     node.taints.every((taint) => isTolerated(job, taint, provider))
   )
+}
+
+/** Of nodes that hand out single parts of GPUs; what takes several parts of one is told in no story so far. */
+function mayShare({ perWorker: { gpus }, models }: JobFact, { slices, slicesPerWorker, model }: NodeFact): boolean {
+  if (model.includes('MIG') && models.length === 0) return false
+  return slices === undefined || slicesPerWorker === undefined ? gpus >= 1 : gpus * slices <= slicesPerWorker
 }
 
 function isTolerated({ tolerations }: JobFact, taint: Taint, { tolerates }: ProviderFact): boolean {

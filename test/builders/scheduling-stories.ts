@@ -57,21 +57,31 @@ const provider = fc.record({
   ),
   tolerates: seldom(fc.constantFrom([], ['team'])),
   pricesPerGpuHour: seldom(fc.constant({ H100: 3 })),
+  trust: seldom(fc.constant('Verified' as const)),
 })
-export const node = fc.record({
-  provider: providerName,
-  name: nodeName,
-  model,
-  gpuMemoryMiB: fc.constantFrom(40_960, 81_920),
-  gpus: fc.constantFrom(0, 1, 2, 4, 4, 8),
-  cpuMilli: fc.constantFrom(4000, 8000, 32_000),
-  memoryMiB: fc.constantFrom(8192, 65_536),
-  storageMiB: fc.constantFrom(8192, 65_536),
-  usedByOthers: room,
-  labels,
-  taints: fc.array(taint, { maxLength: 2 }).map((list) => (list.length === 2 ? list : [])),
-  withheld: seldom(fc.constant('Mig')),
-})
+export const node = fc
+  .record({
+    provider: providerName,
+    name: nodeName,
+    model,
+    gpuMemoryMiB: fc.constantFrom(40_960, 81_920),
+    gpus: fc.constantFrom(0, 1, 2, 4, 4, 8),
+    cpuMilli: fc.constantFrom(4000, 8000, 32_000),
+    memoryMiB: fc.constantFrom(8192, 65_536),
+    storageMiB: fc.constantFrom(8192, 65_536),
+    usedByOthers: room,
+    labels,
+    taints: fc.array(taint, { maxLength: 2 }).map((list) => (list.length === 2 ? list : [])),
+    withheld: seldom(fc.constant('Mig')),
+    sharing: seldom(fc.constant({ slices: 4, slicesPerWorker: 1 })),
+    topology: seldom(
+      fc.record({
+        rack: fc.constantFrom('r1', 'r1', 'r2', undefined),
+        zone: fc.constantFrom('z1', 'z1', 'z2', undefined),
+      }),
+    ),
+  })
+  .map(({ sharing, ...fact }) => ({ ...fact, ...sharing }))
 const worker = fc.record({
   gpus: fc.constantFrom(1, 1, 2, 4, 8),
   cpuMilli: fc.constantFrom(0, 1000, 4000, 9000),
@@ -92,11 +102,18 @@ export const job = fc
     models: fc.subarray(['H100', 'A100']),
     gpuMemoryMiB: seldom(fc.constant(81_920)),
     maxPrice: seldom(fc.constantFrom(1, 5)),
+    trust: seldom(fc.constant('Verified' as const)),
     providerSelector: selector,
     nodeSelector: selector,
     tolerations: fc.array(toleration, { maxLength: 2 }),
     excludedProviders: fc.subarray(['acme', 'bolt'], { maxLength: 1 }),
     refusedBy: seldom(fc.constantFrom<JobFact['refusedBy']>({ acme: 'NeedsRoot' }, { bolt: 'OwnerRuleImage' })),
+    topology: seldom(
+      fc.record({
+        within: fc.constantFrom('Node' as const, 'Rack' as const, 'Zone' as const),
+        rule: fc.constantFrom('Required' as const, 'Preferred' as const),
+      }),
+    ),
     avoidNodes: seldom(fc.constant(['acme/n1', 'bolt/n2'])),
     queue: queueOfJob,
   })

@@ -170,6 +170,7 @@ const wrong: readonly (readonly [chart: 'hub' | 'agent', values: string, names: 
   ['agent', 'rules.hours.timeZone=UTC', "/rules/hours': missing property 'windows'"],
   ['agent', 'rules.mostGpus=8', "'mostGpus' not allowed"],
   ['agent', 'closedRanges[0]=lab', '/closedRanges/0'],
+  ['agent', 'rackLabel=/rack', '/rackLabel'],
   ['agent', 'networkProbe.image=x', "'image' not allowed"],
 ]
 

@@ -29,12 +29,16 @@ const machines: Readonly<Record<string, readonly NodeManifest[]>> = {
     machine('reclaim', { card: 'T4', gpus: 1 }),
     machine('narrow', { card: 'T4', gpus: 1 }),
     machine('closing', { card: 'T4', gpus: 1 }),
-    machine('sliced', { card: 'A100-80GB', gpus: 4, sharing: { by: 'TimeSlicing', replicas: 4 } }),
-    machine('mig-single', { card: 'A100-80GB', gpus: 4, sharing: { by: 'MigSingle', profile: '1g.10gb', perCard: 7 } }),
     machine('mig-mixed', {
       card: 'A100-80GB',
       gpus: 4,
-      sharing: { by: 'MigMixed', slices: [{ profile: '3g.40gb', count: 8 }] },
+      sharing: {
+        by: 'MigMixed',
+        slices: [
+          { profile: '3g.40gb', count: 4 },
+          { profile: '2g.20gb', count: 4 },
+        ],
+      },
     }),
     machine('broken', { card: 'RTX4090', gpus: 2, unhealthy: 2 }),
     machine('half-broken', { card: 'RTX4090', gpus: 4, unhealthy: 1 }),
@@ -287,8 +291,6 @@ async function neverFits(stage: Stage): Promise<void> {
 
 async function notOffered(stage: Stage): Promise<void> {
   const withheld = [
-    { where: 'sliced', because: 'TimeSlicing' },
-    { where: 'mig-single', because: 'Mig' },
     { where: 'mig-mixed', because: 'Mig' },
     { where: 'broken', because: 'Unhealthy' },
   ]

@@ -137,6 +137,10 @@ export const agentValues = z.strictObject({
   rules: ownerRulesSchema
     .prefault({})
     .describe('what you let jobs do on your machines; crds/providerreport.md explains each'),
+  rackLabel: text(317)
+    .regex(/^[A-Za-z0-9][-A-Za-z0-9_.]*([/][A-Za-z0-9][-A-Za-z0-9_.]*)?$/)
+    .default('topology.kubernetes.io/rack')
+    .describe('the label of your nodes that says in which rack they are; jobs may ask for one rack'),
   closedRanges: z
     .array(text(64).regex(/^[0-9a-fA-F.:]+[/][0-9]{1,3}$/))
     .max(64)

@@ -139,8 +139,8 @@ export const joinReasons = {
 export const withheldReasons = {
   Cordoned: 'The owner cordoned the node.',
   NotReady: 'The node is not Ready.',
-  TimeSlicing: 'Its GPUs are shared by time-slicing, which is not offered yet.',
-  Mig: 'Its GPUs are cut into MIG slices, which is not offered yet.',
+  TimeSlicing: 'Its GPUs are shared, and their labels do not say by how many pods; or its MIG slices are shared.',
+  Mig: 'It has several kinds of MIG slices, or slices beside whole GPUs: a node of one kind is offered.',
   Unhealthy: 'None of its GPUs is healthy.',
   KeptByOwner: 'Its owner keeps all of its GPUs.',
   NoGpu: 'It has no GPU that is advertised to Kubernetes.',

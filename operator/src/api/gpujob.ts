@@ -50,7 +50,10 @@ export const ttlSecondsAfterFinished = () =>
 
 const gpus = z
   .object({
-    count: z.int().min(1).max(64).describe('GPUs of each worker.'),
+    count: z.int().min(1).max(64).optional().describe('GPUs of each worker.'),
+    fraction: gpuFraction()
+      .optional()
+      .describe('In place of count: a part of one GPU, such as "0.5", shared with others.'),
     models: z
       .array(gpuModel())
       .min(1)
@@ -62,8 +65,22 @@ const gpus = z
       .optional()
       .describe('What a GPU must have at least, by its nominal size: an H100 is an 80Gi card.'),
   })
-  .meta(atomic)
+  .meta({
+    ...atomic,
+    ...rules({
+      rule: 'has(self.count) != has(self.fraction)',
+      message: 'must have either count, or fraction for a part of one GPU',
+    }),
+  })
   .describe('The GPUs of each worker.')
+
+/** A text: YAML would make a float of it. */
+export function gpuFraction() {
+  return z
+    .string()
+    .max(5)
+    .regex(/^0[.]0{0,2}[1-9][0-9]{0,2}$/)
+}
 
 const exitCodeRule = z.object({
   in: z.array(z.int().min(1).max(255)).min(1).max(255).meta(listSet),
@@ -140,6 +157,8 @@ const explanation = z.object({
   otherProviders: z.int().min(0).max(1_000_000).describe('Providers that are not told of for want of space.'),
 })
 
+/** A part of a GPU is handed to a pod as one device. */
+const COUNT = '(has(self.gpus.count) ? self.gpus.count : 1)'
 const LIMIT = `container.resources.limits['${GPU_RESOURCE}']`
 
 export const gpuJobSpecSchema = z
@@ -152,7 +171,7 @@ export const gpuJobSpecSchema = z
       .object({ within: z.enum(['Node', 'Rack', 'Zone']), rule: z.enum(['Required', 'Preferred']) })
       .meta(atomic)
       .optional()
-      .describe('Kept for later: this version does not look at it.'),
+      .describe('How close together the workers of a gang have to be (Required), or better are (Preferred).'),
     placement: z
       .object({
         providerSelector: labelMap(16).optional().describe('Labels that the Provider must have.'),
@@ -160,6 +179,10 @@ export const gpuJobSpecSchema = z
         maxPricePerGpuHour: price()
           .optional()
           .describe('The most that a GPU may cost in an hour, in the currency of the federation.'),
+        trust: z
+          .enum(['Unverified', 'Verified'])
+          .optional()
+          .describe('What the provider has to be at least; absent: anything. No provider is Verified yet.'),
       })
       .meta(atomic)
       .optional(),
@@ -174,9 +197,14 @@ export const gpuJobSpecSchema = z
   .meta(
     rules(
       {
-        rule: `self.template.spec.containers.all(container, !has(container.resources) || !has(container.resources.limits) || !('${GPU_RESOURCE}' in container.resources.limits) || ${LIMIT} == self.gpus.count || ${LIMIT} == string(self.gpus.count))`,
-        message: `must have the same limit of ${GPU_RESOURCE} as spec.gpus.count says, or none`,
+        rule: `self.template.spec.containers.all(container, !has(container.resources) || !has(container.resources.limits) || !('${GPU_RESOURCE}' in container.resources.limits) || ${LIMIT} == ${COUNT} || ${LIMIT} == string(${COUNT}))`,
+        message: `must have the same limit of ${GPU_RESOURCE} as spec.gpus.count says (1 with spec.gpus.fraction), or none`,
         fieldPath: '.template.spec.containers',
+      },
+      {
+        rule: '!has(self.gpus.fraction) || self.workers == 1',
+        message: 'must be 1 with spec.gpus.fraction: workers of a gang do not share GPUs',
+        fieldPath: '.workers',
       },
       ...['topology', 'placement'].map(fixedOptional),
     ),
@@ -295,6 +323,7 @@ export const gpuJobKind: Kind = {
     { name: 'GPUs', type: 'integer', jsonPath: '.spec.gpus.count', description: 'Of each worker' },
     { name: 'Run', type: 'integer', jsonPath: '.status.lastRun' },
     AGE,
+    { name: 'Fraction', type: 'string', jsonPath: '.spec.gpus.fraction', description: 'Of one GPU', priority: 1 },
     { name: 'Priority', type: 'integer', jsonPath: '.spec.priority', priority: 1 },
     { name: 'Models', type: 'string', jsonPath: '.spec.gpus.models', priority: 1 },
   ],

@@ -73,6 +73,29 @@ export const gpuNodeSpecSchema = z
       .describe("Asked for by pods that are not ours. Our own use is the hub's arithmetic."),
     devices: z.array(device).max(32).meta(listAtomic),
     keptGpus: z.int().min(0).max(1024).default(0).describe('Of those, how many the owner keeps back.'),
+    sharing: z
+      .object({
+        strategy: z
+          .enum(['TimeSlicing', 'Mps', 'Mig'])
+          .describe(
+            'TimeSlicing, Mps: several pods on each GPU. Mig: the devices are slices, each a GPU of a model of its own.',
+          ),
+        replicas: z.int().min(2).max(1024).optional().describe('Of TimeSlicing and Mps: how many pods share each GPU.'),
+      })
+      .meta({
+        ...atomic,
+        ...rules({
+          rule: "has(self.replicas) == (self.strategy != 'Mig')",
+          message: 'must say replicas with TimeSlicing and Mps, and with them alone',
+        }),
+      })
+      .optional()
+      .describe('How more than one pod gets a piece of one GPU; absent: GPUs are whole.'),
+    topology: z
+      .object({ zone: labelValue().min(1).optional(), rack: labelValue().min(1).optional() })
+      .meta(atomic)
+      .optional()
+      .describe('Where it lies, as its owner names it.'),
     labels: labelMap(64).meta(atomic).optional(),
     taints: z.array(taint).max(32).meta(listAtomic).optional(),
     offer: z.enum(['Offered', 'Withheld']).describe('Withheld: no work goes there.'),

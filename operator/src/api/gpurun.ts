@@ -16,6 +16,7 @@ import {
 import {
   bindTimeoutSeconds,
   failoverSchema,
+  gpuFraction,
   maxRuntimeSeconds,
   nodeShareSchema,
   ttlSecondsAfterFinished,
@@ -47,7 +48,20 @@ export const gpuRunSpecSchema = z
         .describe('1, 2, 3 …: the fencing number. What carries an older one is refused.'),
     ),
     workers: ordered(z.int().min(1).max(1024)),
-    gpus: ordered(z.object({ count: z.int().min(1).max(64) }).meta(atomic)),
+    gpus: ordered(
+      z
+        .object({
+          count: z.int().min(1).max(64).describe('Devices of each worker.'),
+          fraction: gpuFraction().optional().describe('The one device of the worker is a part of a shared GPU.'),
+        })
+        .meta({
+          ...atomic,
+          ...rules({
+            rule: '!has(self.fraction) || self.count == 1',
+            message: 'must have a count of 1 with a fraction',
+          }),
+        }),
+    ),
     nodes: ordered(z.array(nodeShareSchema).min(1).max(1024).meta(listMap('name'))),
     failover: ordered(failoverSchema),
     bindTimeoutSeconds: ordered(bindTimeoutSeconds()),

@@ -9,6 +9,7 @@ export const fixedFields: readonly (Change & { readonly says: string })[] = [
   { at: 'spec.workers', to: 2, says: 'spec.workers' },
   { at: 'spec.gpus.count', to: 2, says: 'spec.gpus' },
   { at: 'spec.gpus.models', to: ['H100'], says: 'spec.gpus' },
+  { at: 'spec.gpus', to: { fraction: '0.5' }, says: 'spec.gpus' },
   { at: 'spec.topology', to: { within: 'Node', rule: 'Required' }, says: 'spec.topology' },
   { at: 'spec.placement', to: { nodeSelector: { a: 'b' } }, says: 'spec.placement' },
   { at: 'spec.template.spec.containers[0].image', to: 'example.com/train:2', says: 'spec.template' },

@@ -54,6 +54,8 @@ export const oddButValid: readonly OddField[] = [
       },
     },
   },
+  { name: 'the smallest part of a GPU', at: 'spec.gpus', to: { fraction: '0.001' } },
+  { name: 'half a GPU to three digits', at: 'spec.gpus', to: { fraction: '0.500' } },
   { name: 'cpu as a whole number', at: `${main}.resources`, to: { limits: { cpu: 2 } } },
   { name: 'half a cpu as a text', at: `${main}.resources`, to: { limits: { cpu: '0.5' } } },
   {

@@ -33,7 +33,13 @@ export async function providerSays(ask: Ask, manifest: Manifest): Promise<Compla
   const spec = gpuJobSpecSchema.parse(manifest['spec']) as GpuJobSpec
   const { name } = manifest['metadata'] as { readonly name: string }
   const run = gpuRun({ job: gpuJob({ name, spec }) })
-  const job = jobManifest(run, { namespace: 'default', hubUid: 'hub', provider: 'acme', rules: noRules })
+  const job = jobManifest(run, {
+    namespace: 'default',
+    hubUid: 'hub',
+    provider: 'acme',
+    rules: noRules,
+    gpuResource: 'nvidia.com/gpu',
+  })
   const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'pod' }, spec: job.spec.template.spec }
   return (
     (await dryRun(ask, '/apis/batch/v1/namespaces/default/jobs', job)) ||

@@ -155,6 +155,27 @@ export const wrongOthers: readonly (Omit<WrongField, 'at' | 'to'> & { readonly m
       says: ['spec.defaults.priority'],
     },
     { of: queue, name: 'a queue with a budget', at: 'spec.budget', to: '10', says: ['unknown field "spec.budget"'] },
+    {
+      of: node,
+      name: 'a node that shares its GPUs with nobody',
+      at: 'spec.sharing',
+      to: { strategy: 'TimeSlicing' },
+      says: ['spec.sharing', 'must say replicas with TimeSlicing'],
+    },
+    {
+      of: node,
+      name: 'a node whose slices are shared',
+      at: 'spec.sharing',
+      to: { strategy: 'Mig', replicas: 2 },
+      says: ['spec.sharing', 'must say replicas with TimeSlicing'],
+    },
+    {
+      of: node,
+      name: 'a node in a rack without a name',
+      at: 'spec.topology',
+      to: { rack: '' },
+      says: ['spec.topology.rack'],
+    },
     { of: report, name: 'a second report', at: 'metadata.name', to: 'other', says: ['metadata.name must be self'] },
     {
       of: report,

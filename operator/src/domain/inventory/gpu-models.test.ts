@@ -89,9 +89,9 @@ describe('a product of GPU feature discovery', () => {
 
   test.each([
     ['NVIDIA-A100-SXM4-40GB-SHARED', 'A100 40 TimeSlicing'],
-    ['NVIDIA-A100-SXM4-80GB-MIG-1g.10gb', 'A100 10 Mig'],
-    ['NVIDIA-H100-80GB-HBM3-MIG-1g.10gb.me', 'H100 10 Mig'],
-    ['NVIDIA-H100-80GB-HBM3-MIG-3g.40gb-SHARED', 'H100 40 Mig'],
+    ['NVIDIA-A100-SXM4-80GB-MIG-1g.10gb', 'A100-MIG-1g.10gb 10 Mig'],
+    ['NVIDIA-H100-80GB-HBM3-MIG-1g.10gb.me', 'H100-MIG-1g.10gb.me 10 Mig'],
+    ['NVIDIA-H100-80GB-HBM3-MIG-3g.40gb-SHARED', 'H100-MIG-3g.40gb 40 Mig'],
     ['NVIDIA-X9000-SHARED', 'NVIDIA-X9000 ? TimeSlicing'],
   ])('%s is cut: %s', (product, meaning) => {
     expect(says(product)).toBe(meaning)

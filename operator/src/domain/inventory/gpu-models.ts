@@ -1,7 +1,7 @@
 // Canonical model names and nominal memory, from the product strings that NVIDIA's GPU feature discovery puts on nodes.
 
 export interface GpuIdentity {
-  /** Canonical, such as `H100`; an unknown product keeps its own name, letters, digits, dots and dashes only. */
+  /** Canonical, such as `H100`, and `H100-MIG-1g.10gb` for a slice; an unknown product keeps its own name, letters, digits, dots and dashes only. */
   readonly model: string
   /** Nominal size of one GPU (a MIG slice where it is one); absent: unknown product that reported no size. */
   readonly memoryMiB?: number
@@ -137,11 +137,11 @@ function geForce(product: string, sizes: readonly number[]): readonly Known[] {
 const longestFirst = datasheets.toSorted((a, b) => b.product.length - a.product.length)
 
 const brands = /^(?:NVIDIA-|Tesla-|Quadro-|GeForce-)*/i
-const cuts = /(?:-MIG-\d+g\.(?<sliceGiB>\d+)gb[A-Za-z0-9.+]*)?(?<shared>-SHARED)?$/
+const cuts = /(?<slice>-MIG-\d+g\.(?<sliceGiB>\d+)gb[A-Za-z0-9.+]*)?(?<shared>-SHARED)?$/
 
 /** @param reportedMiB what feature discovery measured; less than the nominal size. */
 export function identifyGpu(product: string, reportedMiB?: number): GpuIdentity {
-  const { sliceGiB, shared } = cuts.exec(product)?.groups ?? {}
+  const { slice = '', sliceGiB, shared } = cuts.exec(product)?.groups ?? {}
   const whole = product.replace(cuts, '')
   const name = whole.replace(brands, '')
   const found = longestFirst.find((each) => startsWithWord(name, each.product))
@@ -149,7 +149,7 @@ export function identifyGpu(product: string, reportedMiB?: number): GpuIdentity 
   const GiB = sliceGiB === undefined ? nominalGiB(found, { name, reportedMiB }) : Number(sliceGiB)
   const memoryMiB = GiB === undefined ? unlistedMiB(reportedMiB) : GiB * 1024
   return {
-    model: found?.model ?? labelSafe(whole),
+    model: labelSafe(`${found?.model ?? labelSafe(whole)}${slice}`),
     ...(memoryMiB === undefined ? {} : { memoryMiB }),
     ...(sliceGiB === undefined ? shared && { cut: 'TimeSlicing' } : { cut: 'Mig' }),
   }

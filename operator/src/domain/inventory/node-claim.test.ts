@@ -37,12 +37,16 @@ function pod(change: { labels?: Record<string, string>; phase?: string; on?: str
   }
 }
 
+function by(strategy: string): Record<string, string> {
+  return { 'nvidia.com/gpu.replicas': '4', 'nvidia.com/gpu.sharing-strategy': strategy }
+}
+
 function isOurs({ metadata }: ProviderPod): boolean {
   return metadata.labels?.['ours'] !== undefined
 }
 
 function claim(seen: ProviderNode, pods: readonly ProviderPod[] = [], keptGpus = 0) {
-  return nodeClaim({ node: seen, pods, isOurs, keptGpus })
+  return nodeClaim({ node: seen, pods, isOurs, keptGpus, rackLabel: 'topology.kubernetes.io/rack' })
 }
 
 describe('the claim', () => {
@@ -111,29 +115,49 @@ describe('the claim', () => {
       says: 'NotReady',
     },
     {
-      name: 'a node with shared GPUs',
+      name: 'a node with shared GPUs that does not say by how many',
       node: node({ labels: { 'nvidia.com/gpu.product': 'NVIDIA-H100-PCIe-SHARED' } }),
       says: 'TimeSlicing',
     },
     {
       name: 'a node with replicas under the name of whole GPUs',
       node: node({ labels: { ...h100, 'nvidia.com/gpu.replicas': '4' } }),
-      says: 'TimeSlicing',
+      says: 'Offered',
     },
     {
-      name: 'a node with MPS',
+      name: 'a node with MPS that does not say by how many',
       node: node({ labels: { ...h100, 'nvidia.com/gpu.sharing-strategy': 'mps' } }),
       says: 'TimeSlicing',
     },
     {
       name: 'a node with slices as GPUs',
       node: node({ labels: { 'nvidia.com/gpu.product': 'NVIDIA-H100-PCIe-MIG-1g.10gb' } }),
-      says: 'Mig',
+      says: 'Offered',
     },
     {
       name: 'a node with slices beside its GPUs',
       node: node({ gpus: { 'nvidia.com/gpu': '6', 'nvidia.com/mig-1g.10gb': '14' } }),
       says: 'Mig',
+    },
+    {
+      name: 'a node with slices of two kinds',
+      node: node({ gpus: { 'nvidia.com/mig-1g.10gb': '7', 'nvidia.com/mig-3g.40gb': '2' } }),
+      says: 'Mig',
+    },
+    {
+      name: 'a node with slices that are shared',
+      node: node({
+        labels: { 'nvidia.com/gpu.product': 'NVIDIA-H100-PCIe-MIG-1g.10gb', 'nvidia.com/gpu.replicas': '2' },
+      }),
+      says: 'TimeSlicing',
+    },
+    {
+      name: 'a node with slices of one kind that are shared',
+      node: node({
+        labels: { ...h100, 'nvidia.com/mig-1g.10gb.replicas': '2' },
+        gpus: { 'nvidia.com/mig-1g.10gb.shared': '14' },
+      }),
+      says: 'TimeSlicing',
     },
     {
       name: 'a node that could cut its GPUs and does not',
@@ -142,7 +166,10 @@ describe('the claim', () => {
     },
     {
       name: 'a cordoned node with slices: the lasting reason first',
-      node: node({ gpus: { 'nvidia.com/mig-1g.10gb': '14' }, spec: { unschedulable: true } }),
+      node: node({
+        gpus: { 'nvidia.com/gpu': '1', 'nvidia.com/mig-1g.10gb': '14' },
+        spec: { unschedulable: true },
+      }),
       says: 'Mig',
     },
   ]
@@ -152,11 +179,69 @@ describe('the claim', () => {
     expect(gpuNodeSpecSchema.safeParse(spec).success).toBe(true)
   })
 
-  test('says which slices there are', () => {
+  test('says which slices there are, as GPUs of a model of their own', () => {
     const spec = claim(node({ gpus: { 'nvidia.com/mig-1g.10gb': '14' } }))
-    expect(spec?.devices).toMatchObject([
-      { resource: 'nvidia.com/mig-1g.10gb', model: 'H100', memoryMiB: 10_240, count: 14 },
-    ])
+    const slices = { resource: 'nvidia.com/mig-1g.10gb', model: 'H100-MIG-1g.10gb', memoryMiB: 10_240, count: 14 }
+    expect(spec).toMatchObject({ sharing: { strategy: 'Mig' }, devices: [slices] })
+    expect(spec && nodeFact('acme', spec)).toMatchObject({ model: 'H100-MIG-1g.10gb', gpus: 14, gpuMemoryMiB: 10_240 })
+    expect(spec && nodeFact('acme', spec)).not.toHaveProperty('slices')
+  })
+
+  const shared: { name: string; node: ProviderNode; sharing: string; resource: string }[] = [
+    {
+      name: 'by time slicing, under the name of GPUs',
+      node: node({
+        labels: { 'nvidia.com/gpu.product': 'NVIDIA-H100-PCIe-SHARED', ...by('time-slicing') },
+        gpus: { 'nvidia.com/gpu': '32' },
+        healthy: { 'nvidia.com/gpu': '28' },
+      }),
+      sharing: 'TimeSlicing 4',
+      resource: 'nvidia.com/gpu',
+    },
+    {
+      name: 'by time slicing, under a name of their own, where whole ones were advertised before',
+      node: node({
+        labels: { 'nvidia.com/gpu.product': 'NVIDIA-H100-PCIe', ...by('time-slicing') },
+        gpus: { 'nvidia.com/gpu': '0', 'nvidia.com/gpu.shared': '32' },
+        healthy: { 'nvidia.com/gpu': '0', 'nvidia.com/gpu.shared': '28' },
+      }),
+      sharing: 'TimeSlicing 4',
+      resource: 'nvidia.com/gpu.shared',
+    },
+    {
+      name: 'by MPS',
+      node: node({
+        labels: { 'nvidia.com/gpu.product': 'NVIDIA-H100-PCIe-SHARED', ...by('mps') },
+        gpus: { 'nvidia.com/gpu': '32' },
+        healthy: { 'nvidia.com/gpu': '28' },
+      }),
+      sharing: 'Mps 4',
+      resource: 'nvidia.com/gpu',
+    },
+  ]
+  test.each(shared)('of GPUs that are shared $name counts each GPU once', ({ node: seen, sharing, resource }) => {
+    const spec = claim(seen, [pod(), pod(), pod()], 1)
+    expect(gpuNodeSpecSchema.parse(spec)).toEqual(spec)
+    expect(`${spec?.sharing?.strategy} ${spec?.sharing?.replicas}`).toBe(sharing)
+    expect(spec?.devices[0]).toMatchObject({ resource, model: 'H100', count: 8, healthy: 7 })
+    // Six parts in use are a GPU and a half; the owner keeps one.
+    const fact = { gpus: 6, slices: 4, slicesPerWorker: 1, usedByOthers: { gpus: 0.5 } }
+    expect(spec && nodeFact('acme', spec)).toMatchObject(fact)
+  })
+
+  test.each([
+    { what: 'zone and rack', labels: { 'topology.kubernetes.io/zone': 'a', 'topology.kubernetes.io/rack': 'r1' } },
+    { what: 'its zone only', labels: { 'topology.kubernetes.io/zone': 'a' } },
+    { what: 'nothing where the labels are empty', labels: { 'topology.kubernetes.io/rack': '' } },
+  ])('says where the node lies: $what', ({ labels }) => {
+    const { 'topology.kubernetes.io/zone': zone, 'topology.kubernetes.io/rack': rack } = labels as Record<
+      string,
+      string
+    >
+    const spec = claim(node({ labels: { ...h100, ...labels } }))
+    expect(gpuNodeSpecSchema.parse(spec)).toEqual(spec)
+    expect(spec?.topology).toEqual(zone ? { zone, ...(rack ? { rack } : {}) } : undefined)
+    expect(spec && nodeFact('acme', spec).topology).toEqual(spec?.topology)
   })
 })
 

@@ -2,7 +2,7 @@
 import type { GpuDevice, GpuNodeSpec, Taint } from '../../api/gpunode.ts'
 import { wholeNumber } from '../../api/quantity.ts'
 import { identifyGpu } from './gpu-models.ts'
-import { gpuResource, nothing, type PodResources, podRequests, type Requests, sum } from './pod-requests.ts'
+import { isGpuResource, nothing, type PodResources, podRequests, type Requests, sum } from './pod-requests.ts'
 
 type Labels = Readonly<Record<string, string>>
 type Quantities = Readonly<Record<string, string>>
@@ -43,6 +43,8 @@ export interface SeenNode {
   readonly isOurs: (pod: ProviderPod) => boolean
   /** GPUs that the owner keeps of each node. */
   readonly keptGpus: number
+  /** The key of the label that says in which rack a node is. */
+  readonly rackLabel: string
 }
 
 type Withheld = NonNullable<GpuNodeSpec['withheldBecause']>
@@ -56,6 +58,7 @@ const maxCount = 1024
 /** What the schema of GpuNode takes at most; a pod that asks for more takes all of the node anyway. */
 const maxCpuMilli = 100_000 * 1000
 const maxMemoryMiB = 2 ** 30
+const zoneLabel = 'topology.kubernetes.io/zone'
 const productLabel = 'nvidia.com/gpu.product'
 
 /**
@@ -63,9 +66,10 @@ const productLabel = 'nvidia.com/gpu.product'
  * @throws RangeError where a pod or the node has a quantity that is none.
  */
 export function nodeClaim(seen: SeenNode): GpuNodeSpec | undefined {
-  const { node, keptGpus } = seen
+  const { node, keptGpus, rackLabel } = seen
   const labels = node.metadata.labels ?? {}
-  const devices = devicesOf(node)
+  const sharing = sharingOf(node)
+  const devices = devicesOf(node, sharing?.replicas)
   if (devices.length === 0 && labels[productLabel] === undefined) return undefined
 
   const allocatable = node.status?.allocatable ?? {}
@@ -86,6 +90,8 @@ export function nodeClaim(seen: SeenNode): GpuNodeSpec | undefined {
     },
     devices,
     keptGpus,
+    ...(sharing ? { sharing } : {}),
+    ...topologyOf(labels, rackLabel),
     labels: usefulLabels(labels),
     taints: taintsOf(node),
     ...(because
@@ -114,15 +120,13 @@ export const reasonsToWithhold: readonly ReasonToWithhold[] = [
   },
   {
     reason: 'Mig',
-    message: 'The GPUs are cut by MIG, and only whole GPUs are offered',
-    holds: (node, { devices }) =>
-      cutOf(node) === 'Mig' ||
-      devices.some(({ resource, count }) => resource.startsWith('nvidia.com/mig-') && count > 0),
+    message: 'The node has several kinds of MIG slices, or slices beside whole GPUs, and nodes of one kind are offered',
+    holds: (_, { devices }) => devices.filter(({ count }) => count > 0).length > 1,
   },
   {
     reason: 'TimeSlicing',
-    message: 'Pods share the GPUs, and only whole GPUs are offered',
-    holds: (node) => cutOf(node) === 'TimeSlicing' || isShared(node.metadata.labels ?? {}),
+    message: 'Pods share the GPUs in a way that the labels of GPU feature discovery do not say, or share MIG slices',
+    holds: (node) => isSharedUnclearly(node),
   },
   {
     reason: 'Cordoned',
@@ -146,30 +150,64 @@ export const reasonsToWithhold: readonly ReasonToWithhold[] = [
   },
 ]
 
-function cutOf(node: ProviderNode) {
-  return identifyGpu(node.metadata.labels?.[productLabel] ?? '').cut
+/** The labels of NVIDIA's GPU feature discovery, by its source: internal/lm/resource.go and mig-strategy.go of k8s-device-plugin. */
+function sharingOf({ metadata: { labels = {} }, status }: ProviderNode): GpuNodeSpec['sharing'] {
+  const isCut = Object.entries(status?.capacity ?? {}).some(([resource, count]) => isMig(resource) && count !== '0')
+  if (isCut || isMigProduct(labels)) return { strategy: 'Mig' }
+  const replicas = Number(labels['nvidia.com/gpu.replicas'] ?? 1)
+  if (!Number.isInteger(replicas) || replicas < 2 || replicas > maxCount) return undefined
+  return { strategy: labels[strategyLabel] === 'mps' ? 'Mps' : 'TimeSlicing', replicas }
 }
 
-function isShared(labels: Labels): boolean {
-  const strategy = labels['nvidia.com/gpu.sharing-strategy'] ?? 'none'
-  return strategy !== 'none' || Number(labels['nvidia.com/gpu.replicas'] ?? 1) > 1
+/** A pod that asks for one of them would get less than anybody has reckoned with. */
+function isSharedUnclearly(node: ProviderNode): boolean {
+  const { labels = {} } = node.metadata
+  const sharing = sharingOf(node)
+  const isShared =
+    (labels[productLabel] ?? '').endsWith('-SHARED') ||
+    (labels[strategyLabel] ?? 'none') !== 'none' ||
+    Object.entries(node.status?.capacity ?? {}).some(
+      ([resource, count]) => isGpuResource(resource) && resource.endsWith('.shared') && count !== '0',
+    ) ||
+    Object.entries(labels).some(([key, value]) => replicasLabel.test(key) && Number(value) > 1)
+  return isShared && sharing?.replicas === undefined
 }
 
-/** One entry for each resource of the device plugin: `nvidia.com/gpu`, and one for each MIG profile. */
-function devicesOf({ metadata: { labels = {} }, status }: ProviderNode): GpuDevice[] {
+const strategyLabel = 'nvidia.com/gpu.sharing-strategy'
+const replicasLabel = /^nvidia\.com\/(?:gpu|mig-[^/]+)\.replicas$/
+
+function isMig(resource: string): boolean {
+  return resource.startsWith('nvidia.com/mig-')
+}
+
+/** With the single MIG strategy slices go by the name of GPUs. */
+function isMigProduct(labels: Labels): boolean {
+  return identifyGpu(labels[productLabel] ?? '').cut === 'Mig'
+}
+
+/**
+ * One entry for each resource of the device plugin: `nvidia.com/gpu`, and one for each MIG profile. Where each GPU is
+ * advertised several times, it counts once.
+ */
+function devicesOf({ metadata: { labels = {} }, status }: ProviderNode, replicas = 1): GpuDevice[] {
   const product = labels[productLabel] ?? 'unknown'
   const reported = Number(labels['nvidia.com/gpu.memory'] ?? Number.NaN)
   return Object.entries(status?.capacity ?? {})
-    .filter(([resource]) => resource === gpuResource || resource.startsWith('nvidia.com/mig-'))
+    .filter(([resource]) => isGpuResource(resource))
     .map(([resource, capacity]) => {
-      const slice = resource === gpuResource ? '' : `-MIG-${resource.slice('nvidia.com/mig-'.length)}`
+      const slice = isMig(resource) ? `-MIG-${resource.slice('nvidia.com/mig-'.length)}` : ''
       const { model, memoryMiB = 0 } = identifyGpu(`${product}${slice}`, reported > 0 ? reported : undefined)
-      const count = Math.min(wholeNumber(capacity), maxCount)
-      const healthy = Math.min(wholeNumber(status?.allocatable?.[resource] ?? 0), count)
+      const count = Math.min(Math.floor(wholeNumber(capacity) / replicas), maxCount)
+      const healthy = Math.min(Math.floor(wholeNumber(status?.allocatable?.[resource] ?? 0) / replicas), count)
       return { source: 'DevicePlugin' as const, resource, model, product, memoryMiB, count, healthy }
     })
-    .toSorted((a, b) => (a.resource < b.resource ? -1 : 1))
+    .toSorted((a, b) => Number(b.count > 0) - Number(a.count > 0) || (a.resource < b.resource ? -1 : 1))
     .slice(0, maxDevices)
+}
+
+function topologyOf(labels: Labels, rackLabel: string): Pick<GpuNodeSpec, 'topology'> {
+  const { [zoneLabel]: zone, [rackLabel]: rack } = labels
+  return zone || rack ? { topology: { ...(zone ? { zone } : {}), ...(rack ? { rack } : {}) } } : {}
 }
 
 function usedByOthers({ node, pods, isOurs }: SeenNode): Requests {

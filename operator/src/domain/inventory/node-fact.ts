@@ -10,6 +10,7 @@ import type { NodeFact } from '../scheduling/facts.ts'
  */
 export function nodeFact(provider: string, spec: GpuNodeSpec): NodeFact {
   const device = spec.devices[0]
+  const { replicas = 1 } = spec.sharing ?? {}
   return {
     provider,
     name: spec.node,
@@ -21,13 +22,15 @@ export function nodeFact(provider: string, spec: GpuNodeSpec): NodeFact {
     storageMiB: memoryMiB(spec.allocatable.ephemeralStorage),
     usedByOthers: {
       // The owner's own pods take those first that the owner keeps.
-      gpus: Math.max(0, spec.usedByOthers.gpus - spec.keptGpus),
+      gpus: Math.max(0, spec.usedByOthers.gpus / replicas - spec.keptGpus),
       cpuMilli: cpuMilli(spec.usedByOthers.cpu),
       memoryMiB: memoryMiB(spec.usedByOthers.memory),
       // An older agent does not say: then its scheduler is the one who notices.
       storageMiB: memoryMiB(spec.usedByOthers.ephemeralStorage ?? 0),
     },
     labels: spec.labels ?? {},
+    ...(replicas > 1 ? { slices: replicas, slicesPerWorker: 1 } : {}),
+    ...(spec.topology === undefined ? {} : { topology: spec.topology }),
     taints: spec.taints ?? [],
     withheld: spec.offer === 'Withheld' ? (spec.withheldBecause ?? 'Withheld') : undefined,
   }

@@ -29,7 +29,14 @@ export interface Requests {
   readonly gpus: number
 }
 
-export const gpuResource = 'nvidia.com/gpu'
+/**
+ * What NVIDIA's device plugin offers: whole GPUs or replicas of them as `nvidia.com/gpu`, replicas also as
+ * `nvidia.com/gpu.shared` (renameByDefault), and with the mixed MIG strategy a resource for each profile.
+ * https://github.com/NVIDIA/k8s-device-plugin/blob/v0.17.1/README.md#shared-access-to-gpus
+ */
+export function isGpuResource(resource: string): boolean {
+  return /^nvidia\.com\/(?:gpu|mig-[^/]+)(?:\.shared)?$/.test(resource)
+}
 
 export const nothing: Requests = { cpuMilli: 0, memoryMiB: 0, storageMiB: 0, gpus: 0 }
 
@@ -54,8 +61,14 @@ export function podRequests(pod: PodResources): Requests {
 
 /** Requests default to limits, resource by resource. */
 function requestsOf(resources: Resources | undefined): Requests {
-  const { [gpuResource]: gpus = 0, 'ephemeral-storage': storage = 0 } = requested(resources)
-  return { ...nothing, ...onlyNamed(resources), storageMiB: memoryMiB(storage), gpus: wholeNumber(gpus) }
+  const asked = requested(resources)
+  const gpus = Object.keys(asked).filter(isGpuResource)
+  return {
+    ...nothing,
+    ...onlyNamed(resources),
+    storageMiB: memoryMiB(asked['ephemeral-storage'] ?? 0),
+    gpus: gpus.reduce((total, resource) => total + wholeNumber(asked[resource] ?? 0), 0),
+  }
 }
 
 function onlyNamed(resources: Resources | undefined): Partial<Requests> {

@@ -61,7 +61,14 @@ describe('what a job wants of the engine', () => {
       workers: 4,
       priority: 7,
       gpus: { count: 4, models: ['H100', 'H200'], memory: '80Gi' },
-      placement: { providerSelector: { region: 'eu' }, nodeSelector: { disk: 'fast' }, maxPricePerGpuHour: '2.50' },
+      placement: {
+        providerSelector: { region: 'eu' },
+        nodeSelector: { disk: 'fast' },
+        maxPricePerGpuHour: '2.50',
+        trust: 'Verified' as const,
+      },
+      topology: { within: 'Rack' as const, rule: 'Required' as const },
+      maxRuntimeSeconds: 60,
       template: { spec: { containers: [{ ...image, resources }], tolerations } },
     }
     expect(wishOf(keptJob({ spec, status: { excludedProviders: ['bad'] } }), now)).toMatchObject({
@@ -74,6 +81,9 @@ describe('what a job wants of the engine', () => {
         models: ['H100', 'H200'],
         gpuMemoryMiB: 81_920,
         maxPrice: 2_500_000,
+        trust: 'Verified',
+        topology: { within: 'Rack', rule: 'Required' },
+        maxRuntimeMs: 60_000,
         providerSelector: { region: 'eu' },
         nodeSelector: { disk: 'fast' },
         tolerations,
@@ -94,6 +104,12 @@ describe('what a job wants of the engine', () => {
     const later = wishOf(job, now + 60_000)
     expect(later).toMatchObject({ fact: { avoidNodes: [], excludedProviders: ['bad'] } })
     expect(later).not.toHaveProperty('changesAtMs')
+  })
+
+  test('it and its run take the part of a GPU that it names', () => {
+    const job = keptJob({ spec: { gpus: { fraction: '0.25' } } })
+    expect(wishOf(job, now)).toMatchObject({ fact: { perWorker: { gpus: 0.25 } } })
+    expect(bookingOfRun(keptRun({ job }), 'acme')?.perWorker.gpus).toBe(0.25)
   })
 
   test('its GPUs are what gpus.count says, not what the template repeats', () => {

@@ -53,10 +53,12 @@ function jobFact(job: KeptJob, avoid: NonNullable<GpuJobStatus['avoid']>): JobFa
     models: spec.gpus.models ?? [],
     gpuMemoryMiB: spec.gpus.memory === undefined ? undefined : memoryMiB(spec.gpus.memory),
     ...(cap === undefined ? {} : { maxPrice: priceOf(cap) }),
+    ...(spec.placement?.trust === undefined ? {} : { trust: spec.placement.trust }),
+    ...(spec.topology === undefined ? {} : { topology: spec.topology }),
+    ...(spec.maxRuntimeSeconds === undefined ? {} : { maxRuntimeMs: spec.maxRuntimeSeconds * 1000 }),
     providerSelector: spec.placement?.providerSelector ?? {},
     nodeSelector: spec.placement?.nodeSelector ?? {},
     tolerations: needs.tolerations,
-    ...(spec.maxRuntimeSeconds === undefined ? {} : { maxRuntimeMs: spec.maxRuntimeSeconds * 1000 }),
     excludedProviders: [
       ...(status?.excludedProviders ?? []),
       ...avoid.flatMap(({ provider, node }) => (node === undefined ? [provider] : [])),

@@ -4,7 +4,7 @@ import type { GpuRun, GpuRunSpec, GpuRunStatus } from '../../api/gpurun.ts'
 import type { ObjectMeta } from '../../api/meta.ts'
 import type { PodTemplate } from '../../api/template.ts'
 import { podRequests } from '../inventory/pod-requests.ts'
-import { type AskedByTemplate, askedByTemplate } from '../rules/asked.ts'
+import { type AskedByTemplate, askedByTemplate, gpusOf } from '../rules/asked.ts'
 import type { JobFact, Room } from '../scheduling/facts.ts'
 import { payloadSources } from '../workload/payload.ts'
 import { mostTemplateBytes } from '../workload/payload-pod.ts'
@@ -42,7 +42,7 @@ export function keptJob({ metadata, spec, status }: GpuJob, held?: KeptJob): Kep
 
 function keptJobSpec({ template, ...spec }: GpuJobSpec): Pick<KeptJob, 'spec' | 'needs'> {
   const needs = {
-    perWorker: workerRoom(spec.gpus.count, template),
+    perWorker: workerRoom(gpusOf(spec.gpus), template),
     tolerations: template.spec.tolerations ?? [],
     payload: payloadSources(template).length > 0,
     isTooLarge: JSON.stringify(template).length > mostTemplateBytes,
@@ -58,7 +58,7 @@ export function keptRun({ metadata, spec, status }: GpuRun, held?: KeptRun): Kep
 }
 
 function keptRunSpec({ template, ...spec }: GpuRunSpec): Pick<KeptRun, 'spec' | 'perWorker'> {
-  return { spec, perWorker: workerRoom(spec.gpus.count, template) }
+  return { spec, perWorker: workerRoom(gpusOf(spec.gpus), template) }
 }
 
 /** The API server counts each change of a spec. */

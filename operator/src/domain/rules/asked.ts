@@ -4,7 +4,7 @@ import type { PodTemplate } from '../../api/template.ts'
 export interface Asked extends AskedByTemplate {
   /** The namespace of the job on the hub. */
   readonly tenant: string
-  /** Of all workers. */
+  /** Of all workers; a part of one is less than 1. */
   readonly gpus: number
   /** Absent: it may run for ever. */
   readonly maxRuntimeSeconds?: number | undefined
@@ -33,15 +33,25 @@ export function askedByTemplate({ spec }: PodTemplate): AskedByTemplate {
   }
 }
 
+export interface AskedGpus {
+  readonly count?: number | undefined
+  readonly fraction?: string | undefined
+}
+
+/** Of one worker: whole ones, or a part of one. */
+export function gpusOf({ count = 1, fraction }: AskedGpus): number {
+  return fraction === undefined ? count : Number(fraction)
+}
+
 export function askedBy(
   { namespace = '' }: { readonly namespace?: string | undefined },
   spec: {
     readonly workers: number
-    readonly gpus: { readonly count: number }
+    readonly gpus: AskedGpus
     readonly maxRuntimeSeconds?: number | undefined
   },
   template: AskedByTemplate,
 ): Asked {
   const { workers, gpus, maxRuntimeSeconds } = spec
-  return { ...template, tenant: namespace, gpus: workers * gpus.count, maxRuntimeSeconds }
+  return { ...template, tenant: namespace, gpus: workers * gpusOf(gpus), maxRuntimeSeconds }
 }

@@ -37,7 +37,12 @@ export function brokenOnNodes(
     if (offer === 'Withheld' && !passing.has(withheldBecause)) {
       return { rule: 'NodeNotOffered', message: `node ${name} is not offered: ${node.message ?? withheldBecause}` }
     }
-    const most = (devices[0]?.count ?? 0) - keptGpus
+    const isShared = node.sharing?.replicas !== undefined
+    if (isShared !== (gpus.fraction !== undefined)) {
+      const has = isShared ? 'parts of GPUs only' : 'whole GPUs only'
+      return { rule: 'NodeNotOffered', message: `node ${name} offers ${has}` }
+    }
+    const most = ((devices[0]?.count ?? 0) - keptGpus) * (node.sharing?.replicas ?? 1)
     if (keptGpus > 0 && held(name) + workers * gpus.count > most) {
       return { rule: 'OwnerRuleGpus', message: `the owner keeps ${keptGpus} GPUs of node ${name}` }
     }

@@ -92,9 +92,9 @@ function keepsOwnersLimit({ workers, perWorker }: JobFact, { rules }: ProviderFa
 type Option = readonly Change[]
 
 function optionsAt(job: JobFact, site: Site & { readonly fits: Try }): readonly Option[] {
-  const { spots, fits, provider, bookings } = site
+  const { spots, fits, provider } = site
   let options: readonly Option[] = []
-  const later = waiter({ provider, spots, bookings })
+  const later = waiter(site)
   for (const [i, first] of kindsOf(job, site).entries()) {
     const worst = options[mostOptions - 1]
     if (worst && total(worst) <= total(first)) break
@@ -205,12 +205,6 @@ function lastOf(first: number, last: number, holds: (value: number) => boolean):
   return low
 }
 
-interface Ending {
-  readonly provider: ProviderFact
-  readonly spots: readonly Spot[]
-  readonly bookings: readonly Booking[]
-}
-
 /** So many runs are looked at one by one, whether they have to be waited for. */
 const mostWeighed = 32
 
@@ -218,7 +212,8 @@ const mostWeighed = 32
 type Waiter = (job: JobFact, others: readonly JobFact[]) => readonly Option[]
 
 /** Whether it is enough to wait for runs: those that say when they end come first, in that order. */
-function waiter({ provider, spots, bookings }: Ending): Waiter {
+function waiter(site: Site): Waiter {
+  const { bookings } = site
   // What is kept for another job stays so: it is no run that ends.
   const runs = bookings.filter((one) => !isKept(one))
   const inOrder = runs.toSorted(endsFirst).slice(0, mostRunsToWaitFor)
@@ -226,11 +221,7 @@ function waiter({ provider, spots, bookings }: Ending): Waiter {
   let gone = 0
 
   function tryWithout(job: JobFact, count: number): Placement | undefined {
-    copy ??= copyOf(
-      provider,
-      spots.flatMap(({ fact }) => fact ?? []),
-      inOrder,
-    )
+    copy ??= copyOf(site, inOrder)
     for (; gone < count; gone += 1) release(copy.capacity, inOrder[gone])
     for (; gone > count; gone -= 1) bookAgain(copy.capacity, inOrder[gone - 1])
     return copy.fits(job)
@@ -250,13 +241,14 @@ function waiter({ provider, spots, bookings }: Ending): Waiter {
   }
 }
 
-function copyOf(provider: ProviderFact, nodes: readonly NodeFact[], bookings: readonly Booking[]) {
+/** What the queue lets it have is as it is now: to wait for quota is no advice yet. */
+function copyOf({ provider, spots, refusal }: Site, bookings: readonly Booking[]) {
   const capacity = createCapacity(() => {})
   const connected: ProviderFact = { ...provider, state: 'Connected' }
   capacity.setProvider(connected)
-  nodes.forEach(capacity.setNode)
+  for (const { fact } of spots) if (fact) capacity.setNode(fact)
   bookings.forEach(capacity.book)
-  return { capacity, fits: tryAt(capacity, connected) }
+  return { capacity, fits: tryAt(connected, { capacity, refusal }) }
 }
 
 function release(capacity: Capacity, booking: Booking | undefined): void {

@@ -118,7 +118,7 @@ function createNodes(grew: Grew): Nodes {
       spot.freeCpuMilli > freeCpuMilli ||
       spot.freeMemoryMiB > freeMemoryMiB ||
       spot.freeStorageMiB > freeStorageMiB
-    const other = spot.pool !== before || !sameValue(fact?.labels, spot.fact?.labels)
+    const other = spot.pool !== before || isOther(fact, spot.fact)
     if (spot.pool && (more || other)) grew(spot, spot.pool.stock)
   }
 
@@ -173,6 +173,12 @@ function plus(room: Room, worker: Room, workers: number): Room {
     memoryMiB: room.memoryMiB + worker.memoryMiB * workers,
     storageMiB: room.storageMiB + worker.storageMiB * workers,
   }
+}
+
+/** What of a node, beside its room and its pool, may let in a job that was kept out. */
+function isOther(before: NodeFact | undefined, now: NodeFact | undefined): boolean {
+  const says = (fact: NodeFact | undefined) => [fact?.labels, fact?.topology, fact?.slices, fact?.slicesPerWorker]
+  return before !== now && !sameValue(says(before), says(now))
 }
 
 function sameValue(a: unknown, b: unknown): boolean {

@@ -280,7 +280,7 @@ function chosen(job: JobFact, found: Placement & Partial<Preemption>, nowMs: num
 
 /** A node that cannot take one worker helps no gang either. */
 function mayTakeWorker(spot: Spot, like: JobFact): boolean {
-  return hasRoomFor(spot, like.perWorker) && acceptance(like)?.(spot) !== false
+  return hasRoomFor(spot, like.perWorker) && acceptance(like)(spot)
 }
 
 function hasRoomFor(spot: Spot, { gpus, cpuMilli, memoryMiB, storageMiB }: Room): boolean {

@@ -6,9 +6,16 @@ import { splitsOf } from './placement.ts'
 import type { Reason } from './reasons.ts'
 import type { Spot } from './spot.ts'
 import { stockKey } from './stocks.ts'
+import { domainOf } from './topology.ts'
 
-/** How many workers each node of a stock could take; by stock. */
+/** How many workers each node of a group could take. */
 type Slots = Map<string, number[]>
+
+/** By stock, and by what of it lies together as closely as the job requires. */
+interface Groups {
+  readonly apart: Slots
+  readonly together: Slots
+}
 
 type Known = Pick<Capacity, 'providers'> & { readonly spots: { readonly values: () => Iterable<Spot> } }
 
@@ -22,23 +29,24 @@ export function explainWait(
   refusal: (model: string) => Reason | undefined,
 ): Explanation {
   const counts = new Map<Reason, number>()
-  const whenEmpty: Slots = new Map()
-  const now: Slots = new Map()
+  const whenEmpty = noGroups()
+  const now = noGroups()
   for (const spot of spots.values()) {
     if (!spot.fact) continue
     const node = spot.fact
     const provider = providers.get(spot.provider) ?? unknown(spot.provider)
     const lasting = lastingReason(job, node, provider)
-    if (!lasting) addSlot(whenEmpty, node, slots(job, capacityOf(node)))
+    if (!lasting) addSlots(job, whenEmpty, { node, count: slots(job, capacityOf(node)) })
     const reason = lasting ?? stateReason(job, provider) ?? refusal(node.model) ?? roomReason(job, spot)
     if (reason) counts.set(reason, (counts.get(reason) ?? 0) + 1)
-    else addSlot(now, node, slots(job, freeOf(spot)))
+    else addSlots(job, now, { node, count: slots(job, freeOf(spot)) })
   }
 
-  const usable = [...now.values()].flat().length
-  if (usable > 0 && !fits(job, now)) counts.set('GangDoesNotFit', usable)
+  const usable = [...now.apart.values()].flat().length
+  if (usable > 0 && !fits(job, now.apart)) counts.set('GangDoesNotFit', usable)
+  else if (usable > 0 && !fits(job, now.together)) counts.set('TopologyDoesNotFit', usable)
   if (counts.size === 0 && usable === 0) counts.set('NoNodes', 0)
-  return { verdict: fits(job, whenEmpty) ? 'Waits' : 'NeverFits', reasons: mostFrequentFirst(counts) }
+  return { verdict: fits(job, whenEmpty.together) ? 'Waits' : 'NeverFits', reasons: mostFrequentFirst(counts) }
 }
 
 function lastingReason(job: JobFact, node: NodeFact, provider: ProviderFact): Reason | undefined {
@@ -77,8 +85,22 @@ function share(all: number, each: number): number {
   return each > 0 ? Math.floor(all / each) : Infinity
 }
 
-function addSlot(bySlots: Slots, node: NodeFact, count: number): void {
-  const key = stockKey(node)
+function noGroups(): Groups {
+  return { apart: new Map(), together: new Map() }
+}
+
+function addSlots(
+  { topology }: JobFact,
+  { apart, together }: Groups,
+  { node, count }: { readonly node: NodeFact; readonly count: number },
+): void {
+  const stock = stockKey(node)
+  const closeness = topology?.rule === 'Required' ? `${stock}/${domainOf(node, topology.within)}` : stock
+  addSlot(apart, stock, count)
+  addSlot(together, closeness, count)
+}
+
+function addSlot(bySlots: Slots, key: string, count: number): void {
   const known = bySlots.get(key)
   if (known) known.push(count)
   else bySlots.set(key, [count])

@@ -30,6 +30,8 @@ export interface Toleration {
 export interface ProviderFact {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
+  /** What is known of what it claims; absent: nothing. */
+  readonly trust?: 'Unverified' | 'Verified' | undefined
   readonly state: 'Connected' | 'Disconnected' | 'Cordoned' | 'NotReady' | 'OutsideHours'
   /** Of its owner. Which jobs they keep away is said in the facts of those. */
   readonly rules?: OwnerRules | undefined
@@ -57,6 +59,8 @@ export interface NodeFact {
   readonly taints: readonly Taint[]
   /** In how many equal parts each GPU may be shared; absent: whole GPUs only. */
   readonly slices?: number | undefined
+  /** How many parts one worker can have; absent: as many as it asks for. Device plugins hand out two parts of two GPUs. */
+  readonly slicesPerWorker?: number | undefined
   /** The domains that it lies in, as the provider names them, and of that provider only. */
   readonly topology?: { readonly rack?: string | undefined; readonly zone?: string | undefined } | undefined
   /** Why the owner or the hub keeps this node back, as one word; absent: it is offered. */
@@ -88,6 +92,8 @@ export interface JobFact {
   readonly maxPrice?: number | undefined
   /** The GpuQueue that it stands in, as the hub has resolved it; absent: `default`. */
   readonly queue?: string | undefined
+  /** What its provider has to be at least; absent: anything. */
+  readonly trust?: ProviderFact['trust']
   /** Where its workers have to be, or better are, together. */
   readonly topology?: Topology | undefined
   /** Declared by the tenant; absent: unknown. */

@@ -2,6 +2,7 @@
 // the cheapest and most lasting reasons first, because the first one is what the user reads.
 import type { JobFact, NodeFact, ProviderFact, Room, Taint, Toleration } from './facts.ts'
 import type { Reason } from './reasons.ts'
+import { sharingReason } from './sharing.ts'
 
 type Filter<Place> = (job: JobFact, place: Place) => Reason | undefined
 
@@ -26,10 +27,17 @@ export const gpuFilters: readonly Filter<GpusAt>[] = [
   (job, { provider }) => (hasLabels(provider.labels, job.providerSelector) ? undefined : 'ProviderSelector'),
   ({ refusedBy = {} }, { provider: { name } }) => (Object.hasOwn(refusedBy, name) ? refusedBy[name] : undefined),
   (job, { provider }) => (job.excludedProviders.includes(provider.name) ? 'ProviderExcluded' : undefined),
+  (job, { provider: { trust } }) => (job.trust === 'Verified' && trust !== 'Verified' ? 'NotVerified' : undefined),
   (job, { model }) => (job.models.length === 0 || job.models.includes(model) ? undefined : 'WrongModel'),
+  (job, { model }) => (isSlice(model) && job.models.length === 0 ? 'SlicesUnnamed' : undefined),
   (job, { gpuMemoryMiB }) => (gpuMemoryMiB >= (job.gpuMemoryMiB ?? 0) ? undefined : 'TooLittleGpuMemory'),
   ({ maxPrice = Infinity }, { provider, model }) => (priceAt(provider, model) <= maxPrice ? undefined : 'TooExpensive'),
 ]
+
+/** Of a GPU that is cut by MIG: much less than who names no model means by a GPU. */
+function isSlice(model: string): boolean {
+  return model.includes('-MIG-')
+}
 
 /** A model that has no price costs nothing. */
 export function priceAt({ pricesPerGpuHour = {} }: ProviderFact, model: string): number {
@@ -43,6 +51,7 @@ export const nodeFilters: readonly Filter<NodeAt>[] = [
   // Before its taints: a cordoned node gets one of its control plane, a moment later. Before its size: a machine whose
   // GPUs are all broken has none to be measured by.
   (_, { node }) => (node.withheld === undefined ? undefined : `Withheld:${node.withheld}`),
+  (job, { node }) => sharingReason(job.perWorker, node),
   (job, { node, provider }) => (toleratesAll(job, { taints: node.taints, provider }) ? undefined : 'Taint'),
   (job, { node }) => (lacks(job.perWorker, capacityOf(node)) ? 'NodeTooSmall' : undefined),
 ]

@@ -1,6 +1,7 @@
 // The nodes that a job could use if others made room: what preemption and reservations reckon with.
-import type { Booking, JobFact, NodeFact, Room, Topology } from './facts.ts'
+import type { Booking, JobFact, NodeFact, Room } from './facts.ts'
 import { capacityOf } from './filters.ts'
+import { domainOf } from './topology.ts'
 
 /** A node as it would be without runs of ours, and the runs that are on it. */
 export interface Ground {
@@ -77,13 +78,6 @@ export function apart(grounds: Grounds, { topology, workers }: JobFact): readonl
   if (topology?.rule !== 'Required' || workers === 1) return [grounds]
   const domains = Map.groupBy(grounds.nodes, (node) => domainOf(node, topology.within))
   return [...domains].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, nodes]) => ({ ...grounds, nodes }))
-}
-
-/** Racks of two zones may have the same name. Where a node does not say where it lies, it lies with no other. */
-function domainOf({ name, topology: { rack, zone } = {} }: Ground, within: Topology['within']): string {
-  if (within === 'Rack' && rack !== undefined) return `${zone ?? ''}/${rack}`
-  if (within === 'Zone' && zone !== undefined) return zone
-  return `/${name}`
 }
 
 /** What is left beside these runs; negative where more is promised than there is. */

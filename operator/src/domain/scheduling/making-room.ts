@@ -107,7 +107,7 @@ function groundsFor(job: JobFact, candidates: readonly Candidate[], occupancy: O
     const nodes: Ground[] = []
     for (const pool of pools) {
       forEachSpot(pool, (spot) => {
-        if (spot.fact && accepts?.(spot) !== false) nodes.push(occupancy.groundAt(spot.fact))
+        if (spot.fact && accepts(spot)) nodes.push(occupancy.groundAt(spot.fact))
       })
     }
     return apart({ provider, model, nodes }, job)

@@ -1,10 +1,12 @@
 // Where a job goes: all its workers at one provider, on GPUs of one model and size, in equal numbers per node.
 import type { Capacity } from './capacity.ts'
-import type { Booking, JobFact, ProviderFact } from './facts.ts'
+import type { Booking, JobFact, NodeFact, ProviderFact } from './facts.ts'
 import { firstReason, gpuFilters, hasLabels, stateFilters, toleratesAll } from './filters.ts'
 import { type Preference, preferences } from './scores.ts'
+import { sharingReason } from './sharing.ts'
 import type { Pool, Spot, Stock } from './spot.ts'
 import { findRoom, type Share } from './spot-tree.ts'
+import { findTogether, reachesOf, type Within } from './topology.ts'
 
 export type Placement = Pick<Booking, 'provider' | 'nodes' | 'model'>
 
@@ -49,17 +51,19 @@ function toleratedPools(job: JobFact, { stock, provider }: { stock: Stock; provi
 }
 
 /** What is asked of a single node beyond its room; absent: nothing. */
-export function acceptance({ nodeSelector, avoidNodes = [] }: JobFact): ((spot: Spot) => boolean) | undefined {
-  const selects = Object.keys(nodeSelector).length > 0
-  if (!selects && avoidNodes.length === 0) return undefined
-  return ({ provider, name, fact }) =>
-    hasLabels(fact?.labels ?? {}, nodeSelector) && !avoidNodes.includes(`${provider}/${name}`)
+export function acceptance({ nodeSelector, avoidNodes = [], perWorker }: JobFact): (spot: Spot) => boolean {
+  return ({ provider, name, fact = {} as Partial<NodeFact> }) =>
+    hasLabels(fact.labels ?? {}, nodeSelector) &&
+    !avoidNodes.includes(`${provider}/${name}`) &&
+    sharingReason(perWorker, fact) === undefined
 }
 
 /** One share of a job for each of so many nodes. */
 interface Shares extends Share {
   readonly nodes: number
   readonly order: readonly Preference[]
+  /** Where all of them have to lie together. */
+  readonly within: Within | undefined
 }
 
 /** Finds the best place, given what is free now. */
@@ -80,17 +84,20 @@ export function placer(mostGpus: () => number): Place {
   return (job, candidates) => {
     const { gpus, cpuMilli, memoryMiB, storageMiB } = job.perWorker
     const accepts = acceptance(job)
-    for (const { nodes, workersPerNode } of remembered(splits, job.workers, () => splitsOf(job.workers))) {
-      if (gpus * workersPerNode > mostGpus()) continue
-      const best = bestOf(candidates, {
-        nodes,
-        order: orderFor(gpus * workersPerNode),
-        cpuMilli: cpuMilli * workersPerNode,
-        memoryMiB: memoryMiB * workersPerNode,
-        storageMiB: storageMiB * workersPerNode,
-        accepts,
-      })
-      if (best) return { provider: best.provider, model: best.model, nodes: named(best.spots, workersPerNode) }
+    for (const within of reachesOf(job)) {
+      for (const { nodes, workersPerNode } of remembered(splits, job.workers, () => splitsOf(job.workers))) {
+        if (gpus * workersPerNode > mostGpus()) continue
+        const best = bestOf(candidates, {
+          nodes,
+          order: orderFor(Math.ceil(gpus * workersPerNode)),
+          within: nodes > 1 ? within : undefined,
+          cpuMilli: cpuMilli * workersPerNode,
+          memoryMiB: memoryMiB * workersPerNode,
+          storageMiB: storageMiB * workersPerNode,
+          accepts,
+        })
+        if (best) return { provider: best.provider, model: best.model, nodes: named(best.spots, workersPerNode) }
+      }
     }
     return undefined
   }
@@ -150,6 +157,13 @@ function leastCost({ pools }: Candidate, { nodes, order }: Shares): number {
 
 /** Makes the candidate's cost exact. */
 function search(candidate: Candidate, shares: Shares): void {
+  const { within } = shares
+  if (within !== undefined) {
+    const together = findTogether(candidate.pools, { ...shares, within })
+    candidate.cost = together?.cost ?? Infinity
+    candidate.found = together?.spots
+    return
+  }
   const spots: Spot[] = []
   let cost = 0
   for (const preference of shares.order) {

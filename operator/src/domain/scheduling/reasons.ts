@@ -13,11 +13,16 @@ export const reasons = {
   NeedsRoot: 'The owner lets nothing run as root, and the job does not say runAsNonRoot: true',
   ProviderSelector: 'The labels of the provider do not match placement.providerSelector',
   ProviderExcluded: 'The job has to stay away from this provider',
+  NotVerified: 'The job asks for a verified provider, and this one is not',
   WrongModel: 'The GPUs are none of the models that gpus.models names',
+  SlicesUnnamed: 'The GPUs are MIG slices, which only a job gets that names their model in gpus.models',
   TooLittleGpuMemory: 'The GPUs have less memory than gpus.memory asks for',
   TooExpensive: 'The GPUs cost more than placement.maxPricePerGpuHour',
   NodeSelector: 'The labels of the node do not match placement.nodeSelector',
   NodeAvoided: 'The job failed on this node before',
+  NoFractions: 'The job asks for a part of a GPU, and the node offers whole ones only',
+  FractionTooLarge: 'The node shares its GPUs in parts that are smaller than gpus.fraction',
+  SharedGpus: 'The job asks for whole GPUs, and the node shares its GPUs',
   Taint: 'The node has a taint that the job does not tolerate',
   NodeTooSmall: 'One worker needs more GPUs, CPU, memory or ephemeral storage than the node has when it is empty',
   QueueUnknown: 'The queue of the job is no GpuQueue',
@@ -28,6 +33,8 @@ export const reasons = {
   NotEnoughFreeCpu: 'Too little CPU of the node is free for one worker',
   NotEnoughFreeMemory: 'Too little memory of the node is free for one worker',
   NotEnoughFreeStorage: 'Too little ephemeral storage of the node is free for one worker',
+  TopologyDoesNotFit:
+    'The node has room for a worker, but not all workers fit as close together as topology.within asks',
   GangDoesNotFit: 'The node has room for a worker, but not all workers fit on one provider in equal numbers per node',
 } as const
 

@@ -112,6 +112,8 @@ export function needOf(job: JobFact): string {
     job.excludedProviders.toSorted(),
     Object.entries(job.refusedBy ?? {}).toSorted(byKey),
     job.avoidNodes?.toSorted() ?? [],
+    job.topology ? [job.topology.within, job.topology.rule] : [],
+    job.trust ?? '',
   ])
 }
 

@@ -7,7 +7,13 @@ import type { PodTemplate } from '../../api/template.ts'
 import { runId } from '../lifecycle/gpurun.ts'
 import { jobManifest, serviceManifest } from './job-manifest.ts'
 
-const context = { namespace: 'gpc-012345-team', hubUid: 'hub-uid', provider: 'acme', rules: noRules }
+const context = {
+  namespace: 'gpc-012345-team',
+  hubUid: 'hub-uid',
+  provider: 'acme',
+  rules: noRules,
+  gpuResource: 'nvidia.com/gpu',
+}
 const image = { name: 'main', image: 'i' }
 
 function manifest(spec: Partial<GpuRunSpec> = {}) {

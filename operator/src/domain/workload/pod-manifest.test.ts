@@ -7,7 +7,13 @@ import type { Container, EnvVar, PodSpec } from '../../api/template.ts'
 import { runId } from '../lifecycle/gpurun.ts'
 import { podSpec } from './pod-manifest.ts'
 
-const context = { namespace: 'gpc-012345-team', hubUid: 'hub', provider: 'acme', rules: noRules }
+const context = {
+  namespace: 'gpc-012345-team',
+  hubUid: 'hub',
+  provider: 'acme',
+  rules: noRules,
+  gpuResource: 'nvidia.com/gpu',
+}
 const main: Container = { name: 'main', image: 'example.com/train:1' }
 const side: Container = { name: 'side', image: 'example.com/side:1' }
 const gpuLimit = { resources: { limits: { 'nvidia.com/gpu': 8 } } }
@@ -28,9 +34,13 @@ interface MadePod extends Readonly<Record<string, unknown>> {
   readonly volumes?: readonly { readonly name: string }[]
 }
 
-function pod(template: Partial<PodSpec> = {}, spec: Partial<GpuRunSpec> = {}): MadePod {
+function pod(
+  template: Partial<PodSpec> = {},
+  spec: Partial<GpuRunSpec> = {},
+  gpuResource = context.gpuResource,
+): MadePod {
   const run = gpuRun({ spec: { template: { spec: { containers: [main], ...template } }, ...spec } })
-  return podSpec(run, context) as unknown as MadePod
+  return podSpec(run, { ...context, gpuResource }) as unknown as MadePod
 }
 
 function container(name: string, made: MadePod): Made {
@@ -49,6 +59,27 @@ function env({ env: variables }: Made): string {
 const ourEnv = 'GPU_COMMONS_JOB=team/train GPU_COMMONS_RUN=1 GPU_COMMONS_PROVIDER=acme'
 const rank = "RANK=$metadata.annotations['batch.kubernetes.io/job-completion-index']"
 const alone = `${ourEnv} ${rank} WORLD_SIZE=1 MASTER_ADDR=localhost MASTER_PORT=29500`
+
+describe('a part of a GPU', () => {
+  const fraction = { gpus: { count: 1, fraction: '0.25' } }
+  const one = { limits: { 'nvidia.com/gpu': 1, cpu: 2 }, requests: { 'nvidia.com/gpu': 1, cpu: 1 } }
+
+  test.each(['nvidia.com/gpu', 'nvidia.com/gpu.shared'])('is one device of what the node offers: %s', (resource) => {
+    const made = pod({ containers: [side, { ...main, resources: one }] }, fraction, resource)
+    expect(container('main', made).resources).toEqual({ requests: { cpu: 1 }, limits: { cpu: 2, [resource]: '1' } })
+    expect(container('side', made).resources).toBeUndefined()
+  })
+
+  test('is told to the worker', () => {
+    expect(env(container('main', pod({}, fraction)))).toContain('GPU_COMMONS_GPU_FRACTION=0.25')
+    expect(env(container('main', pod()))).not.toContain('FRACTION')
+  })
+})
+
+test('slices are asked for by the name under which the node offers them', () => {
+  const { resources } = container('main', pod({}, { gpus: { count: 2 } }, 'nvidia.com/mig-1g.10gb'))
+  expect(resources).toEqual({ limits: { 'nvidia.com/mig-1g.10gb': '2' } })
+})
 
 describe('the environment of a worker', () => {
   test('of a single worker', () => {

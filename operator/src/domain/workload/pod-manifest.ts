@@ -14,6 +14,8 @@ export interface ProviderContext {
   readonly hubUid: string
   readonly provider: string
   readonly rules: OwnerRules
+  /** What the run's nodes offer their GPUs as. */
+  readonly gpuResource: string
 }
 
 /** Pods of the federation: lower than the owner's own, and they push nobody out. */
@@ -37,7 +39,7 @@ export function podSpec(run: GpuRun, context: ProviderContext): PodManifestSpec 
   const gang = gangEnv(run, context)
   const containers = spec.containers.map((container) =>
     container === main
-      ? mainManifest(run, { container, env: gang, sharedMemory: !bringsSharedMemory })
+      ? mainManifest(run, { container, env: gang, sharedMemory: !bringsSharedMemory, resource: context.gpuResource })
       : sideManifest(container, gang),
   )
   const volumes = [
@@ -110,20 +112,24 @@ interface MainParts {
   readonly container: Container
   readonly env: readonly EnvVar[]
   readonly sharedMemory: boolean
+  readonly resource: string
 }
 
 function mainManifest(
   run: GpuRun,
-  { container, env, sharedMemory: withSharedMemory }: MainParts,
+  { container, env, sharedMemory: withSharedMemory, resource }: MainParts,
 ): Record<string, unknown> {
   const { requests, limits } = withDiskLimit(container.resources ?? {})
+  // Tenants say nvidia.com/gpu, whatever the provider's device plugin calls it; a request follows from its limit.
+  const { [GPU_RESOURCE]: _asked, ...otherRequests } = requests ?? {}
+  const { [GPU_RESOURCE]: _limit, ...otherLimits } = limits ?? {}
   return {
     ...container,
     ...tightened(container),
     env: merged(container.env, env),
     resources: {
-      ...(requests ? { requests } : {}),
-      limits: { ...limits, [GPU_RESOURCE]: String(run.spec.gpus.count) },
+      ...(Object.keys(otherRequests).length > 0 ? { requests: otherRequests } : {}),
+      limits: { ...otherLimits, [resource]: String(run.spec.gpus.count) },
     },
     ...(withSharedMemory ? { volumeMounts: [...(container.volumeMounts ?? []), sharedMemory] } : {}),
   }
@@ -166,11 +172,13 @@ function merged(tenant: readonly EnvVar[] | undefined, ours: readonly EnvVar[]):
 
 function gangEnv(run: GpuRun, { provider }: ProviderContext): EnvVar[] {
   const { name } = run.metadata
+  const { fraction } = run.spec.gpus
   const rank = { fieldRef: { fieldPath: "metadata.annotations['batch.kubernetes.io/job-completion-index']" } }
   return [
     { name: 'GPU_COMMONS_JOB', value: `${run.spec.job.namespace}/${run.spec.job.name}` },
     { name: 'GPU_COMMONS_RUN', value: String(run.spec.run) },
     { name: 'GPU_COMMONS_PROVIDER', value: provider },
+    ...(fraction === undefined ? [] : [{ name: 'GPU_COMMONS_GPU_FRACTION', value: fraction }]),
     { name: 'RANK', valueFrom: rank },
     { name: 'WORLD_SIZE', value: String(run.spec.workers) },
     { name: 'MASTER_ADDR', value: run.spec.workers > 1 ? `${name}-0.${name}` : 'localhost' },

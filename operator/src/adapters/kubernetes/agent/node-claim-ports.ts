@@ -15,19 +15,22 @@ export interface NodeClaimWorld {
   readonly namespace: string
   readonly leaving: Pick<Leaving, 'isAsked'>
   readonly rules: Pick<OwnerRules, 'keptGpusPerNode'>
+  /** The key of the label that says in which rack a node is. */
+  readonly rackLabel: string
   /** Hears how many nodes the hub does not take, when that changes. */
   readonly onOverQuota: (nodes: number) => void
 }
 
+export interface ClaimWorld extends Pick<NodeClaimWorld, 'rules' | 'rackLabel'> {
+  readonly caches: Pick<AgentCaches, 'runs' | 'nodes' | 'pods'>
+}
+
 /** What there is to say of a node of this cluster now; `undefined`: it is not there, or has no GPU. */
-export function claimOf(
-  name: string,
-  { caches, rules }: { readonly caches: Pick<AgentCaches, 'runs' | 'nodes' | 'pods'> } & Pick<NodeClaimWorld, 'rules'>,
-): GpuNodeSpec | undefined {
+export function claimOf(name: string, { caches, rules, rackLabel }: ClaimWorld): GpuNodeSpec | undefined {
   const kept = caches.nodes.get(name)
   if (!kept) return undefined
   const pods = caches.pods.by('node', name).map(({ takes }) => takes)
-  return nodeClaim({ node: kept.node, pods, isOurs: isOfRun(caches.runs), keptGpus: rules.keptGpusPerNode })
+  return nodeClaim({ node: kept.node, pods, isOurs: isOfRun(caches.runs), keptGpus: rules.keptGpusPerNode, rackLabel })
 }
 
 export function nodeClaimPorts({
@@ -36,6 +39,7 @@ export function nodeClaimPorts({
   namespace,
   leaving,
   rules,
+  rackLabel,
   onOverQuota,
 }: NodeClaimWorld): NodeClaimPorts {
   const overQuota = new Set<string>()
@@ -51,7 +55,7 @@ export function nodeClaimPorts({
         note(name, false)
         return undefined
       }
-      return claimOf(name, { caches, rules })
+      return claimOf(name, { caches, rules, rackLabel })
     },
     told: (name) => caches.claims.get(`${namespace}/${name}`),
     create: async (name, claim) => {

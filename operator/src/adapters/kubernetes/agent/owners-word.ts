@@ -8,15 +8,15 @@ import { askedBy, askedByTemplate } from '../../../domain/rules/asked.ts'
 import { brokenOnNodes } from '../../../domain/rules/nodes.ts'
 import { brokenRule } from '../../../domain/rules/owner-rules.ts'
 import type { AgentCaches } from './caches.ts'
-import { claimOf } from './node-claim-ports.ts'
+import { type ClaimWorld, claimOf } from './node-claim-ports.ts'
 
-export interface OwnersWorld {
-  readonly caches: Pick<AgentCaches, 'runs' | 'nodes' | 'pods'>
+export interface OwnersWorld extends ClaimWorld {
   readonly rules: OwnerRules
 }
 
 /** `undefined`: the run may begin. */
-export function ownersWord({ caches, rules }: OwnersWorld, run: GpuRun): Refusal | undefined {
+export function ownersWord(world: OwnersWorld, run: GpuRun): Refusal | undefined {
+  const { caches, rules } = world
   const { spec } = run
   // What cannot be read is refused by who makes the Job of it.
   const template = podTemplateSchema.safeParse(spec.template)
@@ -24,7 +24,7 @@ export function ownersWord({ caches, rules }: OwnersWorld, run: GpuRun): Refusal
   const broken =
     (asked && brokenRule(rules, asked)) ||
     brokenOnNodes(spec, {
-      claim: (node) => claimOf(node, { caches, rules }),
+      claim: (node) => claimOf(node, world),
       held: (node) => heldOn(node, run, caches),
     })
   return broken && { reason: broken.rule, message: broken.message }

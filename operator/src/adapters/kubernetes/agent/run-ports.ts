@@ -5,6 +5,7 @@ import type { GpuRun, GpuRunStatus } from '../../../api/gpurun.ts'
 import { RUN_LABEL } from '../../../api/labels.ts'
 import type { OwnerRules } from '../../../api/owner-rules.ts'
 import { type PodTemplate, podTemplateSchema } from '../../../api/template.ts'
+import { GPU_RESOURCE } from '../../../api/template-containers.ts'
 import type { Leaving } from '../../../controllers/agent/leaving.ts'
 import type { Opening } from '../../../controllers/agent/opening.ts'
 import type { NotYet, RunPorts } from '../../../controllers/agent/run.ts'
@@ -24,6 +25,7 @@ import { gpuRuns } from '../kinds.ts'
 import { mergePatchBetween } from '../merge-patch.ts'
 import { type Job, jobs, services } from '../resources.ts'
 import { type AgentCaches, providerJob } from './caches.ts'
+import { claimOf } from './node-claim-ports.ts'
 import { ownersWord } from './owners-word.ts'
 import {
   makeSecrets,
@@ -48,6 +50,7 @@ export interface RunWorld {
   readonly leaving: Pick<Leaving, 'isAsked'>
   readonly opening: Pick<Opening, 'isOpen'>
   readonly rules: OwnerRules
+  readonly rackLabel: string
   readonly clock: Clock
   readonly timers: Timers
   readonly signal: AbortSignal
@@ -99,7 +102,7 @@ export function runPorts(world: RunWorld): RunPorts {
       }
     },
     carryOut: async (run, effect) => {
-      const context = { namespace: namespaceOf(run), hubUid, provider: world.providerName, rules: world.rules }
+      const context = { ...surroundingsOf(world, run), namespace: namespaceOf(run) }
       const within = <R>(act: () => Promise<R>) => namespaces.within(context.namespace, act)
       switch (effect.do) {
         case 'createJob':
@@ -130,6 +133,17 @@ export function runPorts(world: RunWorld): RunPorts {
     },
     writeStatus: (run, status) => writeStatus(world, run, status),
   }
+}
+
+function surroundingsOf(world: RunWorld, run: GpuRun): Omit<ProviderContext, 'namespace'> {
+  const { hubUid, providerName: provider, rules } = world
+  return { hubUid, provider, rules, gpuResource: resourceOf(world, run) }
+}
+
+/** As what the device plugin offers the GPUs of the run's nodes. */
+function resourceOf(world: RunWorld, { spec: { nodes } }: GpuRun): string {
+  const [claim] = nodes.flatMap(({ name }) => claimOf(name, world) ?? [])
+  return claim?.devices[0]?.resource ?? GPU_RESOURCE
 }
 
 async function writeStatus({ hub, caches }: RunWorld, run: GpuRun, status: GpuRunStatus): Promise<void> {

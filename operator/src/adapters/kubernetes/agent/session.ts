@@ -42,6 +42,8 @@ export interface Obeying extends Pick<OrphanWorld, 'vouched' | 'orphanAfterSecon
   readonly leaving: Leaving
   readonly opening: Opening
   readonly rules: OwnerRules
+  /** The key of the label that says in which rack a node is. */
+  readonly rackLabel: string
   readonly tellLeft: (question: string) => Promise<void>
   /** Hears how many nodes the hub does not take, when that changes. */
   readonly onOverQuota: (nodes: number) => void

@@ -243,7 +243,7 @@ function runSpec(
     job: { namespace, name, uid },
     run,
     workers,
-    gpus: { count: gpus.count },
+    gpus: { count: gpus.count ?? 1, ...(gpus.fraction === undefined ? {} : { fraction: gpus.fraction }) },
     nodes,
     failover,
     bindTimeoutSeconds,
