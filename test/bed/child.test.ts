@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, jest, test } from '@jest/globals'
@@ -59,6 +59,13 @@ test('logs are kept when it is started again, and its output is only its own', a
   const second = await startChild(shell('again', 'echo two'))
   await second.end
   expect([await second.output(), readFileSync(join(folder, 'again.log'), 'utf8')]).toEqual(['two\n', 'one\ntwo\n'])
+})
+
+test('one that lets others go first does so beyond its own session', async () => {
+  const child = await startChild({ ...shell('nice', 'nice; cat /proc/self/autogroup || true'), niceness: 7 })
+  await child.end
+  const said = await child.output()
+  expect(said).toMatch(existsSync('/proc/self/autogroup') ? /^7\n.* nice 7$/m : /^7\n/)
 })
 
 test('a server whose port was taken meanwhile gets another', async () => {

@@ -12,6 +12,8 @@ export interface ChildOptions {
   /** File that gets its stdout and stderr, after what is there. */
   readonly log: string
   readonly env?: Readonly<Record<string, string>>
+  /** 0 (default) to 19: how much all others come before it where the machine's cores do not suffice. */
+  readonly niceness?: number
   /** Hears how it ended when nobody had told it to. */
   readonly onUnexpectedEnd?: (how: string) => void
 }
@@ -34,24 +36,28 @@ export interface Child extends AsyncDisposable {
 }
 
 /** Whoever lost its parent before the kernel was asked to watch it would not hear of it. Seen on a busy machine. */
-const unlessOrphaned = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
+const unlessOrphaned = '[ "$PPID" = "$0" ] || exit 1;'
+
+/**
+ * Linux shares its cores among sessions first, and `nice` speaks within one session alone: ours has but one program in it, which
+ * would have as much as any other (sched(7), "The autogroup feature"). So the session is told as well.
+ */
+const behind = (niceness: number) =>
+  `[ ! -e /proc/self/autogroup ] || echo ${niceness} >/proc/self/autogroup; exec nice -n ${niceness} "$@"`
 
 /** Starts a program in a session of its own, so that Ctrl-C reaches us first and the order of stopping is ours. */
 export async function startChild(options: ChildOptions): Promise<Child> {
-  const { name, command, args, log, env } = options
+  const { name, command, args, log, env, niceness = 0 } = options
+  const begin = `${unlessOrphaned} ${niceness === 0 ? 'exec "$@"' : behind(niceness)}`
   const file = openSync(log, 'a')
   const before = fstatSync(file).size
   // The kernel kills it when the thread that started it ends: that holds for SIGKILL, a crash and process.exit() alike,
   // where no handler of ours would run. setpriv (util-linux) and the shell become the program, so the pid is its own.
-  const child = spawn(
-    'setpriv',
-    ['--pdeathsig', 'KILL', '--', 'sh', '-c', unlessOrphaned, `${process.pid}`, command, ...args],
-    {
-      detached: true,
-      stdio: ['ignore', file, file],
-      env: { ...process.env, ...env },
-    },
-  )
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', 'sh', '-c', begin, `${process.pid}`, command, ...args], {
+    detached: true,
+    stdio: ['ignore', file, file],
+    env: { ...process.env, ...env },
+  })
   closeSync(file)
   let ended: string | undefined
   let told = false

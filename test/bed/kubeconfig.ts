@@ -12,13 +12,18 @@ export interface Access {
   readonly namespace?: string
 }
 
+interface Clusters {
+  readonly clusters: readonly { cluster: { server: string; 'certificate-authority-data': string } }[]
+}
+
 /** Writes the same kubeconfig for another address of the same cluster. */
 export async function kubeconfigAt(
-  url: string,
+  { url, caFile }: { readonly url: string; readonly caFile: string },
   { from, to }: { readonly from: string; readonly to: string },
 ): Promise<string> {
-  const config = load(await readFile(from, 'utf8')) as { readonly clusters: readonly { cluster: { server: string } }[] }
-  for (const { cluster } of config.clusters) cluster.server = url
+  const config = load(await readFile(from, 'utf8')) as Clusters
+  const ca = await readFile(caFile, 'base64')
+  for (const { cluster } of config.clusters) Object.assign(cluster, { server: url, 'certificate-authority-data': ca })
   await writeFile(to, dump(config), { mode: 0o600 })
   return to
 }

@@ -1,7 +1,9 @@
 // What an agent that floods the hub costs another provider: its dispatch with and without the flood, in alternating rounds of
 // one run, so that what else the machine does falls upon both.
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gpuJobs } from '../../operator/src/adapters/kubernetes/kinds.ts'
+import { type ApiRequests, apiRequests } from '../bed/api-requests.ts'
 import { waitUntil } from '../bed/child.ts'
 import { startFlood } from '../bed/flood.ts'
 import { kubeconfigAt } from '../bed/kubeconfig.ts'
@@ -24,7 +26,8 @@ const evil = 'acme'
 const seatsOfServer = Number(process.env['GPU_COMMONS_BENCH_SEATS'] ?? 120)
 
 /**
- * `Apart`: agents have an API server of their own, of the same cluster, and the machine does everything else first.
+ * `Apart`: agents have an API server of their own, of the same cluster. It would have a machine of its own; here it has what the
+ * others leave, and not much less, for the agents that do not flood hear of their orders by it.
  * `Together`: all ask the same one.
  */
 const agents = process.env['GPU_COMMONS_BENCH_AGENTS'] === 'Together' ? 'Together' : 'Apart'
@@ -43,13 +46,16 @@ export async function floodBench(): Promise<Figures> {
   await using bed = await dispatchBed(size.nodes, report, { hubApiServerArgs })
   await using parts = new AsyncDisposableStack()
   const { hub, dir } = bed.federation
-  const agentsServer = agents === 'Apart' ? parts.use(await hub.addApiServer({ niceness: 15 })).url : hub.url
+  const ofAgents = agents === 'Apart' ? parts.use(await hub.addApiServer({ niceness: 10 })) : hub
+  const atAgents = parts.use(
+    apiRequests(ofAgents.url, { ca: await readFile(ofAgents.caFile, 'utf8'), token: hub.token }),
+  )
   const operator = parts.use(
     await startOperator(bed.federation, {
       report,
       route: async ({ from, to, provider }, kubeconfig) =>
         from === 'agent' && to === hub
-          ? kubeconfigAt(agentsServer, { from: kubeconfig, to: join(dir, `routed-${provider}.kubeconfig`) })
+          ? kubeconfigAt(ofAgents, { from: kubeconfig, to: join(dir, `routed-${provider}.kubeconfig`) })
           : kubeconfig,
     }),
   )
@@ -72,11 +78,12 @@ export async function floodBench(): Promise<Figures> {
     }
     const kubeconfig = join(dir, `agent-${evil}.kubeconfig`)
     await using flood = await startFlood(
-      { ...hub, url: agentsServer },
+      { ...hub, url: ofAgents.url, caFile: ofAgents.caFile },
       { ...flooding, provider: evil, kubeconfig, run },
     )
     flooded.push(await round(bed, { arrivals, name: `round-${number}` }))
     for (const [answer, count] of Object.entries(await flood.end())) answers[answer] = (answers[answer] ?? 0) + count
+    await untilDone(atAgents)
   }
   const figures = {
     p99Ratio: typical(flooded, 0.99) / typical(well, 0.99),
@@ -128,6 +135,20 @@ async function send({ hub }: DispatchBed, job: string, region: string): Promise<
   const start = performance.now()
   await hub.create(gpuJobs, { metadata: { name: job, namespace: tenant }, spec })
   return { job, start }
+}
+
+/** What waits there is worked on although nobody hears the answer, for seconds: it would make the next round look slow. */
+async function untilDone({ ask }: ApiRequests): Promise<void> {
+  const isDone = async () => {
+    const { body } = await ask('/debug/api_priority_and_fairness/dump_priority_levels', { asText: true })
+    const [columns = [], ...levels] = String(body)
+      .split('\n')
+      .map((line) => line.split(',').map((cell) => cell.trim()))
+    const ofAgents = levels.find(([name]) => name === 'gpc-agents')
+    const count = (column: string) => Number(ofAgents?.[columns.indexOf(column)])
+    return count('WaitingRequests') + count('ExecutingRequests') === 0 || undefined
+  }
+  await waitUntil(isDone, { what: 'the API server to be done with the flood', seconds: 60 })
 }
 
 async function untilThere(arrivals: Round['arrivals'], jobs: readonly string[]): Promise<void> {

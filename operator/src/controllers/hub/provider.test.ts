@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
+import { gpuNode } from '../../../../test/builders/gpunode.ts'
 import { provider } from '../../../../test/builders/provider.ts'
+import type { GpuNode } from '../../api/gpunode.ts'
 import type { Provider, ProviderStatus } from '../../api/provider.ts'
 import type { Home } from '../../domain/lifecycle/provider-steps.ts'
 import { believeWhatWasSaid, type ProviderPorts, providerReconciler } from './provider.ts'
@@ -52,6 +54,39 @@ describe('one pass over a Provider', () => {
     await reconcile('acme')
     await reconcile('acme')
     expect(done.filter((what) => what.startsWith('status'))).toHaveLength(1)
+  })
+
+  test('tells the engine of each change, and writes what nodes come to once a second at the most', async () => {
+    let nodes: readonly GpuNode[] = []
+    let silentMs = 1000
+    let now = 0
+    const found = { ...seen, provider: provider() }
+    const sums: (number | undefined)[] = []
+    const { done, reconcile } = world(provider(), {
+      read: () => ({ ...found, nodes, silentMs }),
+      writeStatus: async (_, next) => {
+        sums.push(next.inventory?.nodes)
+        found.provider = provider({ status: next })
+      },
+      now: () => now,
+    })
+    const claim = () => {
+      nodes = [...nodes, gpuNode({ name: `node-${nodes.length}` })]
+      return reconcile('acme')
+    }
+    expect([await claim(), sums]).toEqual([{ recheckMs: 14_000 }, [1]])
+    now += 400
+    expect([await claim(), await claim(), sums]).toEqual([{ recheckMs: 600 }, { recheckMs: 600 }, [1]])
+    expect(done.filter((what) => what.startsWith('engine'))).toHaveLength(3)
+    now += 600
+    expect([await reconcile('acme'), sums]).toEqual([{ recheckMs: 14_000 }, [1, 3]])
+    // A condition waits for nothing, and what the nodes come to goes with it.
+    silentMs = 15_000
+    expect([await claim(), sums]).toEqual([{}, [1, 3, 4]])
+    // The clock was set back by an hour.
+    now -= 3_600_000
+    await claim()
+    expect(sums).toEqual([1, 3, 4, 5])
   })
 
   test('forgets one that is gone, and makes nothing for it', async () => {

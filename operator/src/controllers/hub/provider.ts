@@ -19,11 +19,22 @@ export interface ProviderPorts {
   readonly suspectAfterMs: number
 }
 
+/** An agent may change what it claims without end, and a write of ours goes before all agents: so often the sum of it is written. */
+const sumUpMs = 1000
+
 export function providerReconciler(ports: ProviderPorts): Reconcile {
+  /** By name: when its status was written last. */
+  const written = new Map<string, number>()
+  const sumUpAgainMs = (name: string) => {
+    const waitMs = (written.get(name) ?? -Infinity) + sumUpMs - ports.now()
+    return waitMs > 0 && waitMs <= sumUpMs ? waitMs : undefined // Longer: the clock was set back.
+  }
+
   return async (name) => {
     const before = ports.read(name)
     if (!before) {
       ports.forget(name)
+      written.delete(name)
       return settled
     }
     if (isRevoked(before.provider)) {
@@ -47,9 +58,19 @@ export function providerReconciler(ports: ProviderPorts): Reconcile {
       suspectAfterMs: ports.suspectAfterMs,
     })
     ports.tellEngine(fact)
-    if (!isDeepStrictEqual(status, found.provider.status)) await ports.writeStatus(found.provider, status)
-    return recheckMs === undefined ? settled : { recheckMs }
+    const outcome = recheckMs === undefined ? settled : { recheckMs }
+    if (isDeepStrictEqual(status, found.provider.status)) return outcome
+    const waitMs = isOnlySum(status, found.provider.status) ? sumUpAgainMs(name) : undefined
+    if (waitMs !== undefined) return { recheckMs: Math.min(waitMs, recheckMs ?? Infinity) }
+    written.set(name, ports.now())
+    await ports.writeStatus(found.provider, status)
+    return outcome
   }
+}
+
+/** All else is the same: whoever waits for a condition does not wait for a sum. */
+function isOnlySum(after: ProviderStatus, before: ProviderStatus | undefined): boolean {
+  return before !== undefined && isDeepStrictEqual({ ...after, inventory: before.inventory }, before)
 }
 
 /**
