@@ -18,6 +18,7 @@ import { type Arrivals, until, untilOffered, watchArrivals } from './arrivals.ts
 import { type DispatchBed, dispatchBed, tenant } from './dispatch-bed.ts'
 import { type Figures, quantile, rounded } from './figures.ts'
 import { pooled } from './pooled.ts'
+import { removeAll } from './remove-all.ts'
 
 const size = { nodes: 130, bare: 1000, burst: 2000, unloaded: 300, unloadedPerSecond: 15, stored: 10_000 }
 const bars = { shareOfCeiling: 0.75, p50Ms: 24, p99Ms: 60, hubCpuMsPerJob: 2, hubRssMiB: 150 }
@@ -135,20 +136,6 @@ async function removeBare({ hub, providers }: DispatchBed): Promise<void> {
     ...providers.map(({ name }) => [`bare-${name}`, 'gpuruns'] as const),
   ])
   for (const { client } of providers) await removeAll(client, 'batch/v1', [[tenant, 'jobs']])
-}
-
-async function removeAll(
-  client: KubeClient,
-  version: string,
-  collections: readonly (readonly [string, string])[],
-): Promise<void> {
-  for (const [namespace, plural] of collections) {
-    await client.request({
-      method: 'DELETE',
-      path: `/apis/${version}/namespaces/${namespace}/${plural}`,
-      body: { propagationPolicy: 'Background' },
-    })
-  }
 }
 
 async function measureOurs(bed: DispatchBed) {

@@ -5,6 +5,7 @@ import { fairnessBench } from './fairness.ts'
 import type { Figures } from './figures.ts'
 import { floodBench } from './flood.ts'
 import { propertiesBench } from './properties.ts'
+import { queuesBench } from './queues.ts'
 import { scaleBench } from './scale.ts'
 import { slowProviderBench } from './slow-provider.ts'
 
@@ -14,6 +15,7 @@ const benches: Readonly<Record<string, () => Figures | Promise<Figures>>> = {
   fairness: fairnessBench,
   flood: floodBench,
   properties: propertiesBench,
+  queues: queuesBench,
   'slow-provider': slowProviderBench,
   scale: scaleBench,
 }

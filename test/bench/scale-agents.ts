@@ -19,6 +19,8 @@ export interface FleetNode {
   readonly provider: string
   readonly name: string
   readonly model: string
+  /** Default: 8. */
+  readonly gpus?: number
 }
 
 export interface SeenJob {
@@ -53,6 +55,8 @@ export interface AgentsOptions {
   readonly client: KubeClient
   readonly providers: readonly string[]
   readonly heartbeatMs: number
+  /** How long the runs of a GpuJob of that name go on; undefined: until they are told to end. Default: those of short jobs. */
+  readonly runtimeMs?: (job: string) => number | undefined
   readonly onError: (error: unknown) => void
 }
 
@@ -60,7 +64,8 @@ export interface AgentsOptions {
 export const shortJob = 'short-'
 const shortRunMs = 500
 
-export async function startAgents({ client, providers, heartbeatMs, onError }: AgentsOptions): Promise<Agents> {
+export async function startAgents(options: AgentsOptions): Promise<Agents> {
+  const { client, providers, heartbeatMs, onError, runtimeMs = ofShortJobs } = options
   const stop = new AbortController()
   const context = { clock: systemClock(), timers: systemTimers, random: Math.random, signal: stop.signal, onError }
   const jobs = reflect({ ...context, client, resource: gpuJobs, project: seenJob })
@@ -80,7 +85,8 @@ export async function startAgents({ client, providers, heartbeatMs, onError }: A
     runsEver.set(job.uid, (runsEver.get(job.uid) ?? new Set()).add(object.metadata.uid))
     const state = object.status?.state
     if (state === undefined) later(0, () => say(client, object, object.spec.stop ? 'Stopped' : 'Running'))
-    if (state === 'Running' && job.name.startsWith(shortJob)) later(shortRunMs, () => say(client, object, 'Succeeded'))
+    const ms = state === 'Running' ? runtimeMs(job.name) : undefined
+    if (ms !== undefined) later(ms, () => say(client, object, 'Succeeded'))
   })
   const beat = async (provider: string) => {
     later(heartbeatMs, () => beat(provider))
@@ -104,6 +110,10 @@ export async function startAgents({ client, providers, heartbeatMs, onError }: A
       await Promise.all([jobs.done, runs.done])
     },
   }
+}
+
+function ofShortJobs(job: string): number | undefined {
+  return job.startsWith(shortJob) ? shortRunMs : undefined
 }
 
 /** The GPUs that live runs hold, by node. */
@@ -172,8 +182,8 @@ async function claimNodes(
     await made(() => client.create(providerReports, { metadata, spec }))
   })
   await pooled(nodes.length, async (i) => {
-    const { provider, name, model } = nodes[i] as FleetNode
-    const { spec } = gpuNode({ name, model, provider })
+    const { provider, name, model, gpus = 8 } = nodes[i] as FleetNode
+    const { spec } = gpuNode({ name, model, provider, gpus })
     await made(() => client.create(gpuNodes, { metadata: { namespace: providerNamespace(provider), name }, spec }))
   })
 }

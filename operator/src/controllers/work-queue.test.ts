@@ -64,6 +64,49 @@ describe('a work queue', () => {
     expect(log).toEqual(['a at 0', 'b at 0', 'c at 0'])
   })
 
+  test('takes few at leisure at once, however many wait', async () => {
+    const { queue, log, end } = bench({ concurrency: 16 })
+    for (const key of ['a', 'b', 'c']) queue.add(key, 'AtLeisure')
+    expect(log).toEqual(['a at 0', 'b at 0'])
+    queue.add('d')
+    await end('a')
+    expect(log).toEqual(['a at 0', 'b at 0', 'd at 0', 'c at 0'])
+  })
+
+  test('takes what is at leisure last where it can take only a few at once', async () => {
+    const { queue, log, end } = bench()
+    queue.add('a')
+    queue.add('b', 'AtLeisure')
+    queue.add('c')
+    expect(queue.depth()).toBe(2)
+    await end('a')
+    await end('c')
+    expect(log).toEqual(['a at 0', 'c at 0', 'b at 0'])
+  })
+
+  test('takes a key now that was at leisure and is wanted now, once', async () => {
+    const { queue, log, end } = bench()
+    queue.add('a')
+    for (const when of ['AtLeisure', 'Now', 'AtLeisure'] as const) queue.add('b', when)
+    queue.add('c')
+    await end('a')
+    await end('b')
+    await end('c')
+    expect(log).toEqual(['a at 0', 'b at 0', 'c at 0'])
+  })
+
+  test('looks again at leisure where the pass that asked for it was at leisure', async () => {
+    const { queue, time, log, end } = bench()
+    queue.add('a', 'AtLeisure')
+    await end('a', { recheckMs: 500 })
+    queue.add('b')
+    await time.advance(500)
+    queue.add('c')
+    await end('b')
+    await end('c')
+    expect(log).toEqual(['a at 0', 'b at 0', 'c at 500', 'a at 500'])
+  })
+
   test('looks again when the pass asked for it', async () => {
     const { queue, time, log, end } = bench()
     queue.add('a')

@@ -20,6 +20,9 @@ export interface Pass {
   readonly outcome: 'settled' | 'recheck' | 'failed'
 }
 
+/** `AtLeisure`: what nobody waits for. Few such passes run at once, so that in a burst they leave the time to the others. */
+export type When = 'Now' | 'AtLeisure'
+
 export interface WorkQueueOptions {
   readonly name: string
   readonly reconcile: Reconcile
@@ -35,12 +38,15 @@ export interface WorkQueueOptions {
 export interface WorkQueue {
   readonly name: string
   /** Asks for a pass over this key, soon: it cancels a later recheck or retry. May be called before `run`. */
-  readonly add: (key: string) => void
+  readonly add: (key: string, when?: When) => void
   /** Works until the signal aborts, then resolves when the passes under way have ended; what waits is dropped. */
   readonly run: (signal: AbortSignal) => Promise<void>
   /** Keys waiting for their turn now: neither those under way nor those that wait for a time. */
   readonly depth: () => number
 }
+
+/** Of `concurrency`, at the most. */
+const shareAtLeisure = 1 / 8
 
 const firstRetryMs = 5
 const lastRetryMs = 60_000
@@ -49,15 +55,17 @@ export function workQueue(options: WorkQueueOptions): WorkQueue {
   const queue = new Queue(options)
   return {
     name: options.name,
-    add: (key) => queue.add(key),
+    add: (key, when) => queue.add(key, when),
     run: (signal) => queue.run(signal),
-    depth: () => queue.waiting.size,
+    depth: () => queue.depth(),
   }
 }
 
 class Queue {
-  readonly waiting = new Set<string>() // A Set keeps the order of insertion: first in, first out.
-  readonly #underWay = new Set<string>()
+  // Sets keep the order of insertion: first in, first out. No key is in both.
+  readonly #now = new Set<string>()
+  readonly #atLeisure = new Set<string>()
+  readonly #underWay = new Map<string, When>()
   readonly #later = new Map<string, TimerHandle>()
   readonly #failures = new Map<string, number>()
   readonly #drained = Promise.withResolvers<void>()
@@ -68,10 +76,17 @@ class Queue {
     this.#options = options
   }
 
-  add(key: string): void {
+  add(key: string, when: When = 'Now'): void {
     this.#cancelLater(key)
-    this.waiting.add(key)
+    if (when === 'Now') {
+      this.#atLeisure.delete(key)
+      this.#now.add(key)
+    } else if (!this.#now.has(key)) this.#atLeisure.add(key)
     this.#start()
+  }
+
+  depth(): number {
+    return this.#now.size + this.#atLeisure.size
   }
 
   run(signal: AbortSignal): Promise<void> {
@@ -86,22 +101,35 @@ class Queue {
     this.#working = false
     for (const handle of this.#later.values()) this.#options.timers.clear(handle)
     this.#later.clear()
-    this.waiting.clear()
+    this.#now.clear()
+    this.#atLeisure.clear()
     if (this.#underWay.size === 0) this.#drained.resolve()
   }
 
   #start(): void {
+    const { concurrency } = this.#options
+    const atLeisure = Math.floor(concurrency * shareAtLeisure)
+    // Their share is theirs even while others wait: they come to an end in a burst that has none.
+    this.#startFrom(this.#atLeisure, { when: 'AtLeisure', atOnce: atLeisure })
+    this.#startFrom(this.#now, { when: 'Now', atOnce: concurrency })
+    this.#startFrom(this.#atLeisure, { when: 'AtLeisure', atOnce: Math.max(1, atLeisure) })
+  }
+
+  #startFrom(waiting: Set<string>, { when, atOnce }: { readonly when: When; readonly atOnce: number }): void {
     if (!this.#working) return
-    for (const key of this.waiting) {
-      if (this.#underWay.size >= this.#options.concurrency) return
+    let running = 0
+    for (const one of this.#underWay.values()) if (one === when) running += 1
+    for (const key of waiting) {
+      if (running >= atOnce || this.#underWay.size >= this.#options.concurrency) return
       if (this.#underWay.has(key)) continue // Never two at once: its next turn comes when this one ends.
-      this.waiting.delete(key)
-      this.#underWay.add(key)
-      void this.#pass(key)
+      waiting.delete(key)
+      running += 1
+      this.#underWay.set(key, when)
+      void this.#pass(key, when)
     }
   }
 
-  async #pass(key: string): Promise<void> {
+  async #pass(key: string, when: When): Promise<void> {
     const { name, reconcile, clock, onError, observe } = this.#options
     const began = clock.boot()
     let outcome: Pass['outcome']
@@ -109,10 +137,10 @@ class Queue {
       const { recheckMs } = await reconcile(key)
       this.#failures.delete(key)
       outcome = recheckMs === undefined ? 'settled' : 'recheck'
-      if (recheckMs !== undefined) this.#addLater(key, recheckMs)
+      if (recheckMs !== undefined) this.#addLater(key, recheckMs, when)
     } catch (error) {
       outcome = 'failed'
-      this.#addLater(key, this.#retryMs(key))
+      this.#addLater(key, this.#retryMs(key), when)
       onError(error, key)
     }
     this.#underWay.delete(key)
@@ -121,11 +149,12 @@ class Queue {
     if (!this.#working && this.#underWay.size === 0) this.#drained.resolve()
   }
 
-  #addLater(key: string, ms: number): void {
-    if (this.waiting.has(key) || !this.#working) return // It was added during its pass: that look comes sooner.
+  #addLater(key: string, ms: number, when: When): void {
+    // It was added during its pass: that look comes sooner.
+    if (this.#now.has(key) || this.#atLeisure.has(key) || !this.#working) return
     const fire = () => {
       this.#later.delete(key)
-      this.add(key)
+      this.add(key, when)
     }
     this.#later.set(key, this.#options.timers.set(fire, ms))
   }

@@ -29,6 +29,7 @@ import type {
 } from '../../domain/scheduling/facts.ts'
 import type { Reason } from '../../domain/scheduling/reasons.ts'
 import type { Clock, TimerHandle, Timers } from '../clock.ts'
+import type { When } from '../work-queue.ts'
 import { Preemptions } from './preemptions.ts'
 import { Standings } from './standings.ts'
 
@@ -39,8 +40,8 @@ export interface SchedulingPorts {
   readonly runsOf: (jobUid: string) => readonly { readonly run: KeptRun; readonly provider: string }[]
   /** Of the GPUs of a node. */
   readonly modelOf: (provider: string, node: string) => string | undefined
-  /** The job's reconciler is to look: a decision is there, or a reason to wait. */
-  readonly wake: (jobKey: string) => void
+  /** The job's reconciler is to look: a decision is there, or, at leisure, a reason to wait. */
+  readonly wake: (jobKey: string, when: When) => void
   readonly clock: Clock
   readonly timers: Timers
   /** After each pass that looked at something; `seconds` is its length. */
@@ -360,11 +361,8 @@ class SchedulingLoop implements Scheduling {
     } else this.#engine.withdraw(uid)
     const atMs = wish.wish === 'Later' ? wish.atMs : wish.wish === 'Room' ? wish.changesAtMs : undefined
     if (atMs === undefined) return
-    const wait = Math.max(1, atMs - clock.now())
-    this.#later.set(
-      uid,
-      timers.set(() => this.jobChanged(uid), wait),
-    )
+    const look = () => this.jobChanged(uid)
+    this.#later.set(uid, timers.set(look, Math.max(1, atMs - clock.now())))
   }
 
   #passSoon(): void {
@@ -388,7 +386,7 @@ class SchedulingLoop implements Scheduling {
     // Those that are placed go before those that only hear why they are not: at the start that is all there are.
     for (const uid of new Set([...decisions.map((decision) => decision.uid), ...this.#touched])) {
       const job = jobOf(uid)
-      if (job) wake(`${job.metadata.namespace}/${job.metadata.name}`)
+      if (job) wake(`${job.metadata.namespace}/${job.metadata.name}`, this.#waiting.has(uid) ? 'AtLeisure' : 'Now')
     }
     this.#touched.clear()
     observe({ decisions: decisions.length, seconds: (clock.boot() - started) / 1000 })

@@ -3,7 +3,7 @@
 import { bookingKey, type Capacity, createCapacity } from './capacity.ts'
 import { type Change, costOf, followed } from './changes.ts'
 import { explainWait, unknown } from './explain.ts'
-import type { Booking, Explanation, JobFact, NodeFact, ProviderFact } from './facts.ts'
+import type { Booking, Explanation, JobFact, ProviderFact } from './facts.ts'
 import { stateFilters } from './filters.ts'
 import { isKept } from './keeping.ts'
 import { obstaclesOn } from './obstacles.ts'
@@ -92,7 +92,7 @@ function keepsOwnersLimit({ workers, perWorker }: JobFact, { rules }: ProviderFa
 type Option = readonly Change[]
 
 function optionsAt(job: JobFact, site: Site & { readonly fits: Try }): readonly Option[] {
-  const { spots, fits, provider } = site
+  const { fits, provider } = site
   let options: readonly Option[] = []
   const later = waiter(site)
   for (const [i, first] of kindsOf(job, site).entries()) {

@@ -56,7 +56,7 @@ export function hubControllers(hub: HubWorld): HubControllers {
     jobOf: (uid) => caches.jobs.by('uid', uid)[0],
     runsOf: (uid) => runsOf(caches, uid),
     modelOf: (provider, node) => caches.nodes.get(`${providerNamespace(provider)}/${node}`)?.spec.devices[0]?.model,
-    wake: (key) => queues.jobs.add(key),
+    wake: (key, when) => queues.jobs.add(key, when),
     clock,
     timers,
     observe: hub.observeScheduling,

@@ -1,0 +1,264 @@
+// 15,000 jobs of 30 queues through a hub on a real API server, with one provider that ends its runs after their time.
+// The load is that of Kueue's own performance test of its scheduler (test/performance/scheduler/configs/baseline).
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { KubeClient } from '../../operator/src/adapters/kubernetes/client.ts'
+import { connect } from '../../operator/src/adapters/kubernetes/connect.ts'
+import { gpuJobs, gpuQueues, gpuRuns, providers as providerKind } from '../../operator/src/adapters/kubernetes/kinds.ts'
+import type { GpuJob, GpuJobSpec } from '../../operator/src/api/gpujob.ts'
+import { toTime } from '../../operator/src/api/time.ts'
+import { decide } from '../../operator/src/domain/lifecycle/gpujob-steps.ts'
+import { runName } from '../../operator/src/domain/lifecycle/gpurun.ts'
+import { keptJob } from '../../operator/src/domain/lifecycle/kept.ts'
+import { buildMains } from '../../tools/build.ts'
+import { resolveBinaries, tools } from '../../tools/resolve-binaries.ts'
+import { waitUntil } from '../bed/child.ts'
+import { type ControlPlane, startControlPlane } from '../bed/control-plane.ts'
+import { applyCrds, hubOptions } from '../bed/operator.ts'
+import { type Program, startProgram } from '../bed/program.ts'
+import { gpuJob } from '../builders/gpujob.ts'
+import { gpuRun } from '../builders/gpurun.ts'
+import { spentBy } from '../federation/program-cost.ts'
+import { until } from './arrivals.ts'
+import { type Figures, quantile, rounded } from './figures.ts'
+import { pooled } from './pooled.ts'
+import { removeAll } from './remove-all.ts'
+import { type Agents, startAgents } from './scale-agents.ts'
+
+const cohorts = 5
+const queuesOfCohort = 6
+const quota = { guaranteed: 20, borrowLimit: 100 }
+const preemption = { withinQueue: 'LowerPriority', reclaim: 'Any', minRuntimeSeconds: 0 } as const
+const provider = 'member'
+const tenant = 'bench'
+const bareNamespace = 'bare'
+
+/** Of each queue. `everyMs`: how far apart they come. */
+const classes = {
+  small: { count: 350, gpus: 1, runtimeMs: 200, priority: 50, everyMs: 100 },
+  medium: { count: 100, gpus: 5, runtimeMs: 500, priority: 100, everyMs: 500 },
+  large: { count: 50, gpus: 20, runtimeMs: 1000, priority: 200, everyMs: 1200 },
+} as const
+
+type Class = keyof typeof classes
+
+/** So many GPUs as all queues may use; a worker of the largest class fits three times into a node. */
+const nodes = { count: (cohorts * (quota.guaranteed + quota.borrowLimit)) / 60, gpus: 60 }
+
+/** Jobs of the bare generator in a round; its time is taken for as many as ours. */
+const bareJobs = 1000
+
+const bars = { seconds: 330, overCeiling: 1.35, largeSeconds: 20, mediumSeconds: 80, rssMiB: 250 }
+
+const report = (line: string) => console.error(line)
+
+export async function queuesBench(): Promise<Figures> {
+  await using parts = new AsyncDisposableStack()
+  const dir = await mkdtemp(join(tmpdir(), 'gpu-commons-queues-'))
+  parts.defer(() => rm(dir, { recursive: true, force: true }))
+  const binaries = await resolveBinaries(tools, { report })
+  const named = { name: 'hub', dir: join(dir, 'hub'), controllerManager: false, scheduler: false }
+  const plane = parts.use(await startControlPlane({ ...named, binaries, report }))
+  const client = parts.use(await connect({ kubeconfig: plane.kubeconfig, userAgent: 'gpu-commons-bench' }))
+  await prepare(plane, client)
+
+  await buildMains()
+  const before = await bareSeconds(client, 'before')
+  const ours = await measureOurs({ plane, client, dir })
+  const after = await bareSeconds(client, 'after')
+  const ceilingSeconds = ((before + after) / 2 / bareJobs) * ours.jobs
+  const { admissionSecondsMean, ...rest } = ours
+  const figures = rounded({ ...rest, ceilingSeconds, overCeiling: ours.wallSeconds / ceilingSeconds })
+  const ok =
+    figures.wallSeconds < bars.seconds &&
+    figures.overCeiling <= bars.overCeiling &&
+    admissionSecondsMean.large <= bars.largeSeconds &&
+    admissionSecondsMean.medium <= bars.mediumSeconds &&
+    figures.hubRssMiB <= bars.rssMiB &&
+    figures.dispatchedTwice === 0
+  return { bench: 'queues', ok, ...figures, admissionSecondsMean: rounded(admissionSecondsMean) }
+}
+
+async function prepare(plane: ControlPlane, client: KubeClient): Promise<void> {
+  await applyCrds(plane)
+  for (const name of [tenant, bareNamespace]) {
+    await plane.ask('/api/v1/namespaces', { method: 'POST', body: { metadata: { name } } })
+  }
+  await client.create(providerKind, { metadata: { name: provider }, spec: { intake: 'Open' } })
+  for (let cohort = 0; cohort < cohorts; cohort += 1) {
+    const parent = `cohort-${cohort}`
+    // It has nothing of its own: only what its queues lend.
+    await client.create(gpuQueues, {
+      metadata: { name: parent },
+      spec: { quota: [{ model: '*', guaranteed: 0 }], weight: 1, preemption },
+    })
+    for (let i = 0; i < queuesOfCohort; i += 1) {
+      const spec = {
+        parent,
+        namespaces: [tenant],
+        quota: [{ model: '*', ...quota }],
+        weight: 1,
+        preemption,
+      }
+      await client.create(gpuQueues, { metadata: { name: queueName(cohort, i) }, spec })
+    }
+  }
+}
+
+function queueName(cohort: number, i: number): string {
+  return `queue-${cohort}-${i}`
+}
+
+interface Planned {
+  readonly name: string
+  readonly queue: string
+  readonly of: Class
+  readonly atMs: number
+}
+
+/** By the time at which they come. */
+function plannedJobs(): readonly Planned[] {
+  const planned: Planned[] = []
+  for (let cohort = 0; cohort < cohorts; cohort += 1) {
+    for (let i = 0; i < queuesOfCohort; i += 1) {
+      const queue = queueName(cohort, i)
+      for (const of of Object.keys(classes) as Class[]) {
+        const { count, everyMs } = classes[of]
+        for (let n = 0; n < count; n += 1) planned.push({ name: `${of}-${queue}-${n}`, queue, of, atMs: n * everyMs })
+      }
+    }
+  }
+  return planned.toSorted((a, b) => a.atMs - b.atMs)
+}
+
+function specOf({ queue, of }: Pick<Planned, 'queue' | 'of'>): GpuJobSpec {
+  const { gpus, priority } = classes[of]
+  return gpuJob({
+    spec: {
+      queue,
+      priority,
+      gpus: { count: gpus },
+      template: { spec: { containers: [{ name: 'main', image: 'registry.example.com/team/train:1.4.2' }] } },
+    },
+  }).spec
+}
+
+interface Bed {
+  readonly plane: ControlPlane
+  readonly client: KubeClient
+  readonly dir: string
+}
+
+async function measureOurs({ plane, client, dir }: Bed) {
+  await using parts = new AsyncDisposableStack()
+  const hub = parts.use(
+    await startProgram({ ...(await hubOptions({ hub: plane }, { built: true })), dir, report, readySeconds: 60 }),
+  )
+  const agents = parts.use(
+    await startAgents({
+      client,
+      providers: [provider],
+      heartbeatMs: 5000,
+      runtimeMs: (job) => classes[job.split('-')[0] as Class].runtimeMs,
+      onError: (error) => report(String(error)),
+    }),
+  )
+  await waitUntil(async () => isConnected(client), { what: `${provider} to be connected`, seconds: 60 })
+  await agents.claim(
+    Array.from({ length: nodes.count }, (_, i) => ({ provider, name: `node-${i}`, model: 'H100', gpus: nodes.gpus })),
+  )
+  return await carry(plannedJobs(), { client, agents, hub })
+}
+
+async function isConnected(client: KubeClient): Promise<true | undefined> {
+  const [found] = (await client.list(providerKind)).items
+  const isSo = found?.status?.conditions.some(({ type, status }) => type === 'Connected' && status === 'True')
+  return isSo ? true : undefined
+}
+
+interface Carrying {
+  readonly client: KubeClient
+  readonly agents: Agents
+  readonly hub: Program
+}
+
+/** All of them from the first POST to the last one's success, as the bench's own watch sees it. */
+async function carry(planned: readonly Planned[], { client, agents, hub }: Carrying) {
+  const made = new Map<string, { readonly of: Class; readonly at: number }>()
+  const waits: Record<Class, number[]> = { small: [], medium: [], large: [] }
+  const succeeded = new Set<string>()
+  const unsubscribe = agents.jobs.subscribe(({ type, object }) => {
+    if (type === 'deleted') return
+    const { placement, state } = object.status ?? {}
+    const job = made.get(object.metadata.name)
+    if (job && placement) {
+      waits[job.of].push((performance.now() - job.at) / 1000)
+      made.delete(object.metadata.name)
+    }
+    if (state === 'Succeeded') succeeded.add(object.metadata.name)
+  })
+  const began = performance.now()
+  const cpuBefore = (await spentBy(hub.pid)).cpuMs
+  await pooled(planned.length, async (i) => {
+    const { name, queue, of, atMs } = planned[i] as Planned
+    await until(began + atMs)
+    made.set(name, { of, at: performance.now() })
+    await client.create(gpuJobs, { metadata: { name, namespace: tenant }, spec: specOf({ queue, of }) })
+  })
+  const sentSeconds = (performance.now() - began) / 1000
+  report(`all are sent after ${sentSeconds.toFixed(0)} s, ${succeeded.size} have succeeded`)
+  const all = planned.length
+  await waitUntil(async () => succeeded.size >= all || undefined, { what: `${all} jobs to succeed`, seconds: 900 })
+  const wallSeconds = (performance.now() - began) / 1000
+  unsubscribe()
+  const { cpuMs, memoryMiB } = await spentBy(hub.pid)
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+  return {
+    jobs: all,
+    wallSeconds,
+    sentSeconds,
+    admissionSecondsMean: { small: mean(waits.small), medium: mean(waits.medium), large: mean(waits.large) },
+    admissionSecondsP99: quantile(Object.values(waits).flat(), 0.99),
+    hubRssMiB: memoryMiB,
+    hubCpuMsPerJob: (cpuMs - cpuBefore) / all,
+    dispatchedTwice: [...agents.runsEver.values()].filter((uids) => uids.size > 1).length,
+  }
+}
+
+/** Seconds of a generator that decides nothing and watches nothing, for the seven writes of each job: its own, three of the hub, its run, two of the agent. */
+async function bareSeconds(client: KubeClient, round: string): Promise<number> {
+  report(`the bare generator, ${round}`)
+  const began = performance.now()
+  await pooled(bareJobs, (i) => bareLife(client, `bare-${round}-${i}`))
+  const seconds = (performance.now() - began) / 1000
+  // The hub would take them for its own.
+  await removeAll(client, 'gpucommons.io/v1alpha1', [
+    [bareNamespace, 'gpujobs'],
+    [bareNamespace, 'gpuruns'],
+  ])
+  return seconds
+}
+
+async function bareLife(client: KubeClient, name: string): Promise<void> {
+  const spec = specOf({ queue: queueName(0, 0), of: 'small' })
+  const job = await client.create(gpuJobs, { metadata: { name, namespace: bareNamespace }, spec })
+  const place = { provider, nodes: [{ name: 'node-0', workers: 1 }] }
+  const room = keptJob(job).needs.perWorker
+  const choice = { uid: job.metadata.uid, key: '', run: 1, ...place, perWorker: room }
+  const { status } = decide({ job: keptJob(job), run: undefined, choice, explain: () => undefined, now: Date.now() })
+  const ref = { name, namespace: bareNamespace }
+  const sayOfJob = (patch: Partial<NonNullable<GpuJob['status']>>) =>
+    client.mergePatch(gpuJobs, { ref, patch: { status: patch } }, { subresource: 'status' })
+  await sayOfJob(status ?? {})
+  const metadata = { name: runName(job, 1), namespace: bareNamespace }
+  await client.create(gpuRuns, { metadata, spec: gpuRun({ job, provider }).spec })
+  const sayOfRun = (patch: object) =>
+    client.mergePatch(gpuRuns, { ref: metadata, patch: { status: patch } }, { subresource: 'status' })
+  const now = toTime(Date.now())
+  const workers = [{ index: 0, node: 'node-0' }]
+  await sayOfRun({ observedGeneration: 1, state: 'Running', workers, startedAt: now })
+  await sayOfJob({ state: 'Running' })
+  await sayOfRun({ observedGeneration: 1, state: 'Succeeded', workers, finishedAt: now })
+  await sayOfJob({ state: 'Succeeded' })
+}
