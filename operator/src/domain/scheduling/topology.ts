@@ -29,11 +29,6 @@ export function reachesOf({ workers, topology }: JobFact): readonly (Within | un
   return topology.rule === 'Required' ? [topology.within] : wider[topology.within]
 }
 
-/** How close together they have to be; `undefined`: anywhere at one provider. */
-export function requiredWithin({ workers, topology }: JobFact): Within | undefined {
-  return workers > 1 && topology?.rule === 'Required' ? topology.within : undefined
-}
-
 /** What a gang needs of each of its nodes, which have to lie together. */
 export interface SharesTogether extends Share {
   readonly nodes: number
