@@ -49,6 +49,11 @@ async function statusOf({ api }: HubCluster, name: string): Promise<GpuQueueStat
   return (await api.get(gpuQueues, { name }))?.status
 }
 
+async function ready(cluster: HubCluster, name: string): Promise<string> {
+  const { status, reason } = condition((await statusOf(cluster, name))?.conditions, 'Ready') ?? {}
+  return `${status}/${reason}`
+}
+
 /** Its agent goes on. */
 async function minutes(cluster: HubCluster, count: number): Promise<void> {
   for (let i = 0; i < count * 6; i++) {
@@ -139,6 +144,37 @@ describe('a job', () => {
 })
 
 describe('the status of a queue', () => {
+  test('says at once whether it is ready, also when others change', async () => {
+    const { cluster } = await federation()
+    await makeQueue(cluster, 'part', { parent: 'whole', quota: [{ model: 'X9', guaranteed: 1 }] })
+    expect(await ready(cluster, 'part')).toBe('False/ParentMissing')
+    await makeQueue(cluster, 'whole')
+    expect([await ready(cluster, 'part'), await ready(cluster, 'whole')]).toEqual(['True/ModelUnknown', 'True/Ready'])
+    await changeQueue(cluster, 'whole', { parent: 'part' })
+    expect([await ready(cluster, 'part'), await ready(cluster, 'whole')]).toEqual(['False/Cycle', 'False/Cycle'])
+    await removeQueue(cluster, 'whole')
+    expect(await ready(cluster, 'part')).toBe('False/ParentMissing')
+  })
+
+  test('counts what runs and waits in it, once a minute at the most', async () => {
+    const { cluster, api } = await federation()
+    await makeQueue(cluster, 'mine', { quota: [{ model: 'H100', guaranteed: 8 }] })
+    api.requests.splice(0)
+    const writes = () => api.requests.filter((one) => one.startsWith('PATCH gpuqueues')).length
+    await submit(cluster, { name: 'a', spec: { gpus: { count: 6 } } })
+    await submit(cluster, { name: 'b', spec: { gpus: { count: 4 }, priority: 3 } })
+    expect([(await statusOf(cluster, 'mine'))?.used, writes()]).toEqual(['H100 0/8', 0])
+    await minutes(cluster, 1)
+    expect(await statusOf(cluster, 'mine')).toMatchObject({
+      used: 'H100 6/8',
+      usage: [{ model: 'H100', gpus: 6 }],
+      running: 1,
+      waiting: 1,
+      pending: [{ priority: 3, jobs: 1 }],
+    })
+    expect(writes()).toBe(1)
+  })
+
   test('is not written where nothing happens', async () => {
     const { cluster, api } = await federation()
     await makeQueue(cluster, 'mine')
@@ -153,13 +189,9 @@ describe('the status of a queue', () => {
     hub.stop()
     const { share } = (await statusOf(cluster, 'mine')) ?? {}
     const past = { share: { ...share, average: 0.5 } }
-    await api.mergePatch(
-      gpuQueues,
-      { ref: { name: 'mine' }, patch: { status: past } },
-      {
-        subresource: 'status',
-      },
-    )
+    await api.mergePatch(gpuQueues, { ref: { name: 'mine' }, patch: { status: past } }, {
+      subresource: 'status',
+    })
     const next = await startHub(cluster)
     expect(next.scheduling.queues().get('mine')?.averageShare).toBeCloseTo(0.5, 3)
   })
