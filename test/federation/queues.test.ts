@@ -1,4 +1,5 @@
-// Queues on real API servers: who is let in, and what becomes of jobs when queues come, change and go.
+// Two queues with quota on real API servers: who may have how much, who is let in, and what becomes of jobs when queues come,
+// change and go.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { GpuJob } from '../../operator/src/api/gpujob.ts'
 import type { GpuQueue, GpuQueueSpec } from '../../operator/src/api/gpuqueue.ts'
@@ -9,6 +10,7 @@ import { type OrderedJob, orderJob } from './ordered-job.ts'
 import { group, openStage, type Stage, sideOf } from './stage.ts'
 import { type Watched, watched } from './watched.ts'
 
+const lab = 'lab'
 const red = 'red'
 const blue = 'blue'
 const stranger = 'stranger'
@@ -30,9 +32,11 @@ beforeAll(async () => {
     }),
   )
   queues = parts.use(await watched<GpuQueue>(stage.federation.hub, `${group}/gpuqueues`))
-  await putQueue(red, { namespaces: [red], quota: [{ model: 'H100', guaranteed: 4, borrowLimit: 2 }] })
-  await putQueue(blue, { namespaces: [blue], quota: [{ model: 'H100', guaranteed: 8 }] })
-  await Promise.all([queueSays(red, 'True/Ready'), queueSays(blue, 'True/Ready')])
+  // It names no quota: those below may borrow what there is.
+  await putQueue(lab, {})
+  await putQueue(red, { parent: lab, namespaces: [red], quota: [{ model: 'H100', guaranteed: 4, borrowLimit: 2 }] })
+  await putQueue(blue, { parent: lab, namespaces: [blue], quota: [{ model: 'H100', guaranteed: 8 }] })
+  await Promise.all([lab, red, blue].map((name) => queueSays(name, 'True/Ready')))
 }, 120_000)
 
 afterAll(async () => parts.disposeAsync(), 30_000)
@@ -82,6 +86,28 @@ function waits(job: OrderedJob): Promise<GpuJob> {
   return job.until('to wait', ({ status }) => status?.state === 'Waiting')
 }
 
+describe('quota', () => {
+  test('a queue has what it is guaranteed, borrows as much as it may, and gives no more', async () => {
+    const reds = await Promise.all([1, 2, 3, 4, 5, 6, 7].map((n) => hanging(red, `red-${n}`)))
+    const placed = () =>
+      reds.filter(({ uid }) =>
+        stage.jobs.all.values().some(({ metadata, status }) => metadata.uid === uid && status?.placement !== undefined),
+      )
+    await stage.jobs.until({ what: 'six of red to run', seconds: 40, find: () => placed().length === 6 || undefined })
+    const last = reds.find((job) => !placed().includes(job))
+    if (last) await waits(last)
+    const blues = await Promise.all([1, 2].map((n) => hanging(blue, `blue-${n}`, { gpus: { count: 4 } })))
+    for (const job of blues) await job.is('Running')
+    expect(placed()).toHaveLength(6)
+
+    const status = (await queueIs(red, 'to count', (queue) => queue.status?.running === 6)).status
+    expect(status).toMatchObject({ used: 'H100 6/4', borrowed: 2, running: 6, waiting: 1 })
+    await putQueue(red, { parent: lab, namespaces: [red], quota: [{ model: 'H100', guaranteed: 4, borrowLimit: 3 }] })
+    for (const job of reds) await job.is('Running')
+    await removeAll([...reds, ...blues])
+  }, 200_000)
+})
+
 describe('a job', () => {
   test('that names a queue of others is not let in, and says so', async () => {
     const job = await orderJob(stage, { namespace: stranger, name: 'intruder', spec: { queue: red } })
@@ -119,6 +145,19 @@ describe('a job', () => {
     await removeQueue('short-lived')
   }, 120_000)
 })
+
+test('queues in a ring say so, their jobs wait, and go on when the ring is broken', async () => {
+  await putQueue('ring-1', { parent: 'ring-2', namespaces: ['*'] })
+  await queueSays('ring-1', 'False/ParentMissing')
+  await putQueue('ring-2', { parent: 'ring-1' })
+  await Promise.all([queueSays('ring-1', 'False/Cycle'), queueSays('ring-2', 'False/Cycle')])
+  const job = await orderJob(stage, { namespace: stranger, name: 'dizzy', spec: { queue: 'ring-1' } })
+  await waits(job)
+  expect(job.runs).toEqual([])
+  await putQueue('ring-2', {})
+  await Promise.all([queueSays('ring-1', 'True/Ready'), queueSays('ring-2', 'True/Ready')])
+  await job.is('Succeeded')
+}, 90_000)
 
 test('a quota of a model that nobody has is said, and keeps nobody out', async () => {
   await putQueue('dreamer', { namespaces: ['*'], quota: [{ model: 'X9000', guaranteed: 8 }], weight: 1_000_000_000 })
