@@ -243,9 +243,11 @@ test('an agent whose owner kept the values of an older chart is upgraded all the
   // As they come from `--reuse-values` of a release that knew less.
   const without = (name: string) =>
     shell.sh(`${template} charts/gpu-commons-agent ${invited} --set ${name}=null --skip-schema-validation`)
-  for (const name of ['rules', 'closedRanges', 'networkProbe']) {
+  for (const name of ['rules', 'closedRanges', 'networkProbe', 'rackLabel']) {
     expect(old).toContain(name)
-    expect(await without(name)).toContain('kind: Deployment')
+    const rendered = await without(name)
+    expect(rendered).toContain('kind: Deployment')
+    expect(rendered).not.toMatch(/- --[a-z-]+=$/m)
   }
 }, 60_000)
 

@@ -14,15 +14,22 @@ function written(snapshot: EngineSnapshot): string {
 
 /** All that facts can say. */
 const rich: EngineSnapshot = {
-  providers: [providerFact({ tolerates: ['team'], pricesPerGpuHour: { H100: 2_000_000 } })],
+  providers: [providerFact({ trust: 'Unverified', tolerates: ['team'], pricesPerGpuHour: { H100: 2_000_000 } })],
   nodes: [
-    nodeFact({ taints: [{ key: 'team', effect: 'NoSchedule' }], topology: { rack: 'r1' }, slices: 4, withheld: 'Mig' }),
+    nodeFact({
+      taints: [{ key: 'team', effect: 'NoSchedule' }],
+      topology: { rack: 'r1' },
+      slices: 4,
+      slicesPerWorker: 1,
+      withheld: 'Mig',
+    }),
   ],
   waiting: [
     jobFact({
       queue: 'ml',
       gpuMemoryMiB: 1,
       maxPrice: 2,
+      trust: 'Verified',
       refusedBy: { acme: 'NeedsRoot' },
       avoidNodes: ['acme/n1'],
       tolerations: [{ key: 'team', operator: 'Exists' }],

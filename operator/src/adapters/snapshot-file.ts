@@ -1,7 +1,7 @@
 // What the engine knows, as a file: written by the hub, read strictly by who replays it. No Secret is in it, for the
 // engine knows none.
 import { z } from 'zod'
-import type { EngineSnapshot } from '../domain/scheduling/facts.ts'
+import type { EngineSnapshot, JobFact, NodeFact, ProviderFact } from '../domain/scheduling/facts.ts'
 import type { Reason } from '../domain/scheduling/reasons.ts'
 
 /** Grows when a reader of the version before would misunderstand what is written. */
@@ -26,6 +26,11 @@ const reason = z.custom<Reason>((value) => typeof value === 'string' && value.le
 const uid = z.string().min(1).max(128)
 const run = z.int().min(1)
 
+/** A fact that gets another field is no such thing any more until the field stands here too. */
+type Fields<Fact> = { readonly [Name in keyof Required<Fact>]: z.ZodType }
+
+const trust = z.enum(['Unverified', 'Verified'])
+
 const provider = z.strictObject({
   name: word,
   labels,
@@ -33,8 +38,9 @@ const provider = z.strictObject({
   /** Which jobs they keep away stands in the facts of those; they are here for advice. */
   rules: z.custom<NonNullable<EngineSnapshot['providers'][number]['rules']>>(isObject, 'is no object').optional(),
   tolerates: words.optional(),
+  trust: trust.optional(),
   pricesPerGpuHour: z.record(word, amount).optional(),
-})
+} satisfies Fields<ProviderFact>)
 
 const taint = z.strictObject({ key: word, value: word.optional(), effect: word })
 
@@ -49,11 +55,12 @@ const node = z.strictObject({
   storageMiB: amount,
   usedByOthers: room,
   slices: amount.optional(),
+  slicesPerWorker: amount.optional(),
   labels,
   taints: z.array(taint).max(1024),
   topology: z.strictObject({ rack: word.optional(), zone: word.optional() }).optional(),
   withheld: z.string().max(128).optional(),
-})
+} satisfies Fields<NodeFact>)
 
 const toleration = z.strictObject({
   key: word.optional(),
@@ -81,11 +88,12 @@ const job = z.strictObject({
   refusedBy: z.record(word, reason).optional(),
   avoidNodes: z.array(z.string().max(512)).max(4096).optional(),
   maxPrice: amount.optional(),
+  trust: trust.optional(),
   topology: z
     .strictObject({ within: z.enum(['Node', 'Rack', 'Zone']), rule: z.enum(['Required', 'Preferred']) })
     .optional(),
   maxRuntimeMs: amount.optional(),
-})
+} satisfies Fields<JobFact>)
 
 const booking = z.strictObject({
   uid,

@@ -38,7 +38,12 @@ describe('the queues of a policy', () => {
     {
       name: 'a field that nobody knows',
       text: queue('spec: { colour: red }'),
-      says: /object 1: spec: Unrecognized key: "colour"/,
+      says: /object 1: spec\.colour: there is no such field/,
+    },
+    {
+      name: 'a misspelt bound',
+      text: queue('spec: { quota: [{ model: H100, guaranteed: 4 }, { model: A100, borrowlimit: 0 }] }'),
+      says: /object 1: spec\.quota\[1\]\.borrowlimit: there is no such field/,
     },
     { name: 'a weight that is none', text: queue('spec: { weight: -1 }'), says: /object 1: spec\.weight: / },
     { name: 'what is no YAML', text: ': [', says: /^--policy .*queues\.yaml: / },

@@ -12,7 +12,7 @@ const queueSchema = z.looseObject({
   apiVersion: z.literal(apiVersion),
   kind: z.literal('GpuQueue'),
   metadata: z.looseObject({ name: z.string().min(1).max(63) }),
-  spec: z.strictObject(gpuQueueSpecSchema.shape).prefault({}),
+  spec: gpuQueueSpecSchema.prefault({}),
 })
 const listSchema = z.looseObject({ kind: z.literal('List'), items: z.array(z.unknown()).max(100_000) })
 
@@ -34,7 +34,21 @@ export async function queuesOf(file: string): Promise<readonly QueueFact[]> {
 
 function factOf(object: unknown, number: number): QueueFact {
   const checked = queueSchema.safeParse(object)
-  if (checked.success) return queueFact(checked.data as unknown as Parameters<typeof queueFact>[0])
-  const [issue] = checked.error.issues
-  throw new Error(`object ${number}: ${(issue?.path ?? []).join('.')}: ${issue?.message}`)
+  if (!checked.success) {
+    const [issue] = checked.error.issues
+    throw new Error(`object ${number}: ${(issue?.path ?? []).join('.')}: ${issue?.message}`)
+  }
+  const [unknown] = droppedBy((object as { spec?: unknown }).spec, checked.data.spec)
+  if (unknown !== undefined) throw new Error(`object ${number}: spec${unknown}: there is no such field`)
+  return queueFact(checked.data as unknown as Parameters<typeof queueFact>[0])
+}
+
+/** The paths of what was read and is not in what was made of it: a misspelt bound would be none. */
+function* droppedBy(read: unknown, made: unknown): Generator<string, void> {
+  if (typeof read !== 'object' || read === null) return
+  for (const [key, value] of Object.entries(read)) {
+    const step = Array.isArray(read) ? `[${key}]` : `.${key}`
+    if (typeof made !== 'object' || made === null || !Object.hasOwn(made, key)) yield step
+    else for (const rest of droppedBy(value, (made as Record<string, unknown>)[key])) yield step + rest
+  }
 }

@@ -85,16 +85,31 @@ describe('/debug/snapshot', () => {
   })
 
   test('is taken by one at a time', async () => {
-    const first = Promise.withResolvers<Admission>()
-    await using server = await serve(() => ({ ...source, admit: () => first.promise }))
-    const get = () => fetch(`${server.address}${SNAPSHOT_PATH}`)
-    const waits = get()
-    let second = await get()
-    while (second.status === 401) second = await get()
-    expect(second.status).toBe(429)
-    first.resolve('Admitted')
-    await (await waits).text()
-    const again = await get()
-    expect([again.status, await again.text()]).toEqual([200, '{"a":1}\n'])
+    const long = () => Array.from({ length: 200 }, () => 'x'.repeat(1_000_000))
+    await using server = await serve(() => ({ ...source, pieces: long }))
+    const headers = { authorization: 'Bearer good', 'accept-encoding': 'identity' }
+    const get = () => fetch(`${server.address}${SNAPSHOT_PATH}`, { headers })
+    const first = await get()
+    expect([first.status, (await get()).status]).toEqual([200, 429])
+    await first.body?.cancel()
+    let again = await get()
+    while (again.status === 429) again = await get()
+    expect(again.status).toBe(200)
+    await again.body?.cancel()
+  })
+
+  test('is kept from nobody by those whose right is still asked for, of whom there are few at once', async () => {
+    const asked = Promise.withResolvers<Admission>()
+    const admit: SnapshotSource['admit'] = async (token) => (token === 'good' ? 'Admitted' : asked.promise)
+    await using server = await serve(() => ({ ...source, admit }))
+    const get = (token: string) =>
+      fetch(`${server.address}${SNAPSHOT_PATH}`, { headers: { authorization: `Bearer ${token}` } })
+    const strangers = [1, 2, 3].map(() => get('stranger'))
+    expect((await get('good')).status).toBe(200)
+    const more = [get('stranger'), get('stranger')]
+    expect(await Promise.race(more.map(async (one) => (await one).status))).toBe(429)
+    asked.resolve('Forbidden')
+    const answers = await Promise.all([...strangers, ...more])
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([403, 403, 403, 403, 429])
   })
 })

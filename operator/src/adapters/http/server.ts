@@ -1,5 +1,5 @@
 // What hub and agent show of themselves over HTTP: /metrics, /healthz, /readyz; a hub that leads also /debug/snapshot.
-import { Readable } from 'node:stream'
+import { pipeline, Readable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Registry } from 'prom-client'
@@ -45,29 +45,29 @@ export async function serveHttp({ host, port, registry, notReady, snapshot }: Ht
 /** Who takes it that slowly is cut off, for it keeps others out. */
 const mostMs = 60_000
 
-/** One at a time: each costs a look at all that is known, and each try to get one a question to the API server. */
+/** Each try costs the API server a question. */
+const mostAsking = 4
+
+/** One at a time, for each costs a look at all that is known. */
 function serveSnapshot(server: FastifyInstance, source: NonNullable<HttpOptions['snapshot']>): void {
-  let isBusy = false
+  let asking = 0
+  let isTaken = false
   server.get(SNAPSHOT_PATH, async (request, reply) => {
     const from = source()
     if (!from) return reply.code(503).send('this program is no hub that leads\n')
-    if (isBusy) return reply.code(429).header('retry-after', '5').send('somebody else is taking a snapshot\n')
-    isBusy = true
-    const free = () => {
-      isBusy = false
-    }
-    try {
-      const admission = await from.admit(tokenOf(request))
-      if (admission !== 'Admitted') {
-        free()
-        return await refuse(reply, admission)
-      }
-      return await send(request, reply, { pieces: from.pieces(), free })
-    } catch (error) {
-      free()
-      throw error
-    }
+    if (asking >= mostAsking) return busy(reply)
+    asking += 1
+    const admission = await from.admit(tokenOf(request)).finally(() => (asking -= 1))
+    if (admission !== 'Admitted') return refuse(reply, admission)
+    // Who may not have one must not keep out who may.
+    if (isTaken) return busy(reply)
+    isTaken = true
+    return send(request, reply, { pieces: from.pieces(), free: () => (isTaken = false) })
   })
+}
+
+function busy(reply: FastifyReply): FastifyReply {
+  return reply.code(429).header('retry-after', '5').send('somebody else is taking a snapshot\n')
 }
 
 function tokenOf({ headers }: FastifyRequest): string | undefined {
@@ -88,7 +88,8 @@ interface Sending {
 function send(request: FastifyRequest, reply: FastifyReply, { pieces, free }: Sending): FastifyReply {
   const plain = Readable.from(withTurns(pieces))
   const isZipped = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '')
-  const body = isZipped ? plain.pipe(createGzip()) : plain
+  // Of the two neither is left open when the other one ends.
+  const body = isZipped ? pipeline(plain, createGzip(), () => {}) : plain
   const tooSlow = setTimeout(() => plain.destroy(), mostMs)
   const end = () => {
     clearTimeout(tooSlow)

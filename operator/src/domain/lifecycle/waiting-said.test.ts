@@ -62,6 +62,13 @@ describe('what is said of a waiting job', () => {
     expect([change.explanation, looks]).toEqual([undefined, false])
   })
 
+  test('answers once where the question is cut in the middle of a character', () => {
+    const long = `${'x'.repeat(63)}😀`
+    const { asked = '' } = said(job(long)).change.explanation ?? {}
+    expect(asked.isWellFormed()).toBe(true)
+    expect(said(job(long, answered(asked, 60))).looks).toBe(false)
+  })
+
   test('answers who asked, with the word of the question', () => {
     expect(said(job('first')).change.explanation).toEqual({
       asked: 'first',

@@ -34,7 +34,8 @@ function openQuestion({ job, now }: Asking): { readonly asked: string; readonly 
 }
 
 function questionOf({ metadata }: KeptJob): string | undefined {
-  return metadata.annotations?.[EXPLAIN_ANNOTATION]?.slice(0, most.asked)
+  // What is cut in the middle of a character comes back from the API server as another one.
+  return metadata.annotations?.[EXPLAIN_ANNOTATION]?.slice(0, most.asked).toWellFormed()
 }
 
 /** Whether a pass looks for advice, which is work for the engine: somebody asked, and has waited long enough. */

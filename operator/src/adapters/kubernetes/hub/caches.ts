@@ -163,7 +163,8 @@ const mostCharacters = 256
 /** Without ballast, and with what a person says to the hub by that annotation. */
 function withAnnotation<T extends GpuJob | Provider>(object: T, key: string): T {
   const kept = withoutBallast(object)
-  const said = object.metadata.annotations?.[key]?.slice(0, mostCharacters)
+  // What is cut in the middle of a character comes back from the API server as another one.
+  const said = object.metadata.annotations?.[key]?.slice(0, mostCharacters).toWellFormed()
   return said === undefined ? kept : { ...kept, metadata: { ...kept.metadata, annotations: { [key]: said } } }
 }
 

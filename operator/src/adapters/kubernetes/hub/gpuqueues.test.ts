@@ -189,9 +189,13 @@ describe('the status of a queue', () => {
     hub.stop()
     const { share } = (await statusOf(cluster, 'mine')) ?? {}
     const past = { share: { ...share, average: 0.5 } }
-    await api.mergePatch(gpuQueues, { ref: { name: 'mine' }, patch: { status: past } }, {
-      subresource: 'status',
-    })
+    await api.mergePatch(
+      gpuQueues,
+      { ref: { name: 'mine' }, patch: { status: past } },
+      {
+        subresource: 'status',
+      },
+    )
     const next = await startHub(cluster)
     expect(next.scheduling.queues().get('mine')?.averageShare).toBeCloseTo(0.5, 3)
   })
