@@ -291,15 +291,16 @@ async function neverFits(stage: Stage): Promise<void> {
 
 async function notOffered(stage: Stage): Promise<void> {
   const withheld = [
-    { where: 'mig-mixed', because: 'Mig' },
-    { where: 'broken', because: 'Unhealthy' },
+    // To a job that names no slices this is the first reason.
+    { where: 'mig-mixed', because: 'Mig', says: 'SlicesUnnamed' },
+    { where: 'broken', because: 'Unhealthy', says: 'Withheld:Unhealthy' },
   ]
-  for (const { where, because } of withheld) {
+  for (const { where, because, says } of withheld) {
     const claim = stage.nodes.all.get(`provider-acme/${where}`)?.spec
     expect([where, claim?.offer, claim?.withheldBecause]).toEqual([where, 'Withheld', because])
     const job = await orderOn(stage, where, { name: `on-${where}` })
     const waits = await job.says('Placed=False/NeverFits')
-    expect(waits.status?.why).toContain(`Withheld:${because}`)
+    expect(waits.status?.why).toContain(says)
   }
   // What of a machine still works is offered.
   const tooMany = await orderOn(stage, 'half-broken', { name: 'all-of-half-broken', spec: { gpus: { count: 4 } } })
