@@ -186,7 +186,7 @@ function bookkeeper({ capacity, line, queues, making }: Parts): Told {
 
   function removeNode(provider: string, name: string): void {
     queues.measure(factOf(capacity, { provider, name }), undefined)
-    capacity.removeNode(provider, name)
+    making.removeNode(provider, name)
   }
 
   return { setNode, removeNode, wait, book, release }

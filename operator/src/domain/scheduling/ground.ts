@@ -23,6 +23,8 @@ export interface Grounds {
 export interface Occupancy {
   readonly enter: (booking: Booking) => void
   readonly leave: (booking: Booking) => void
+  /** The node is gone. Who is on it still counts, should it come back. */
+  readonly forget: (node: { readonly provider: string; readonly name: string }) => void
   /** The same value for as long as nothing changes there: what was found for it stays true. */
   readonly groundAt: (node: NodeFact) => Ground
 }
@@ -49,21 +51,37 @@ export function createOccupancy(): Occupancy {
       const place = placeAt(provider, name)
       place.runs = how(place.runs)
       place.ground = undefined
+      if (!place.fact && place.runs.length === 0) places.delete(`${provider}/${name}`)
     }
+  }
+
+  /** Only of the fact that holds now: by an older one nobody comes to a place that is given up. */
+  function believe(place: Place, fact: NodeFact | undefined): void {
+    if (place.fact) byFact.delete(place.fact)
+    if (fact) byFact.set(fact, place)
+    place.fact = fact
+    place.ground = undefined
+  }
+
+  function forget({ provider, name }: { readonly provider: string; readonly name: string }): void {
+    const key = `${provider}/${name}`
+    const place = places.get(key)
+    if (!place) return
+    believe(place, undefined)
+    if (place.runs.length === 0) places.delete(key)
   }
 
   function groundAt(fact: NodeFact): Ground {
     const place = byFact.get(fact) ?? placeAt(fact.provider, fact.name)
-    if (place.ground && place.fact === fact) return place.ground
-    byFact.set(fact, place)
-    place.fact = fact
-    place.ground = groundOf(fact, place.runs)
+    if (place.fact !== fact) believe(place, fact)
+    place.ground ??= groundOf(fact, place.runs)
     return place.ground
   }
 
   return {
     enter: (booking) => change(booking, (runs) => [...runs.filter((one) => one !== booking), booking]),
     leave: (booking) => change(booking, (runs) => runs.filter((one) => one !== booking)),
+    forget,
     groundAt,
   }
 }

@@ -15,6 +15,7 @@ export interface MakingRoom extends Keeping {
   /** In the capacity as well. */
   readonly book: (booking: Booking) => void
   readonly release: (uid: string, run: number) => void
+  readonly removeNode: (provider: string, name: string) => void
   readonly preempt: (shape: Shape, nowMs: number) => Preemption | undefined
 }
 
@@ -92,6 +93,10 @@ export function createMakingRoom(world: World): MakingRoom {
     release: (uid, run) => {
       leave(uid, run)
       capacity.release(uid, run)
+    },
+    removeNode: (provider, name) => {
+      occupancy?.forget({ provider, name })
+      capacity.removeNode(provider, name)
     },
     renew: (nowMs) => {
       wakePreemptors(nowMs)
