@@ -1,13 +1,14 @@
 import { describe, expect, test } from '@jest/globals'
 import { keptJob, keptRun } from '../../../../test/builders/kept.ts'
 import { uidOf } from '../../../../test/builders/meta.ts'
-import { nodeFact, providerFact } from '../../../../test/builders/scheduling.ts'
+import { booking, nodeFact, providerFact } from '../../../../test/builders/scheduling.ts'
 import { fakeTime } from '../../../../test/fakes/time.ts'
 import type { GpuRunStatus } from '../../api/gpurun.ts'
 import { toTime } from '../../api/time.ts'
 import { decide } from '../../domain/lifecycle/gpujob-steps.ts'
 import type { KeptJob, KeptRun } from '../../domain/lifecycle/kept.ts'
 import { createEngine } from '../../domain/scheduling/engine.ts'
+import { Preemptions } from './preemptions.ts'
 import { schedulingLoop } from './scheduling.ts'
 
 const preemption = { withinQueue: 'LowerPriority', reclaim: 'Any', minRuntimeMs: 0 } as const
@@ -125,5 +126,47 @@ describe('a job that gets the GPUs of another one', () => {
     expect(next(job)).toBe('False/Preempting')
     await time.advance(1)
     expect([loop.choiceOf(job.metadata.uid)?.nodes, next(job)]).toEqual([[{ name: 'n2', workers: 1 }], 'True/Recorded'])
+  })
+})
+
+describe('the runs that are to end', () => {
+  const choice = (uid: string, ...preempts: readonly string[]) => ({
+    ...booking({ uid }),
+    key: `team/${uid}`,
+    preempts: preempts.map((victim) => ({ uid: victim.slice(0, 1), run: Number(victim.slice(1)) })),
+  })
+
+  function told() {
+    const booked = new Set(['v1', 'w1'])
+    const preemptions = new Preemptions({
+      isBooked: (uid, run) => booked.has(`${uid}${run}`),
+      drop: () => {},
+      timers: fakeTime().timers,
+    })
+    return { booked, preemptions }
+  }
+
+  test('of a job that was placed again are told, though a job still waits that had an earlier one of it', () => {
+    const { booked, preemptions } = told()
+    preemptions.begin(choice('a', 'v1', 'w1'))
+    booked.delete('v1')
+    booked.add('v2')
+    const between = preemptions.of('v')
+    preemptions.begin(choice('b', 'v2'))
+    expect([between, preemptions.of('v'), preemptions.of('w')]).toEqual([
+      undefined,
+      { run: 2, by: 'by job team/b of queue default' },
+      { run: 1, by: 'by job team/a of queue default' },
+    ])
+    expect(preemptions.waitingFor('v')).toEqual(['a', 'b'])
+  })
+
+  test('are those of the last choice of a job, and none when it wants nothing any more', () => {
+    const { preemptions } = told()
+    preemptions.begin(choice('a', 'v1'))
+    preemptions.begin(choice('a', 'w1'))
+    expect([preemptions.of('v'), preemptions.of('w')?.run]).toEqual([undefined, 1])
+    preemptions.end('a')
+    expect([preemptions.of('w'), preemptions.waitingFor('w')]).toEqual([undefined, []])
   })
 })

@@ -16,6 +16,8 @@ export class Preemptions {
   readonly #ports: PreemptionPorts
   /** By uid of the job that gets the GPUs. */
   readonly #choices = new Map<string, Choice>()
+  /** By uid of the job that loses a run: all the choices that want one of its runs. */
+  readonly #wanting = new Map<string, Set<Choice>>()
 
   constructor(ports: PreemptionPorts) {
     this.#ports = ports
@@ -23,8 +25,11 @@ export class Preemptions {
 
   /** Where those whose GPUs it gets do not end, it looks for others. Gives the jobs whose runs are to end. */
   begin(choice: Choice): readonly string[] {
+    this.end(choice.uid)
     if (!choice.preempts) return []
     this.#choices.set(choice.uid, choice)
+    for (const { uid } of choice.preempts)
+      this.#wanting.set(uid, (this.#wanting.get(uid) ?? new Set<Choice>()).add(choice))
     this.#ports.timers.set(() => {
       if (this.#choices.get(choice.uid) === choice && this.#isWaiting(choice)) this.#ports.drop([choice])
     }, mostEndingMs)
@@ -33,7 +38,13 @@ export class Preemptions {
 
   /** It is recorded, or does not want them any more: whoever has not been told to end runs on. */
   end(uid: string): void {
+    const choice = this.#choices.get(uid)
     this.#choices.delete(uid)
+    for (const victim of choice?.preempts ?? []) {
+      const wanting = this.#wanting.get(victim.uid)
+      if (choice) wanting?.delete(choice)
+      if (wanting?.size === 0) this.#wanting.delete(victim.uid)
+    }
   }
 
   /** Nobody ends for them at a provider that is not connected. */
@@ -47,10 +58,10 @@ export class Preemptions {
     return { ...choice, preempts: choice.preempts.filter(({ uid, run }) => this.#ports.isBooked(uid, run)) }
   }
 
-  /** That run of the job, and for whom it is to be ended. */
+  /** That run of the job, and for whom it is to be ended. A run that is over hides no later one. */
   of(uid: string): Preempted | undefined {
-    for (const { key, queue = 'default', preempts = [] } of this.#choices.values()) {
-      const victim = preempts.find((one) => one.uid === uid)
+    for (const { key, queue = 'default', preempts = [] } of this.#wanting.get(uid) ?? []) {
+      const victim = preempts.find((one) => one.uid === uid && this.#ports.isBooked(uid, one.run))
       if (victim) return { run: victim.run, by: `by job ${key} of queue ${queue}` }
     }
     return undefined
@@ -58,9 +69,7 @@ export class Preemptions {
 
   /** The jobs that wait for the end of a run of that one. */
   waitingFor(uid: string): readonly string[] {
-    return [...this.#choices.values()].flatMap((choice) =>
-      choice.preempts?.some((one) => one.uid === uid) ? [choice.uid] : [],
-    )
+    return Array.from(this.#wanting.get(uid) ?? [], (choice) => choice.uid)
   }
 
   #isWaiting(choice: Choice): boolean {

@@ -3,7 +3,7 @@ import type { JobFact } from './facts.ts'
 import { addTo, removeFrom } from './heap.ts'
 import { createLanes, type QueuesInLine } from './lanes.ts'
 import { type Branch, unnamed } from './queue-tree.ts'
-import { type Need, needOf, newNeed, newShape, type Shape, type Waiting } from './shape.ts'
+import { comesFirst, first, type Need, needOf, newNeed, newShape, type Shape, type Waiting } from './shape.ts'
 
 export interface Line {
   readonly waiting: ReadonlyMap<string, Waiting>
@@ -31,13 +31,17 @@ export function createLine(queues: QueuesInLine): Line {
   const lanes = createLanes(queues)
   const beds = createBeds()
 
-  /** The new entry comes before the old one leaves: a shape that sleeps sleeps on when its only job is told again. */
+  /**
+   * The new entry comes before the old one leaves: a shape that sleeps sleeps on when its only job is told again. One
+   * that comes before all others wakes it: it may preempt, or use what is kept, where they may not.
+   */
   function add(job: JobFact): void {
     const old = waiting.get(job.uid)
     const need = knownNeed(needs, job)
     const lane = lanes.of(job.queue ?? unnamed)
     const shape = lane.shapes.get(need) ?? newShape(need, lane)
     const entry: Waiting = { job, shape, place: 0 }
+    const isFirst = comesFirst(job, first(shape))
     waiting.set(job.uid, entry)
     addTo(shape.jobs, entry)
     if (lane.shapes.has(need)) lanes.moved(shape)
@@ -46,6 +50,7 @@ export function createLine(queues: QueuesInLine): Line {
       need.shapes.add(shape)
       lanes.enter(shape)
     }
+    if (isFirst) wake(shape)
     if (old) leave(old)
   }
 

@@ -57,6 +57,20 @@ describe('who finds no room', () => {
     expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n1×1 for low'])
   })
 
+  test('does so too where one that needs the same, and is no higher, has been waiting for long', () => {
+    const engine = engineOf({ bookings: [low], queues: [free], jobs: [{ ...high, uid: 'twin', priority: 0 }] })
+    expect(told(engine.decide({ nowMs }))).toEqual([])
+    engine.wait(high)
+    expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n1×1 for low'])
+  })
+
+  test('does so when its own priority is raised while it waits', () => {
+    const engine = engineOf({ bookings: [low], queues: [free], jobs: [{ ...high, priority: 0 }] })
+    engine.decide({ nowMs })
+    engine.wait(high)
+    expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n1×1 for low'])
+  })
+
   test('does not without a GpuQueue', () => {
     const engine = engineOf({ bookings: [low], jobs: [high] })
     expect(told(engine.decide({ nowMs }))).toEqual([])
@@ -156,6 +170,13 @@ describe('a gang that cannot start', () => {
       jobFact({ createdMs: nowMs, maxRuntimeMs: minute }),
     )
     expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n1×1'])
+  })
+
+  test('lets one pass that comes before it by age, though a younger one of its kind may not', () => {
+    const engine = waiting(jobFact({ uid: 'younger', createdMs: nowMs }))
+    expect(told(engine.decide({ nowMs }))).toEqual([])
+    engine.wait(jobFact({ uid: 'older', createdMs: old - 1 }))
+    expect(told(engine.decide({ nowMs }))).toEqual(['older@acme:n1×1'])
   })
 
   test('lets no one pass that may be over later', () => {

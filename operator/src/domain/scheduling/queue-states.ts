@@ -14,7 +14,8 @@ interface Seen {
   readonly waiting: Iterable<JobFact>
 }
 
-type Counts = Record<string, number>
+/** A model may have any name, `constructor` too: no plain object. */
+type Counts = Map<string, number>
 
 export function queueStates(branches: ReadonlyMap<string, Branch>, seen: Seen): readonly QueueState[] {
   const usage = new Map<Branch, Counts>()
@@ -38,13 +39,13 @@ export function queueStates(branches: ReadonlyMap<string, Branch>, seen: Seen): 
         name,
         ...(parent === undefined ? {} : { parent }),
         state: branch.state,
-        usage: usage.get(branch) ?? {},
+        usage: Object.fromEntries(usage.get(branch) ?? []),
         share: Math.min(1, share),
         averageShare: branch.average
           ? Math.min(1, averageAt(branch.average, { share, atMs: seen.atMs, halfLife: halfLifeMs }))
           : 0,
         fairShare: fair.get(branch) ?? 0,
-        pending: pending.get(branch) ?? {},
+        pending: Object.fromEntries(pending.get(branch) ?? []),
         running: branch.running,
         borrowed: amounts(branch, borrowed),
         lent: amounts(branch, (account) => lent.get(account) ?? 0),
@@ -59,13 +60,13 @@ function count(
   { what, much }: { readonly what: string; readonly much: number },
 ): void {
   for (let branch = of; branch; branch = branch.parent) {
-    const known = counts.get(branch) ?? {}
+    const known: Counts = counts.get(branch) ?? new Map<string, number>()
     counts.set(branch, known)
-    known[what] = Math.round(((known[what] ?? 0) + much) * 1000) / 1000
+    known.set(what, Math.round(((known.get(what) ?? 0) + much) * 1000) / 1000)
   }
 }
 
-function amounts({ accounts }: Branch, of: (account: Account) => number): Counts {
+function amounts({ accounts }: Branch, of: (account: Account) => number): Readonly<Record<string, number>> {
   return Object.fromEntries(
     [...accounts].flatMap(([model, account]) => {
       const amount = Math.round(of(account)) / 1000

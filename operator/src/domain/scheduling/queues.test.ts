@@ -280,6 +280,15 @@ test('says how each queue stands', () => {
   expect(stateR).toMatchObject({ name: 'r', usage: { H100: 4 }, running: 1, pending: { 5: 1 }, fairShare: 1 })
 })
 
+test('counts GPUs of a model whatever its name', () => {
+  const bookings = ['constructor', '__proto__'].map((model, i) => taken('a', 1, { uid: `on-${i}`, model }))
+  const { usage } = engineOf({ queues: [a], bookings }).queues(0)[0] ?? {}
+  expect(Object.entries(usage ?? {})).toEqual([
+    ['constructor', 1],
+    ['__proto__', 1],
+  ])
+})
+
 test('says what is wrong with the tree', () => {
   const queues = [{ ...a, parent: 'b' }, { ...b, parent: 'a' }, queueFact({ name: 'c', parent: 'nobody' })]
   const states = engineOf({ queues })
