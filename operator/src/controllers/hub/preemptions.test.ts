@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { gpuQueue } from '../../../../test/builders/gpuqueue.ts'
 import { keptJob, keptRun } from '../../../../test/builders/kept.ts'
 import { uidOf } from '../../../../test/builders/meta.ts'
 import { booking, nodeFact, providerFact } from '../../../../test/builders/scheduling.ts'
@@ -115,6 +116,28 @@ describe('a job that gets the GPUs of another one', () => {
     loop.setProvider(providerFact({ state: 'Disconnected' }))
     await pass()
     expect([next(low), next(job)]).toEqual(['True/Recorded', 'False/Waiting'])
+  })
+
+  test('is chosen anew where its namespace moves to another queue meanwhile', async () => {
+    const { high, low, lowIs, loop, next, pass, time } = await world()
+    const job = high()
+    await pass()
+    loop.setQueue(gpuQueue({ spec: { preemption: { ...gpuQueue().spec.preemption, withinQueue: 'Never' } } }))
+    await time.advance(1000)
+    expect([next(low), next(job)]).toEqual(['True/Recorded', 'False/Waiting'])
+    lowIs('Stopped')
+    await pass()
+    expect(loop.choiceOf(job.metadata.uid)?.queue).toBe('research')
+  })
+
+  test('keeps its choice where those who are to end are over: its record may be on its way', async () => {
+    const { high, lowIs, loop, pass, time } = await world()
+    const job = high()
+    await pass()
+    lowIs('Stopped')
+    loop.setQueue(gpuQueue())
+    await time.advance(1000)
+    expect(loop.choiceOf(job.metadata.uid)?.queue).toBe('default')
   })
 
   test('looks for others after ten minutes', async () => {

@@ -31,7 +31,7 @@ export class Preemptions {
     for (const { uid } of choice.preempts)
       this.#wanting.set(uid, (this.#wanting.get(uid) ?? new Set<Choice>()).add(choice))
     this.#ports.timers.set(() => {
-      if (this.#choices.get(choice.uid) === choice && this.#isWaiting(choice)) this.#ports.drop([choice])
+      if (this.#choices.get(choice.uid) === choice && this.isWaiting(choice)) this.#ports.drop([choice])
     }, mostEndingMs)
     return choice.preempts.map(({ uid }) => uid)
   }
@@ -49,7 +49,12 @@ export class Preemptions {
 
   /** Nobody ends for them at a provider that is not connected. */
   left(provider: string): void {
-    this.#ports.drop([...this.#choices.values()].filter((one) => one.provider === provider && this.#isWaiting(one)))
+    this.#ports.drop([...this.#choices.values()].filter((one) => one.provider === provider && this.isWaiting(one)))
+  }
+
+  /** The jobs that get the GPUs of others and are not recorded yet. */
+  uids(): Iterable<string> {
+    return this.#choices.keys()
   }
 
   /** A choice as it stands: it preempts those that are not over yet. */
@@ -72,7 +77,8 @@ export class Preemptions {
     return Array.from(this.#wanting.get(uid) ?? [], (choice) => choice.uid)
   }
 
-  #isWaiting(choice: Choice): boolean {
-    return this.asOf(choice)?.preempts?.length !== 0
+  /** Whether others have to end first. */
+  isWaiting(choice: Choice): boolean {
+    return (this.asOf(choice)?.preempts ?? []).length > 0
   }
 }

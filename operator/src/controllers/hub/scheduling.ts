@@ -27,10 +27,12 @@ import type {
   ProviderFact,
   QueueState,
 } from '../../domain/scheduling/facts.ts'
+import { isSameQueue } from '../../domain/scheduling/queue-tree.ts'
 import type { Reason } from '../../domain/scheduling/reasons.ts'
 import type { Clock, TimerHandle, Timers } from '../clock.ts'
 import type { When } from '../work-queue.ts'
 import { Preemptions } from './preemptions.ts'
+import { QueueCounts } from './queue-counts.ts'
 import { Standings } from './standings.ts'
 
 /** What the loop needs of the world. */
@@ -64,7 +66,7 @@ export interface Scheduling {
   readonly standingOf: (job: KeptJob) => Standing
   /** The job with what its queue says where it says nothing itself. */
   readonly counted: (job: KeptJob) => KeptJob
-  /** By name; counted once in a turn, however many ask. */
+  /** By name; counted once in some seconds, however many ask, and anew when queues change. */
   readonly queues: () => ReadonlyMap<string, QueueState>
   /** The engine's choice for the next run of the job, until it is recorded. It preempts those that are not over yet. */
   readonly choiceOf: (uid: string) => Choice | undefined
@@ -116,7 +118,7 @@ class SchedulingLoop implements Scheduling {
   readonly #barred = new Set<string>()
   readonly #standings: Standings
   readonly #preemptions: Preemptions
-  #queues: ReadonlyMap<string, QueueState> | undefined
+  readonly #counts: QueueCounts
   #begun = false
   #passIsDue = false
   #nextPass: TimerHandle
@@ -125,9 +127,10 @@ class SchedulingLoop implements Scheduling {
   constructor(engine: Engine, ports: SchedulingPorts) {
     this.#engine = engine
     this.#ports = ports
+    this.#counts = new QueueCounts(engine.queues, ports.clock)
     this.#standings = new Standings({
       jobOf: ports.jobOf,
-      waiting: () => [...this.#waiting, ...this.#barred],
+      waiting: () => [...this.#waiting, ...this.#barred, ...this.#preemptions.uids()],
       standsOtherwise: (uid) => this.jobChanged(uid),
       timers: ports.timers,
     })
@@ -140,6 +143,7 @@ class SchedulingLoop implements Scheduling {
 
   begin(): void {
     this.#begun = true
+    this.#counts.forget()
     this.#passSoon()
   }
 
@@ -188,7 +192,7 @@ class SchedulingLoop implements Scheduling {
   setQueue(queue: GpuQueue): void {
     const isNew = this.#standings.get(queue.metadata.name) === undefined
     if (!this.#standings.set(queue)) return
-    this.#queues = undefined
+    this.#counts.forget()
     this.#engine.setQueue(queueFact(queue))
     const usage = isNew ? queueUsage(queue) : undefined
     if (usage) this.#engine.setUsage(usage)
@@ -198,7 +202,7 @@ class SchedulingLoop implements Scheduling {
   /** Its jobs leave it first: nobody is to wait in a queue whose bounds are not known. */
   removeQueue(name: string, then?: () => void): void {
     this.#standings.remove(name, () => {
-      this.#queues = undefined
+      this.#counts.forget()
       this.#engine.removeQueue(name)
       this.#passSoon()
       then?.()
@@ -214,14 +218,7 @@ class SchedulingLoop implements Scheduling {
   }
 
   queues(): ReadonlyMap<string, QueueState> {
-    const { clock, timers } = this.#ports
-    if (!this.#queues) {
-      this.#queues = new Map(this.#engine.queues(clock.now()).map((state) => [state.name, state]))
-      timers.set(() => {
-        this.#queues = undefined
-      }, 0)
-    }
-    return this.#queues
+    return this.#counts.now()
   }
 
   choiceOf(uid: string): Choice | undefined {
@@ -308,10 +305,15 @@ class SchedulingLoop implements Scheduling {
     }
   }
 
-  /** A choice stands while the job still wants just that run; else it was recorded, or the job has changed its mind. */
+  /**
+   * A choice stands while the job still wants just that run; else it was recorded, or the job has changed its mind. One
+   * that waits for others to end is also of its queue alone. Any other one may be on its way into the record already.
+   */
   #forgetStaleChoice(uid: string, wish: Wish): void {
     const choice = this.#choices.get(uid)
-    if (choice && !(wish.wish === 'Room' && wish.fact.run === choice.run)) this.#choices.delete(uid)
+    const isWanted = wish.wish === 'Room' && wish.fact.run === choice?.run
+    const stays = isWanted && (isSameQueue(wish.fact, choice) || !this.#preemptions.isWaiting(choice))
+    if (choice && !stays) this.#choices.delete(uid)
   }
 
   #bookAnew(uid: string, job: KeptJob | undefined): void {

@@ -11,7 +11,7 @@ const askedAtOnce = 500
 
 export interface StandingsPorts {
   readonly jobOf: (uid: string) => KeptJob | undefined
-  /** By uid: those that wait for room, and those that no queue takes. */
+  /** By uid: those that wait for room, those that no queue takes, and those for whom others are to end first. */
   readonly waiting: () => Iterable<string>
   /** The job stands otherwise than it was told. */
   readonly standsOtherwise: (uid: string) => void

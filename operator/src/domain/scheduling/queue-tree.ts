@@ -5,6 +5,14 @@ import { type Account, lendUp, openAccount } from './quota.ts'
 /** Where a job stands that names no queue. It always exists. */
 export const unnamed = 'default'
 
+interface Queued {
+  readonly queue?: string | undefined
+}
+
+export function isSameQueue(a: Queued, b: Queued): boolean {
+  return (a.queue ?? unnamed) === (b.queue ?? unnamed)
+}
+
 /** What jobs take of the federation: thousandths of a GPU, CPU in milli, MiB. */
 export interface Taken {
   milliGpus: number
