@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { booking, jobFact, nodeFact, providerFact } from '../../../../test/builders/scheduling.ts'
 import { wordsOf } from './changes.ts'
-import { createEngine } from './engine.ts'
+import { createEngine, type Engine } from './engine.ts'
 import type { Booking, JobFact, NodeFact, ProviderFact } from './facts.ts'
 
 interface Case {
@@ -148,6 +148,13 @@ const cases: readonly Case[] = [
   },
 ]
 
+/** What it is told to wait for, in words. */
+function waitsOf(engine: Engine, uid: string): readonly string[] {
+  const options = [...engine.advise(uid)].flatMap((advice) => advice.options)
+  const words = options.flat().map((change) => ({ change, says: wordsOf(change, (run) => run.uid) }))
+  return words.filter(({ change }) => change.change === 'Wait').map(({ says }) => says)
+}
+
 describe('advice says', () => {
   test.each(cases)('$name', ({ job, provider, nodes = [{}], bookings = [], says }) => {
     const engine = createEngine()
@@ -180,10 +187,23 @@ describe('advice says', () => {
     engine.wait(jobFact({ uid: 'gang', gpus: 8, workers: 2 }))
     engine.wait(jobFact({ uid: 'small', gpus: 8, createdMs: 1 }))
     expect(engine.decide({ nowMs: 600_000 })).toEqual([])
-    const runs = [...engine.advise('small')].flatMap(({ options }) =>
-      options.flat().flatMap((change) => (change.change === 'Wait' ? change.runs.map(({ uid }) => uid) : [])),
-    )
-    expect(runs).toEqual([])
+    expect(waitsOf(engine, 'small')).toEqual([])
+    expect(waitsOf(engine, 'gang')).toEqual(['wait for busy until 1970-01-01T01:00:00Z at the latest'])
+  })
+
+  test('never to wait where too many runs would have to end: only the first 500 are looked at', () => {
+    const engine = createEngine()
+    engine.setProvider(providerFact())
+    const names = Array.from({ length: 501 }, (_, i) => `n${i}`)
+    for (const name of names) {
+      engine.setNode(nodeFact({ name }))
+      engine.book(booking({ ...full({ uid: name }), nodes: [{ name, workers: 1 }], endsMs: 3_600_000 }))
+    }
+    engine.wait(jobFact({ uid: 'all', gpus: 8, workers: 501 }))
+    engine.wait(jobFact({ uid: 'one', gpus: 8, createdMs: 1 }))
+    expect(engine.decide({ nowMs: 0 })).toEqual([])
+    expect(waitsOf(engine, 'all')).toEqual([])
+    expect(waitsOf(engine, 'one')).toEqual(['wait for n0 until 1970-01-01T01:00:00Z at the latest'])
   })
 
   test('runs that the reader may not know by name are counted', () => {

@@ -31,7 +31,7 @@ const mostRunsToWaitFor = 500
 /** One provider after the other, in no order; whoever takes them may do something else in between. None without a job. */
 export function* adviceFor(
   job: JobFact | undefined,
-  { capacity, refusal }: Pick<Site, 'capacity' | 'refusal'>,
+  { capacity, refusal, isKeptFor }: Pick<Site, 'capacity' | 'refusal' | 'isKeptFor'>,
 ): Generator<Advice, void> {
   if (!job) return
   const spots = Map.groupBy(capacity.spots.values(), ({ provider }) => provider)
@@ -44,6 +44,7 @@ export function* adviceFor(
       bookings: bookings.get(name) ?? [],
       capacity,
       refusal,
+      isKeptFor,
     })
   }
 }
@@ -55,6 +56,8 @@ interface Site {
   readonly capacity: Capacity
   /** Why its queue lets such a job have nothing of a model. */
   readonly refusal: (job: JobFact, model: string) => Reason | undefined
+  /** Whether it is this job that nodes are kept for. */
+  readonly isKeptFor: (job: JobFact) => boolean
 }
 
 function adviceAt(job: JobFact, site: Site): Advice {
@@ -213,15 +216,13 @@ type Waiter = (job: JobFact, others: readonly JobFact[]) => readonly Option[]
 
 /** Whether it is enough to wait for runs: those that say when they end come first, in that order. */
 function waiter(site: Site): Waiter {
-  const { bookings } = site
-  // What is kept for another job stays so: it is no run that ends.
-  const runs = bookings.filter((one) => !isKept(one))
+  const runs = site.bookings.filter((one) => !isKept(one))
   const inOrder = runs.toSorted(endsFirst).slice(0, mostRunsToWaitFor)
   let copy: { readonly capacity: Capacity; readonly fits: Try } | undefined
   let gone = 0
 
   function tryWithout(job: JobFact, count: number): Placement | undefined {
-    copy ??= copyOf(site, inOrder)
+    copy ??= copyOf(job, site, runs)
     for (; gone < count; gone += 1) release(copy.capacity, inOrder[gone])
     for (; gone > count; gone -= 1) bookAgain(copy.capacity, inOrder[gone - 1])
     return copy.fits(job)
@@ -230,6 +231,8 @@ function waiter(site: Site): Waiter {
   return (job, others) => {
     if (inOrder.length === 0 || !tryWithout(job, inOrder.length)) return []
     const count = 1 + lastOf(-1, inOrder.length - 1, (value) => value < 0 || tryWithout(job, value) === undefined)
+    // It fits as things stand: whatever keeps it waiting, it is no run.
+    if (count === 0) return []
     const placement = tryWithout(job, count)
     const ended = inOrder.slice(0, count)
     if (!placement || !copy) return []
@@ -241,13 +244,18 @@ function waiter(site: Site): Waiter {
   }
 }
 
-/** What the queue lets it have is as it is now: to wait for quota is no advice yet. */
-function copyOf({ provider, spots, refusal }: Site, bookings: readonly Booking[]) {
+/**
+ * All runs are booked, also those that are not waited for. Of nodes that are kept for another job nothing is counted
+ * on: what gets free there is kept as well. What the queue lets it have is as it is now: to wait for quota is no
+ * advice yet.
+ */
+function copyOf(job: JobFact, { provider, spots, bookings, refusal, isKeptFor }: Site, runs: readonly Booking[]) {
+  const kept = isKeptFor(job) ? [] : bookings.filter(isKept).flatMap(({ nodes }) => nodes.map(({ name }) => name))
   const capacity = createCapacity(() => {})
   const connected: ProviderFact = { ...provider, state: 'Connected' }
   capacity.setProvider(connected)
-  for (const { fact } of spots) if (fact) capacity.setNode(fact)
-  bookings.forEach(capacity.book)
+  for (const { name, fact } of spots) if (fact && !kept.includes(name)) capacity.setNode(fact)
+  runs.forEach(capacity.book)
   return { capacity, fits: tryAt(connected, { capacity, refusal }) }
 }
 

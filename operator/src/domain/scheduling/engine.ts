@@ -125,7 +125,7 @@ export function createEngine(known?: EngineSnapshot): Engine {
     removeQueue: queues.removeQueue,
     setUsage: queues.setUsage,
     queues: queues.states,
-    advise: (uid) => advised(line.waiting.get(uid), { capacity, queues }),
+    advise: (uid) => advised(line.waiting.get(uid), parts),
     snapshot: () => snapshotOf({ capacity, line, queues }),
   }
   if (known) tell(engine, known)
@@ -243,9 +243,9 @@ function explained(shape: Shape, { capacity, queues }: Pick<Parts, 'capacity' | 
   return shape.explained.explanation
 }
 
-function advised(waiting: Waiting | undefined, { capacity, queues }: Pick<Parts, 'capacity' | 'queues'>) {
+function advised(waiting: Waiting | undefined, { capacity, queues, making: { isKeptFor } }: Parts) {
   const refusal = waiting ? refusalIn(waiting.shape, queues) : () => undefined
-  return adviceFor(waiting?.job, { capacity, refusal })
+  return adviceFor(waiting?.job, { capacity, refusal, isKeptFor })
 }
 
 /** Why the queue of these jobs lets such a job have nothing of a model. */

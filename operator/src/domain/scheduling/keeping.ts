@@ -12,6 +12,7 @@ export interface Keeping {
   readonly renew: (nowMs: number) => void
   /** Whether the job comes before what is kept, or is over in time. */
   readonly mayUse: (job: JobFact, nowMs: number) => boolean
+  readonly isKeptFor: (job: Pick<JobFact, 'uid'>) => boolean
   readonly isKeptAt: (provider: string, node: string) => boolean
   /** Tries a second time, with what is kept, where the job may use it. */
   readonly withKept: (job: JobFact, nowMs: number, place: () => Placement | undefined) => Placement | undefined
@@ -72,7 +73,11 @@ export function createKeeping({ capacity, line, groundsOf }: World): Keeping {
   function mayUse(job: JobFact, nowMs: number): boolean {
     if (!reservation || !reserved) return false
     const keeper = { reserved: first(reserved), startMs: reservation.startMs, nowMs }
-    return job.uid === keeper.reserved.uid || mayUseKept(job, keeper)
+    return isKeptFor(job) || mayUseKept(job, keeper)
+  }
+
+  function isKeptFor({ uid }: Pick<JobFact, 'uid'>): boolean {
+    return reservation !== undefined && reserved !== undefined && uid === first(reserved).uid
   }
 
   function isKeptAt(provider: string, node: string): boolean {
@@ -91,7 +96,7 @@ export function createKeeping({ capacity, line, groundsOf }: World): Keeping {
     return placement
   }
 
-  return { renew, mayUse, isKeptAt, withKept, isTrying: () => trying }
+  return { renew, mayUse, isKeptFor, isKeptAt, withKept, isTrying: () => trying }
 }
 
 function isSame(a: Reservation | undefined, b: Reservation | undefined): boolean {
