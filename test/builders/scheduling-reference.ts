@@ -42,24 +42,29 @@ export function everFits(job: JobFact, world: EngineSnapshot): boolean {
 
 /** What is left of a node; negative where more is promised than there is. */
 export function leftOf(
-  { provider, name, gpus, cpuMilli, memoryMiB, storageMiB, usedByOthers }: NodeFact,
+  { provider, name, gpus, cpuMilli, memoryMiB, storageMiB, usedByOthers, slices = 1 }: NodeFact,
   bookings: readonly Booking[],
 ): Room {
   const left = {
-    gpus: gpus - usedByOthers.gpus,
+    gpus: Math.floor((gpus - usedByOthers.gpus) * slices),
     cpuMilli: cpuMilli - usedByOthers.cpuMilli,
     memoryMiB: memoryMiB - usedByOthers.memoryMiB,
     storageMiB: storageMiB - usedByOthers.storageMiB,
   }
   for (const booking of bookings.filter((each) => each.provider === provider)) {
     for (const { workers } of booking.nodes.filter((node) => node.name === name)) {
-      left.gpus -= workers * booking.perWorker.gpus
+      left.gpus -= workers * parts(booking.perWorker, slices)
       left.cpuMilli -= workers * booking.perWorker.cpuMilli
       left.memoryMiB -= workers * booking.perWorker.memoryMiB
       left.storageMiB -= workers * booking.perWorker.storageMiB
     }
   }
-  return left
+  return { ...left, gpus: left.gpus / slices }
+}
+
+/** Of GPUs that are cut in so many: who wants a bit of one has all of it. The fractions of the stories are no sums. */
+function parts({ gpus }: Room, slices: number): number {
+  return Math.ceil(gpus * slices)
 }
 
 const nothing: Room = { gpus: 0, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 }
@@ -106,23 +111,27 @@ function choices(
       node.gpuMemoryMiB === gpuMemoryMiB &&
       node.withheld === undefined,
   )
-  const free = offered.reduce((sum, node) => sum + Math.max(0, leftOf(node, bookings).gpus), 0)
+  const free = offered.reduce((sum, node) => sum + Math.ceil(Math.max(0, leftOf(node, bookings).gpus)), 0)
   return subsets(group.toSorted((a, b) => (a.name < b.name ? -1 : 1))).flatMap((nodes): Option[] => {
     const workersPerNode = job.workers / nodes.length
     if (!Number.isInteger(workersPerNode)) return []
     const apart = howFarApart(job, nodes)
     if (apart === undefined) return []
     const left = nodes.map((node) => leftOf(node, bookings))
-    if (!left.every((room) => holds(room, job.perWorker, workersPerNode))) return []
+    if (!left.every((room, i) => holds(room, workerOn(job, nodes[i]), workersPerNode))) return []
 
-    const taken = job.perWorker.gpus * workersPerNode
+    const taken = Math.ceil(job.perWorker.gpus * workersPerNode)
     const wholes = nodes.filter((node, i) => left[i]?.gpus === node.gpus)
     const broken = wholes.filter((node) => node.gpus > taken).length
-    const leftOver = left.reduce((sum, { gpus }) => sum + gpus - taken, 0)
+    const leftOver = left.reduce((sum, { gpus }) => sum + Math.ceil(gpus) - taken, 0)
     const names = nodes.map(({ name }) => name)
     const order = [apart, nodes.length, broken, leftOver, wholes.length, -free, provider, model, gpuMemoryMiB, ...names]
     return [{ provider, model, names, workersPerNode, order }]
   })
+}
+
+function workerOn({ perWorker }: JobFact, { slices = 1 }: Partial<NodeFact> = {}): Room {
+  return { ...perWorker, gpus: parts(perWorker, slices) / slices }
 }
 
 /** Preferred: how many steps wider than asked; `undefined`: they are too far apart. */
@@ -177,10 +186,10 @@ function mayUse(job: JobFact, node: NodeFact, providers: readonly ProviderFact[]
   )
 }
 
-/** Of nodes that hand out single parts of GPUs; what takes several parts of one is told in no story so far. */
-function mayShare({ perWorker: { gpus }, models }: JobFact, { slices, slicesPerWorker, model }: NodeFact): boolean {
+function mayShare({ perWorker, models }: JobFact, { slices, slicesPerWorker = Infinity, model }: NodeFact): boolean {
   if (model.includes('MIG') && models.length === 0) return false
-  return slices === undefined || slicesPerWorker === undefined ? gpus >= 1 : gpus * slices <= slicesPerWorker
+  if (slices === undefined) return perWorker.gpus >= 1
+  return Math.min(slices, parts(perWorker, slices)) <= slicesPerWorker
 }
 
 function isTolerated({ tolerations }: JobFact, taint: Taint, { tolerates }: ProviderFact): boolean {

@@ -38,7 +38,7 @@ const toleration = fc.constantFrom(
   { key: 'team' },
 )
 const room = fc.record({
-  gpus: fc.constantFrom(0, 0, 0, 1, 2),
+  gpus: fc.constantFrom(0, 0, 0, 1, 2, 0.25),
   cpuMilli: fc.constantFrom(0, 0, 4000),
   memoryMiB: fc.constantFrom(0, 0, 4096),
   storageMiB: fc.constantFrom(0, 0, 0, 4096),
@@ -73,7 +73,13 @@ export const node = fc
     labels,
     taints: fc.array(taint, { maxLength: 2 }).map((list) => (list.length === 2 ? list : [])),
     withheld: seldom(fc.constant('Mig')),
-    sharing: seldom(fc.constant({ slices: 4, slicesPerWorker: 1 })),
+    sharing: fc.constantFrom(
+      undefined,
+      undefined,
+      { slices: 4, slicesPerWorker: 1 },
+      { slices: 3, slicesPerWorker: 2 },
+      { slices: 10 },
+    ),
     topology: seldom(
       fc.record({
         rack: fc.constantFrom('r1', 'r1', 'r2', undefined),
@@ -83,7 +89,7 @@ export const node = fc
   })
   .map(({ sharing, ...fact }) => ({ ...fact, ...sharing }))
 const worker = fc.record({
-  gpus: fc.constantFrom(1, 1, 2, 4, 8),
+  gpus: fc.constantFrom(1, 1, 2, 4, 8, 0.1, 0.25, 0.3, 0.5),
   cpuMilli: fc.constantFrom(0, 1000, 4000, 9000),
   memoryMiB: fc.constantFrom(0, 1024, 16_384),
   storageMiB: fc.constantFrom(0, 0, 1024, 16_384),

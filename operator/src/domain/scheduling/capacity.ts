@@ -2,6 +2,7 @@
 import type { Booking, NodeFact, ProviderFact, Room } from './facts.ts'
 import { capacityOf } from './filters.ts'
 import { bucketOf } from './scores.ts'
+import { partsIn, partsOf } from './sharing.ts'
 import { newSpot, type Spot, type Stock } from './spot.ts'
 import { createStocks, putIn, type Stocks, takeOut } from './stocks.ts'
 
@@ -137,7 +138,7 @@ function createNodes(grew: Grew): Nodes {
       const spot = spotOf(provider, name)
       change(spot, () => {
         spot.bookings += sign
-        spot.booked = plus(spot.booked, perWorker, sign * workers)
+        take(spot, perWorker, sign * workers)
       })
     }
   }
@@ -157,14 +158,33 @@ export function bookingKey(uid: string, run: number): string {
 function measureFree(spot: Spot): void {
   const all = spot.fact ? capacityOf(spot.fact) : nothing
   const others = spot.fact?.usedByOthers ?? nothing
-  spot.freeGpus = Math.max(0, Math.floor(all.gpus - others.gpus - spot.booked.gpus))
+  const slices = spot.fact?.slices ?? 1
+  spot.freeGpus = Math.max(0, partsIn(all.gpus - others.gpus, slices) - partsTaken(spot, slices)) / slices
   spot.freeCpuMilli = Math.max(0, all.cpuMilli - others.cpuMilli - spot.booked.cpuMilli)
   spot.freeMemoryMiB = Math.max(0, all.memoryMiB - others.memoryMiB - spot.booked.memoryMiB)
   spot.freeStorageMiB = Math.max(0, all.storageMiB - others.storageMiB - spot.booked.storageMiB)
-  spot.bucket = bucketOf({ freeGpus: spot.freeGpus, whole: spot.freeGpus === all.gpus })
+  spot.bucket = bucketOf({ freeGpus: Math.ceil(spot.freeGpus), whole: spot.freeGpus === all.gpus })
 }
 
 const nothing: Room = { gpus: 0, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 }
+
+/** Counted, not summed up: sums of fractions would depend on the order. */
+function partsTaken({ booked, parts }: Spot, slices: number): number {
+  let taken = booked.gpus * slices
+  for (const [gpus, workers] of parts ?? []) taken += workers * partsOf(gpus, slices)
+  return taken
+}
+
+/** Of so many workers; below zero: gives back. */
+function take(spot: Spot, worker: Room, workers: number): void {
+  const isWhole = Number.isInteger(worker.gpus)
+  spot.booked = plus(spot.booked, isWhole ? worker : { ...worker, gpus: 0 }, workers)
+  if (isWhole) return
+  spot.parts ??= new Map()
+  const left = (spot.parts.get(worker.gpus) ?? 0) + workers
+  if (left === 0) spot.parts.delete(worker.gpus)
+  else spot.parts.set(worker.gpus, left)
+}
 
 function plus(room: Room, worker: Room, workers: number): Room {
   return {

@@ -26,6 +26,7 @@ import { createQueues, type Queues } from './queues.ts'
 import { type Allowed, allowedCandidates, queueRefusal } from './quota-filter.ts'
 import type { Reason } from './reasons.ts'
 import { first, type Shape, type Waiting } from './shape.ts'
+import { takenOn } from './sharing.ts'
 import { snapshotOf } from './snapshot.ts'
 import type { Spot } from './spot.ts'
 
@@ -280,7 +281,7 @@ function chosen(job: JobFact, found: Placement & Partial<Preemption>, nowMs: num
 
 /** A node that cannot take one worker helps no gang either. */
 function mayTakeWorker(spot: Spot, like: JobFact): boolean {
-  return hasRoomFor(spot, like.perWorker) && acceptance(like)(spot)
+  return hasRoomFor(spot, takenOn(spot.fact ?? {}, like.perWorker)) && acceptance(like)(spot)
 }
 
 function hasRoomFor(spot: Spot, { gpus, cpuMilli, memoryMiB, storageMiB }: Room): boolean {

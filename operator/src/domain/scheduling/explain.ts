@@ -4,6 +4,7 @@ import type { Explanation, JobFact, NodeFact, ProviderFact, Room } from './facts
 import { capacityOf, firstReason, gpuFilters, nodeFilters, roomFilters, stateFilters } from './filters.ts'
 import { splitsOf } from './placement.ts'
 import type { Reason } from './reasons.ts'
+import { dust, takenOn } from './sharing.ts'
 import type { Spot } from './spot.ts'
 import { stockKey } from './stocks.ts'
 import { domainOf } from './topology.ts'
@@ -36,10 +37,10 @@ export function explainWait(
     const node = spot.fact
     const provider = providers.get(spot.provider) ?? unknown(spot.provider)
     const lasting = lastingReason(job, node, provider)
-    if (!lasting) addSlots(job, whenEmpty, { node, count: slots(job, capacityOf(node)) })
-    const reason = lasting ?? stateReason(job, provider) ?? refusal(node.model) ?? roomReason(job, spot)
+    if (!lasting) addSlots(job, whenEmpty, { node, count: slots(job, node, capacityOf(node)) })
+    const reason = lasting ?? stateReason(job, provider) ?? refusal(node.model) ?? roomReason(job, node, freeOf(spot))
     if (reason) counts.set(reason, (counts.get(reason) ?? 0) + 1)
-    else addSlots(job, now, { node, count: slots(job, freeOf(spot)) })
+    else addSlots(job, now, { node, count: slots(job, node, freeOf(spot)) })
   }
 
   const usable = [...now.apart.values()].flat().length
@@ -57,8 +58,8 @@ function stateReason(job: JobFact, provider: ProviderFact): Reason | undefined {
   return firstReason(stateFilters, job, { provider })
 }
 
-function roomReason(job: JobFact, spot: Spot): Reason | undefined {
-  return firstReason(roomFilters, job, { free: freeOf(spot) })
+function roomReason(job: JobFact, node: NodeFact, free: Room): Reason | undefined {
+  return firstReason(roomFilters, { ...job, perWorker: takenOn(node, job.perWorker) }, { free })
 }
 
 /** A provider that nobody has named: it may yet turn out to be one. */
@@ -71,7 +72,9 @@ function freeOf({ freeGpus, freeCpuMilli, freeMemoryMiB, freeStorageMiB }: Spot)
 }
 
 /** How many workers of the job fit into the room; no more than the job has. */
-function slots({ perWorker, workers }: JobFact, room: Room): number {
+function slots(job: JobFact, node: NodeFact, room: Room): number {
+  const { workers } = job
+  const perWorker = takenOn(node, job.perWorker)
   return Math.min(
     workers,
     share(room.gpus, perWorker.gpus),
@@ -82,7 +85,7 @@ function slots({ perWorker, workers }: JobFact, room: Room): number {
 }
 
 function share(all: number, each: number): number {
-  return each > 0 ? Math.floor(all / each) : Infinity
+  return each > 0 ? Math.floor(all / each + dust) : Infinity
 }
 
 function noGroups(): Groups {

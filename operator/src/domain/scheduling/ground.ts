@@ -1,6 +1,7 @@
 // The nodes that a job could use if others made room: what preemption and reservations reckon with.
 import type { Booking, JobFact, NodeFact, Room } from './facts.ts'
 import { capacityOf } from './filters.ts'
+import { dust, partsIn, takenOn } from './sharing.ts'
 import { domainOf } from './topology.ts'
 
 /** A node as it would be without runs of ours, and the runs that are on it. */
@@ -10,6 +11,7 @@ export interface Ground {
   readonly room: Room
   readonly runs: readonly Booking[]
   readonly topology?: NodeFact['topology']
+  readonly slices?: NodeFact['slices']
 }
 
 /** Nodes of one stock on which all workers of the job may run: GPUs of one model at one provider. */
@@ -87,8 +89,10 @@ export function createOccupancy(): Occupancy {
 }
 
 export function groundOf(fact: NodeFact, runs: readonly Booking[]): Ground {
-  const { name, topology, usedByOthers } = fact
-  return { name, room: less(capacityOf(fact), usedByOthers), runs, ...(topology && { topology }) }
+  const { name, topology, usedByOthers, slices } = fact
+  const left = less(capacityOf(fact), usedByOthers)
+  const room = { ...left, gpus: partsIn(left.gpus, slices ?? 1) / (slices ?? 1) }
+  return { name, room, runs, ...(topology && { topology }), ...(slices === undefined ? {} : { slices }) }
 }
 
 /** Where a gang has to lie in one node, rack or zone, each of these is a ground of its own. */
@@ -99,16 +103,21 @@ export function apart(grounds: Grounds, { topology, workers }: JobFact): readonl
 }
 
 /** What is left beside these runs; negative where more is promised than there is. */
-export function leftBeside({ name, room }: Ground, runs: Iterable<Booking>): Room {
-  let { gpus, cpuMilli, memoryMiB, storageMiB } = room
-  for (const { nodes, perWorker } of runs) {
-    const workers = workersOn(nodes, name)
-    gpus -= workers * perWorker.gpus
-    cpuMilli -= workers * perWorker.cpuMilli
-    memoryMiB -= workers * perWorker.memoryMiB
-    storageMiB -= workers * perWorker.storageMiB
+export function leftBeside(ground: Ground, runs: Iterable<Booking>): Room {
+  let { gpus, cpuMilli, memoryMiB, storageMiB } = ground.room
+  for (const run of runs) {
+    const taken = takenBy(run, ground)
+    gpus -= taken.gpus
+    cpuMilli -= taken.cpuMilli
+    memoryMiB -= taken.memoryMiB
+    storageMiB -= taken.storageMiB
   }
   return { gpus, cpuMilli, memoryMiB, storageMiB }
+}
+
+/** What the run has of the node. */
+export function takenBy({ nodes, perWorker }: Booking, ground: Ground): Room {
+  return takenOn(ground, perWorker, workersOn(nodes, ground.name))
 }
 
 export function workersOn(nodes: Booking['nodes'], node: string): number {
@@ -119,10 +128,6 @@ export function workersOn(nodes: Booking['nodes'], node: string): number {
 
 export function gpusOf({ nodes, perWorker }: Booking): number {
   return nodes.reduce((sum, { workers }) => sum + workers, 0) * perWorker.gpus
-}
-
-export function times(room: Room, factor: number): Room {
-  return mapped((what) => room[what] * factor)
 }
 
 export function more(a: Room, b: Room): Room {
@@ -140,7 +145,7 @@ export function less(a: Room, b: Room): Room {
 
 export function holds(room: Room, share: Room): boolean {
   return (
-    (share.gpus === 0 || room.gpus >= share.gpus) &&
+    (share.gpus === 0 || room.gpus + dust >= share.gpus) &&
     (share.cpuMilli === 0 || room.cpuMilli >= share.cpuMilli) &&
     (share.memoryMiB === 0 || room.memoryMiB >= share.memoryMiB) &&
     (share.storageMiB === 0 || room.storageMiB >= share.storageMiB)

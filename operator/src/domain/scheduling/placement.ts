@@ -1,9 +1,9 @@
 // Where a job goes: all its workers at one provider, on GPUs of one model and size, in equal numbers per node.
 import type { Capacity } from './capacity.ts'
-import type { Booking, JobFact, NodeFact, ProviderFact } from './facts.ts'
+import type { Booking, JobFact, NodeFact, ProviderFact, Room } from './facts.ts'
 import { firstReason, gpuFilters, hasLabels, stateFilters, toleratesAll } from './filters.ts'
 import { type Preference, preferences } from './scores.ts'
-import { sharingReason } from './sharing.ts'
+import { dust, sharingReason, takenOn } from './sharing.ts'
 import type { Pool, Spot, Stock } from './spot.ts'
 import { findRoom, type Share } from './spot-tree.ts'
 import { findTogether, reachesOf, type Within } from './topology.ts'
@@ -58,6 +58,11 @@ export function acceptance({ nodeSelector, avoidNodes = [], perWorker }: JobFact
     sharingReason(perWorker, fact) === undefined
 }
 
+/** Its bucket says how many GPUs are free; where GPUs are shared, of the last one maybe only a part. */
+function hasParts({ freeGpus, fact }: Spot, worker: Room, workers: number): boolean {
+  return fact?.slices === undefined || freeGpus >= takenOn(fact, worker, workers).gpus
+}
+
 /** One share of a job for each of so many nodes. */
 interface Shares extends Share {
   readonly nodes: number
@@ -86,15 +91,15 @@ export function placer(mostGpus: () => number): Place {
     const accepts = acceptance(job)
     for (const within of reachesOf(job)) {
       for (const { nodes, workersPerNode } of remembered(splits, job.workers, () => splitsOf(job.workers))) {
-        if (gpus * workersPerNode > mostGpus()) continue
+        if (gpus * workersPerNode > mostGpus() + dust) continue
         const best = bestOf(candidates, {
           nodes,
-          order: orderFor(Math.ceil(gpus * workersPerNode)),
+          order: orderFor(Math.ceil(gpus * workersPerNode - dust)),
           within: nodes > 1 ? within : undefined,
           cpuMilli: cpuMilli * workersPerNode,
           memoryMiB: memoryMiB * workersPerNode,
           storageMiB: storageMiB * workersPerNode,
-          accepts,
+          accepts: (spot) => hasParts(spot, job.perWorker, workersPerNode) && accepts(spot),
         })
         if (best) return { provider: best.provider, model: best.model, nodes: named(best.spots, workersPerNode) }
       }

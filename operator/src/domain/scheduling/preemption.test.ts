@@ -3,8 +3,9 @@ import fc from 'fast-check'
 import { cases as tried } from '../../../../test/builders/cases.ts'
 import { booking, jobFact, nodeFact } from '../../../../test/builders/scheduling.ts'
 import type { Booking, JobFact } from './facts.ts'
-import { type Grounds, groundOf, holds, leftBeside, times } from './ground.ts'
+import { type Grounds, groundOf, holds, leftBeside } from './ground.ts'
 import { lossOf, type Preemption, preempt, type Rights } from './preemption.ts'
+import { takenOn } from './sharing.ts'
 
 const nowMs = 3_600_000
 const anything: Rights = { mayTake: () => true, mayHave: () => true }
@@ -128,7 +129,7 @@ const cases: readonly Case[] = [
     job: { gpus: 8 },
     runs: [
       run('a', { gpus: 8, more: { endingMs: nowMs } }),
-      booking({ uid: 'first', perWorker: times(booking().perWorker, 8) }),
+      booking({ uid: 'first', perWorker: takenOn({}, booking().perWorker, 8) }),
     ],
     says: 'nothing',
   },
@@ -227,7 +228,7 @@ function subsets<Item>(items: readonly Item[]): readonly (readonly Item[])[] {
 /** Whether the job would get in without these runs; tried in every way. */
 function fits(job: JobFact, { nodes }: Grounds, gone: readonly Booking[]): boolean {
   return [1, 2, 3].some((count) => {
-    const share = times(job.perWorker, job.workers / count)
+    const share = takenOn({}, job.perWorker, job.workers / count)
     const free = nodes.filter((node) =>
       holds(
         leftBeside(
@@ -264,7 +265,7 @@ describe('of any runs on any nodes', () => {
               node,
               node.runs.filter((one) => !gone.includes(one)),
             )
-          expect(left && holds(left, times(job.perWorker, count))).toBe(true)
+          expect(left && holds(left, takenOn({}, job.perWorker, count))).toBe(true)
         }
         const lost = (set: readonly Booking[]) => set.reduce((sum, one) => sum + lossOf(one, nowMs).gpus, 0)
         expect(lost(gone)).toBeGreaterThanOrEqual(Math.min(...sets.map(lost)))

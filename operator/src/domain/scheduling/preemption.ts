@@ -1,7 +1,8 @@
 // Whose GPUs a job gets that finds none: docs in operator/decisions/0031-preemption.md.
 import type { Booking, JobFact, Room, RunId } from './facts.ts'
-import { type Ground, type Grounds, gpusOf, holds, leftBeside, more, times, workersOn } from './ground.ts'
+import { type Ground, type Grounds, gpusOf, holds, leftBeside, more, takenBy, workersOn } from './ground.ts'
 import { type Placement, splitsOf } from './placement.ts'
+import { takenOn } from './sharing.ts'
 
 /** What queues say of it. */
 export interface Rights {
@@ -53,7 +54,12 @@ export function preempt(preemptor: Preemptor, all: readonly Grounds[]): Preempti
     if (victims.size === 0) continue
     for (const split of splitsOf(preemptor.job.workers)) {
       if (split.nodes > grounds.nodes.length) break
-      if (!grounds.nodes.some(({ room }) => room.gpus >= preemptor.job.perWorker.gpus * split.workersPerNode)) continue
+      if (
+        !grounds.nodes.some(
+          (node) => node.room.gpus >= takenOn(node, preemptor.job.perWorker, split.workersPerNode).gpus,
+        )
+      )
+        continue
       const plan = planFor(preemptor, { grounds, victims, ...split })
       // Nobody needs to go: whoever asks has not looked.
       if (plan?.victims.length === 0) return undefined
@@ -157,13 +163,13 @@ function cheapestNode(search: Search, { chosen, victims }: Chosen): (Cost & { re
 
 /** Whom it costs to get the share of one node, beyond those who go already. */
 function leastOn({ preemptor, field }: Search, node: Ground, gone: readonly Victim[]): Cost | undefined {
-  const share = times(preemptor.job.perWorker, field.workersPerNode)
+  const share = takenOn(node, preemptor.job.perWorker, field.workersPerNode)
   if (!holds(node.room, share)) return undefined
   const goneRuns = gone.map(({ run }) => run)
   const staying = goneRuns.length === 0 ? node.runs : node.runs.filter((run) => !goneRuns.includes(run))
   const open = staying.flatMap((run) => field.victims.get(run) ?? []).toSorted(cheapestFirst)
   const free = leftBeside(node, staying)
-  const rooms = open.map(({ run }) => times(run.perWorker, workersOn(run.nodes, node.name)))
+  const rooms = open.map(({ run }) => takenBy(run, node))
   /** What is free when all from the one of that number on go too. */
   const all = rooms.reduceRight<readonly Room[]>(
     ([next = nothing, ...rest], room) => [more(room, next), next, ...rest],
@@ -195,13 +201,16 @@ function leastOn({ preemptor, field }: Search, node: Ground, gone: readonly Vict
 
 const nothing: Room = { gpus: 0, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 }
 
-function isHeld(node: Ground, { share, gone }: { share: Room; gone: ReadonlySet<Booking> }): boolean {
+function isHeld(
+  node: Ground,
+  { job, workers, gone }: { job: JobFact; workers: number; gone: ReadonlySet<Booking> },
+): boolean {
   return holds(
     leftBeside(
       node,
       node.runs.filter((run) => !gone.has(run)),
     ),
-    share,
+    takenOn(node, job.perWorker, workers),
   )
 }
 
@@ -228,11 +237,11 @@ function withQuota(
 
 /** Who need not go stays, the dearest first. */
 function onlyNeeded({ preemptor, field }: Search, { chosen, victims }: Chosen): readonly Victim[] {
-  const share = times(preemptor.job.perWorker, field.workersPerNode)
+  const asked = { job: preemptor.job, workers: field.workersPerNode }
   const gone = new Set(victims.map(({ run }) => run))
   for (const { run } of victims.toSorted(cheapestFirst).toReversed()) {
     gone.delete(run)
-    const fits = chosen.every((node) => workersOn(run.nodes, node.name) === 0 || isHeld(node, { share, gone }))
+    const fits = chosen.every((node) => workersOn(run.nodes, node.name) === 0 || isHeld(node, { ...asked, gone }))
     if (!fits || !preemptor.rights.mayHave(field.grounds.model, [...gone])) gone.add(run)
   }
   return victims.filter(({ run }) => gone.has(run))

@@ -1,8 +1,9 @@
 // Which nodes are kept for a job that cannot start yet, so that small ones do not pass it for ever.
 // Docs in operator/decisions/0031-preemption.md.
 import type { Booking, JobFact, Room } from './facts.ts'
-import { type Ground, type Grounds, holds, leftBeside, less, mapped, times } from './ground.ts'
+import { type Ground, type Grounds, holds, leftBeside, less, mapped } from './ground.ts'
 import { splitsOf } from './placement.ts'
+import { takenOn } from './sharing.ts'
 
 /** How long a job waits before nodes are kept for it, counted from when it was made. */
 export const patienceMs = 300_000
@@ -55,21 +56,22 @@ export function reserve(
   for (const grounds of all) {
     for (const split of splitsOf(job.workers)) {
       if (split.nodes > grounds.nodes.length) break
-      const share = times(job.perWorker, split.workersPerNode)
-      const outlook = outlookIn(grounds, { share, ...split, nowMs, seen })
+      const outlook = outlookIn(grounds, { worker: job.perWorker, ...split, nowMs, seen })
       if (outlook && (!best || isNearer(outlook, best))) best = outlook
     }
   }
   if (!best) return undefined
-  const share = times(job.perWorker, best.workersPerNode)
-  const { startMs, provider } = best
+  const { startMs, provider, workersPerNode } = best
   const mayStart = best.prospects.every(({ isFree }) => isFree)
-  const kept = best.prospects.map(({ node }) => ({ node: node.name, room: keptOf(node, { share, startMs }) }))
+  const kept = best.prospects.map(({ node }) => {
+    const share = takenOn(node, job.perWorker, workersPerNode)
+    return { node: node.name, room: keptOf(node, { share, startMs }) }
+  })
   return { uid: job.uid, run: job.run, provider, startMs, mayStart, kept }
 }
 
 interface Wanted {
-  readonly share: Room
+  readonly worker: Room
   readonly nodes: number
   readonly workersPerNode: number
   readonly nowMs: number
@@ -92,7 +94,8 @@ function outlookIn({ provider, nodes: all }: Grounds, wanted: Wanted): Outlook |
 /** What was found for nodes on which nothing has changed since, by the workers that a node would get. */
 export type Outlooks = Map<number, WeakMap<Ground, Prospect | 'Never'>>
 
-function prospectOf(node: Ground, { share, workersPerNode, seen }: Wanted): Prospect | undefined {
+function prospectOf(node: Ground, { worker, workersPerNode, seen }: Wanted): Prospect | undefined {
+  const share = takenOn(node, worker, workersPerNode)
   if (!holds(node.room, share)) return undefined
   const known = seen.get(workersPerNode) ?? new WeakMap<Ground, Prospect | 'Never'>()
   seen.set(workersPerNode, known)

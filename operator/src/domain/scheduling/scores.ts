@@ -2,6 +2,7 @@
 
 /** How a node stands before the job comes. */
 export interface Standing {
+  /** With one of which only a part is free. */
   readonly freeGpus: number
   /** None of its GPUs is in use. */
   readonly whole: boolean

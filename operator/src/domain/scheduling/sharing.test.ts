@@ -1,7 +1,10 @@
 import { describe, expect, test } from '@jest/globals'
-import { jobFact, nodeFact, providerFact, rendered } from '../../../../test/builders/scheduling.ts'
+import { booking, jobFact, nodeFact, providerFact, rendered } from '../../../../test/builders/scheduling.ts'
 import { createEngine } from './engine.ts'
 import type { JobFact, NodeFact } from './facts.ts'
+import { groundOf } from './ground.ts'
+import { preempt } from './preemption.ts'
+import { reserve } from './reservation.ts'
 import { partsOf } from './sharing.ts'
 
 const fourths: Partial<NodeFact> = { slices: 4, slicesPerWorker: 1 }
@@ -51,6 +54,67 @@ describe('a part of a GPU', () => {
     [0.001, 2, 1],
   ])('%d of %d parts are %d', (fraction, of, parts) => {
     expect(partsOf(fraction, of)).toBe(parts)
+  })
+})
+
+/** As many jobs as may be placed on one node, one after the other. */
+function placedOf(jobs: readonly number[], node: Partial<NodeFact>) {
+  const engine = createEngine()
+  engine.setProvider(providerFact())
+  engine.setNode(nodeFact(node))
+  for (const [i, gpus] of jobs.entries()) engine.wait(jobFact({ uid: `job-${i}`, gpus, createdMs: i }))
+  return { engine, placed: engine.decide({ nowMs: 0 }).length }
+}
+
+const same = (count: number, gpus: number) => Array.from({ length: count }, () => gpus)
+
+describe('of GPUs that are shared', () => {
+  const one = { ...fourths, gpus: 1 }
+  const four = { ...fourths, gpus: 4 }
+  const used = { gpus: 0.5, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 }
+  const tenth = { slices: 10, slicesPerWorker: 10, gpus: 1 }
+  test.each([
+    { name: 'every part is had', jobs: same(5, 0.25), node: one, fit: 4 },
+    { name: 'who wants less than a part has all of it', jobs: same(40, 0.1), node: four, fit: 16 },
+    { name: 'what pods of others have is not had', jobs: same(5, 0.25), node: { ...one, usedByOthers: used }, fit: 2 },
+    { name: 'parts add up', jobs: [0.3, 0.3, 0.1, 0.3, 0.1], node: tenth, fit: 4 },
+    { name: 'a whole one is had as long as no part of it is', jobs: [0.1, 1, 1], node: { slices: 4, gpus: 2 }, fit: 2 },
+  ])('$name', ({ jobs, node, fit }) => {
+    const { engine, placed } = placedOf(jobs, node)
+    expect(placed).toBe(fit)
+    expect(engine.explain(`job-${jobs.length - 1}`)).toEqual({
+      verdict: 'Waits',
+      reasons: [{ reason: 'NotEnoughFreeGpus', count: 1 }],
+    })
+  })
+
+  test('a part that is given back is had again', () => {
+    const { engine } = placedOf(same(5, 0.25), one)
+    engine.release('job-2', 1)
+    expect(engine.decide({ nowMs: 0 }).map(({ uid }) => uid)).toEqual(['job-4'])
+  })
+
+  test('one GPU is filled before the next node is begun', () => {
+    const engine = createEngine()
+    engine.setProvider(providerFact())
+    for (const name of ['n1', 'n2']) engine.setNode(nodeFact({ ...one, name }))
+    engine.book(
+      booking({ uid: 'other', nodes: [{ name: 'n2', workers: 1 }], perWorker: jobFact({ gpus: 0.1 }).perWorker }),
+    )
+    for (let i = 0; i < 4; i += 1) engine.wait(jobFact({ uid: `job-${i}`, gpus: 0.25, createdMs: i }))
+    expect(engine.decide({ nowMs: 0 }).map(({ nodes }) => nodes[0]?.name)).toEqual(['n2', 'n2', 'n2', 'n1'])
+  })
+
+  test('others give way for the parts that they have, and not for less', () => {
+    const node = nodeFact(one)
+    const runs = ['a', 'b', 'c', 'd'].map((uid) => {
+      return booking({ uid, perWorker: { ...booking().perWorker, gpus: 0.1 }, startedMs: 0 })
+    })
+    const rights = { mayTake: () => true, mayHave: () => true }
+    const seen = { provider: 'acme', model: 'H100', nodes: [groundOf(node, runs)] }
+    const job = jobFact({ gpus: 0.2 })
+    expect(preempt({ job, rights, nowMs: 0 }, [seen])?.preempts).toEqual([{ uid: 'a', run: 1 }])
+    expect(reserve(job, [seen], { nowMs: 0 })?.mayStart).toBe(false)
   })
 })
 

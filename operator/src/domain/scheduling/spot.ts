@@ -6,6 +6,7 @@ export interface Stock {
   readonly model: string
   readonly gpuMemoryMiB: number
   readonly pools: Map<string, Pool>
+  /** As its buckets count them: with those of which a part is free. */
   freeGpus: number
 }
 
@@ -23,7 +24,11 @@ export interface Spot {
   /** Absent where only bookings speak of the node. */
   fact: NodeFact | undefined
   bookings: number
+  /** Of GPUs the whole ones. */
   booked: Room
+  /** Workers with a part of a GPU, by that part: how much that is the node says. Absent: none. */
+  parts: Map<number, number> | undefined
+  /** In whole parts, where its GPUs are shared. */
   freeGpus: number
   freeCpuMilli: number
   freeMemoryMiB: number
@@ -50,6 +55,7 @@ export function newSpot(provider: string, name: string, rank: number): Spot {
     fact: undefined,
     bookings: 0,
     booked: { gpus: 0, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 },
+    parts: undefined,
     freeGpus: 0,
     freeCpuMilli: 0,
     freeMemoryMiB: 0,

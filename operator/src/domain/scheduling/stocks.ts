@@ -62,11 +62,11 @@ function keyOf(taints: readonly Taint[]): string {
 }
 
 export function putIn({ stock, buckets }: Pool, spot: Spot): void {
-  stock.freeGpus += spot.freeGpus
+  stock.freeGpus += Math.ceil(spot.freeGpus)
   buckets[spot.bucket] = withSpot(buckets[spot.bucket], spot)
 }
 
 export function takeOut({ stock, buckets }: Pool, spot: Spot): void {
-  stock.freeGpus -= spot.freeGpus
+  stock.freeGpus -= Math.ceil(spot.freeGpus)
   buckets[spot.bucket] = withoutSpot(buckets[spot.bucket], spot)
 }
