@@ -178,8 +178,8 @@ describe('the runs that are to end', () => {
     preemptions.begin(choice('b', 'v2'))
     expect([between, preemptions.of('v'), preemptions.of('w')]).toEqual([
       undefined,
-      { run: 2, by: 'by job team/b of queue default' },
-      { run: 1, by: 'by job team/a of queue default' },
+      { run: 2, key: 'team/b', queue: 'default' },
+      { run: 1, key: 'team/a', queue: 'default' },
     ])
     expect(preemptions.waitingFor('v')).toEqual(['a', 'b'])
   })

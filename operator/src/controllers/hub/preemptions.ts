@@ -67,7 +67,7 @@ export class Preemptions {
   of(uid: string): Preempted | undefined {
     for (const { key, queue = 'default', preempts = [] } of this.#wanting.get(uid) ?? []) {
       const victim = preempts.find((one) => one.uid === uid && this.#ports.isBooked(uid, one.run))
-      if (victim) return { run: victim.run, by: `by job ${key} of queue ${queue}` }
+      if (victim) return { run: victim.run, key, queue }
     }
     return undefined
   }

@@ -35,7 +35,7 @@ function rendered({ effect, status, recheckMs }: Decision): string {
 
 const hourAtMost = { maxRuntimeSeconds: 3600, bindTimeoutSeconds: 120 }
 const stop = { reason: 'Suspended', requestedAt: ago(5) } as const
-const preempted = { run: 1, by: 'by job team/big' }
+const preempted = { run: 1, key: 'team/big', queue: 'research' }
 
 const cases: readonly { readonly name: string; readonly seen: Partial<Seen>; readonly says: string }[] = [
   {
@@ -114,7 +114,12 @@ const cases: readonly { readonly name: string; readonly seen: Partial<Seen>; rea
   {
     name: 'a run whose GPUs another job gets is told to stop',
     seen: { job: job(10), run: run({ state: 'Running' }), preempted },
-    says: 'stopRun Preempted by job team/big',
+    says: 'stopRun Preempted by job team/big of queue research',
+  },
+  {
+    name: 'what a job of another namespace is called is told to nobody',
+    seen: { job: job(10), run: run({ state: 'Running' }), preempted: { ...preempted, key: 'rivals/secret' } },
+    says: 'stopRun Preempted by another job of queue research',
   },
   {
     name: 'once, and what is over in a moment is told then',

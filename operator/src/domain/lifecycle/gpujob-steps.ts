@@ -12,7 +12,7 @@ import { because, initialStatus, type JobClaim, withJobClaims } from './gpujob-s
 import { isRunOf, outcomeOf } from './gpurun.ts'
 import type { Barred } from './job-queue.ts'
 import type { KeptJob, KeptRun } from './kept.ts'
-import { type Preempted, untilPreemptionIsToldMs } from './preempted.ts'
+import { type Preempted, preemptedBy, untilPreemptionIsToldMs } from './preempted.ts'
 import { afterRun } from './run-outcome.ts'
 import { waitingClaim, waitingSaid } from './waiting-said.ts'
 
@@ -194,7 +194,7 @@ function stop({ job, run }: Seen): Decision | undefined {
 
 function giveWay({ job, run, preempted }: Seen): Decision | undefined {
   if (!job.status?.placement || !run || run.spec.stop || run.spec.run !== preempted?.run) return undefined
-  return { effect: { do: 'stopRun', run, reason: 'Preempted', message: preempted.by } }
+  return { effect: { do: 'stopRun', run, reason: 'Preempted', message: preemptedBy(job, preempted) } }
 }
 
 function overrun(seen: Seen): Decision | undefined {

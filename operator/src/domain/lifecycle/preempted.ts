@@ -2,10 +2,18 @@
 import { toMillis } from '../../api/time.ts'
 import type { KeptJob, KeptRun } from './kept.ts'
 
-/** A run that is to be ended for another job, and the words that say for which: `by job team/big of queue research`. */
+/** A run that is to be ended for another job. */
 export interface Preempted {
   readonly run: number
-  readonly by: string
+  /** Of that job, namespace/name, and the queue that it stands in. */
+  readonly key: string
+  readonly queue: string
+}
+
+/** `by job team/big of queue research`. What others call their jobs is no tenant's business. */
+export function preemptedBy({ metadata }: KeptJob, { key, queue }: Preempted): string {
+  const isTheirs = key.startsWith(`${metadata.namespace}/`)
+  return `by ${isTheirs ? `job ${key}` : 'another job'} of queue ${queue}`
 }
 
 /** A run takes a moment to end. */
