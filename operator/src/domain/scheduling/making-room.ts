@@ -1,12 +1,14 @@
 // What is done for a job that finds no room: others give way to it, or nodes are kept for it until they are free.
 import { bookingKey, type Capacity } from './capacity.ts'
-import type { Booking, JobFact, QueueFact } from './facts.ts'
-import { apart, createOccupancy, type Ground, type Grounds, gpusOf, type Occupancy } from './ground.ts'
+import type { Booking, JobFact } from './facts.ts'
+import { apart, createOccupancy, type Ground, type Grounds, type Occupancy } from './ground.ts'
 import { createKeeping, isKept, type Keeping } from './keeping.ts'
 import type { Line } from './line.ts'
 import { acceptance, type Candidate } from './placement.ts'
 import { type Preemption, preempt } from './preemption.ts'
-import { pathOf, type QueueBook, rightsOf } from './preemption-rights.ts'
+import { rightsOf } from './preemption-rights.ts'
+import { createQueueUse } from './queue-use.ts'
+import type { Queues } from './queues.ts'
 import { ranksBefore } from './reservation.ts'
 import { first, type Shape } from './shape.ts'
 import type { Pool, Spot } from './spot.ts'
@@ -22,10 +24,7 @@ export interface MakingRoom extends Keeping {
 interface World {
   readonly capacity: Capacity
   readonly line: Line
-  readonly queues: {
-    readonly facts: ReadonlyMap<string, QueueFact>
-    readonly mayHave: (job: JobFact, model: string, ended: readonly Booking[]) => boolean
-  }
+  readonly queues: Pick<Queues, 'facts' | 'plantings' | 'mayHave'>
   readonly candidatesOf: (shape: Shape) => readonly Candidate[]
   /** Of those the ones that its queue lets it have: for no other are nodes kept. */
   readonly allowedOf: (shape: Shape) => readonly Candidate[]
@@ -48,18 +47,22 @@ export function createMakingRoom(world: World): MakingRoom {
     groundsOf: (shape) => groundsFor(first(shape), allowedOf(shape), occupied()),
   })
   const tried = new WeakMap<Shape, number>()
+  const bookings = () => capacity.bookings.values().filter((booking) => !isKept(booking))
+  const use = createQueueUse({ queues, bookings })
 
   /** Who never asks does not pay for it. */
   function occupied(): Occupancy {
     if (occupancy) return occupancy
     occupancy = createOccupancy()
-    for (const booking of capacity.bookings.values()) if (!isKept(booking)) occupancy.enter(booking)
+    for (const booking of bookings()) occupancy.enter(booking)
     return occupancy
   }
 
   function leave(uid: string, run: number): void {
-    const booking = occupancy && capacity.bookings.get(bookingKey(uid, run))
-    if (booking) occupancy?.leave(booking)
+    const booking = capacity.bookings.get(bookingKey(uid, run))
+    if (!booking) return
+    occupancy?.leave(booking)
+    use.count(booking, -1)
   }
 
   function wakePreemptors(nowMs: number): void {
@@ -79,7 +82,7 @@ export function createMakingRoom(world: World): MakingRoom {
       ...stock,
       nodes: nodes.filter(({ name }) => mayUseAll || !keeping.isKeptAt(stock.provider, name)),
     }))
-    const book: QueueBook = { facts: queues.facts, used: usedOf(world), mayHave: queues.mayHave }
+    const book = { ...use.now(), facts: queues.facts, mayHave: queues.mayHave }
     return preempt({ job, rights: rightsOf(job, book, nowMs), nowMs }, grounds)
   }
 
@@ -89,6 +92,7 @@ export function createMakingRoom(world: World): MakingRoom {
       leave(booking.uid, booking.run)
       capacity.book(booking)
       occupancy?.enter(booking)
+      use.count(booking, 1)
     },
     release: (uid, run) => {
       leave(uid, run)
@@ -117,21 +121,6 @@ function groundsFor(job: JobFact, candidates: readonly Candidate[], occupancy: O
     }
     return apart({ provider, model, nodes }, job)
   })
-}
-
-/** GPUs by queue and model, with those of the queues below. */
-function usedOf({ capacity, queues: { facts } }: World): QueueBook['used'] {
-  const used = new Map<string, number>()
-  for (const run of capacity.bookings.values()) {
-    if (isKept(run)) continue
-    for (const model of new Set(['*', run.model ?? '*'])) {
-      const key = `${run.queue ?? 'default'} ${model}`
-      used.set(key, (used.get(key) ?? 0) + gpusOf(run))
-    }
-  }
-  const below = (queue: string) =>
-    [...new Set([queue, ...facts.keys()])].filter((name) => pathOf(name, facts).includes(queue))
-  return (queue, model) => below(queue).reduce((sum, name) => sum + (used.get(`${name} ${model}`) ?? 0), 0)
 }
 
 function forEachSpot({ buckets }: Pool, look: (spot: Spot) => void): void {

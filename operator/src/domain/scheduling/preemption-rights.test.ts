@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { booking, jobFact } from '../../../../test/builders/scheduling.ts'
 import type { Booking, JobFact, QueueFact } from './facts.ts'
 import { type QueueBook, rightsOf } from './preemption-rights.ts'
+import { queuePaths } from './queue-use.ts'
 
 const nowMs = 3_600_000
 
@@ -122,8 +123,10 @@ describe('whom a job may take GPUs from', () => {
   test.each(cases)(
     '$name',
     ({ job = {}, queues = [queue('a'), queue('b')], run: change = {}, used, ended = [], says }) => {
+      const facts = new Map(queues.map((fact) => [fact.name, fact]))
       const book: QueueBook = {
-        facts: new Map(queues.map((fact) => [fact.name, fact])),
+        ...queuePaths(facts),
+        facts,
         used: (name) => (used ?? { b: 16 })[name] ?? 0,
         mayHave: () => true,
       }
@@ -131,4 +134,21 @@ describe('whom a job may take GPUs from', () => {
       expect(rightsOf(one, book, nowMs).mayTake(run(change), ended)).toBe(says)
     },
   )
+
+  test('is asked of the queues once for all runs of one queue and model', () => {
+    const facts = new Map([queue('a'), queue('b')].map((fact) => [fact.name, fact]))
+    let asked = 0
+    const used = (name: string) => {
+      asked += 1
+      return { b: 16 }[name] ?? 0
+    }
+    const rights = rightsOf(
+      jobFact({ queue: 'a', gpus: 8 }),
+      { ...queuePaths(facts), facts, used, mayHave: () => true },
+      nowMs,
+    )
+    const runs = Array.from({ length: 1000 }, (_, i) => run({ uid: `r${i}` }))
+    expect(runs.every((one) => rights.mayTake(one, []))).toBe(true)
+    expect(asked).toBe(2)
+  })
 })

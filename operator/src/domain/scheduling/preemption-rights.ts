@@ -2,12 +2,13 @@
 import type { Booking, JobFact, QueueFact } from './facts.ts'
 import { gpusOf } from './ground.ts'
 import type { Rights } from './preemption.ts'
+import { unnamed } from './queue-tree.ts'
+import { isOfKind, type Used } from './queue-use.ts'
+import { anyModel, milli } from './quota.ts'
 
 /** What of the queues preemption asks for. */
-export interface QueueBook {
+export interface QueueBook extends Used {
   readonly facts: ReadonlyMap<string, QueueFact>
-  /** GPUs that are booked in a queue and in those below it; `*`: of any model. */
-  readonly used: (queue: string, model: string) => number
   /** Whether the job may have GPUs of that model where those in `ended` are over. */
   readonly mayHave: (job: JobFact, model: string, ended: readonly Booking[]) => boolean
 }
@@ -16,25 +17,34 @@ export interface QueueBook {
 export function rightsOf(job: JobFact, book: QueueBook, nowMs: number): Rights {
   const own = nameOf(job)
   const rules = book.facts.get(own)?.preemption
-  const above = pathOf(own, book.facts)
+  const above = book.pathOf(own)
+  /** By queue and model of a run, while nobody has ended: thousands of runs ask the same. */
+  const owed = new Map<string, boolean>()
 
   function mayTake(run: Booking, ended: readonly Booking[]): boolean {
     if (!rules || run.priority === undefined || run.startedMs === undefined || isGuarded(run)) return false
     const isLower = run.priority < job.priority
     if (nameOf(run) === own) return rules.withinQueue === 'LowerPriority' && isLower
     if (rules.reclaim === 'Never' || (rules.reclaim === 'LowerPriority' && !isLower)) return false
-    return isOwed(run, ended)
+    return ended.length === 0 ? isOwedNow(run) : isOwed(run, ended)
   }
 
   function isGuarded(run: Booking): boolean {
     return nowMs - (run.startedMs ?? nowMs) < (book.facts.get(nameOf(run))?.preemption.minRuntimeMs ?? 0)
   }
 
+  function isOwedNow(run: Booking): boolean {
+    const key = `${nameOf(run)} ${run.model ?? anyModel}`
+    const known = owed.get(key) ?? isOwed(run, [])
+    owed.set(key, known)
+    return known
+  }
+
   /** Each queue above the run, up to where the two meet, has more than its own; and none above the job does, with the job. */
   function isOwed(run: Booking, ended: readonly Booking[]): boolean {
-    const path = pathOf(nameOf(run), book.facts)
+    const path = book.pathOf(nameOf(run))
     const isApart = (queue: string, other: readonly string[]) => !other.includes(queue)
-    const model = run.model ?? '*'
+    const model = run.model ?? anyModel
     return (
       path.filter((queue) => isApart(queue, above)).every((queue) => hasMore(queue, { model, ended, more: 0 })) &&
       !above
@@ -46,21 +56,16 @@ export function rightsOf(job: JobFact, book: QueueBook, nowMs: number): Rights {
   /** Whether a queue uses more than what is guaranteed to it, of that model or of all. One below it that has no quota counts for its parent. */
   function hasMore(queue: string, { model, ended, more }: Change): boolean {
     const quota = book.facts.get(queue)?.quota ?? {}
-    const kinds = [...new Set([model, '*'])].filter((kind) => Object.hasOwn(quota, kind))
+    const kinds = [...new Set([model, anyModel])].filter((kind) => Object.hasOwn(quota, kind))
     // What is guaranteed nothing has all that it uses of others; a queue that only groups others says nothing.
-    if (kinds.length === 0) return queue === own ? true : isLeaf(queue)
-    return kinds.some((kind) => left(queue, kind, ended) + more > (quota[kind]?.guaranteed ?? 0))
+    if (kinds.length === 0) return queue === own ? true : book.isLeaf(queue)
+    return kinds.some((kind) => left(queue, kind, ended) + milli(more) > milli(quota[kind]?.guaranteed ?? 0))
   }
 
-  function isLeaf(queue: string): boolean {
-    return ![...book.facts.values()].some(({ parent }) => parent === queue)
-  }
-
+  /** In thousandths. */
   function left(queue: string, kind: string, ended: readonly Booking[]): number {
-    const gone = ended.filter(
-      (run) => (kind === '*' || run.model === kind) && pathOf(nameOf(run), book.facts).includes(queue),
-    )
-    return book.used(queue, kind) - gone.reduce((sum, run) => sum + gpusOf(run), 0)
+    const gone = ended.filter((run) => isOfKind(run, kind) && book.pathOf(nameOf(run)).includes(queue))
+    return milli(book.used(queue, kind)) - gone.reduce((sum, run) => sum + milli(gpusOf(run)), 0)
   }
 
   return { mayTake, mayHave: (model, ended) => book.mayHave(job, model, ended) }
@@ -73,16 +78,6 @@ interface Change {
   readonly more: number
 }
 
-function nameOf({ queue = 'default' }: { readonly queue?: string | undefined }): string {
+function nameOf({ queue = unnamed }: { readonly queue?: string | undefined }): string {
   return queue
-}
-
-/** A queue and those above it; a ring is left where it closes. */
-export function pathOf(queue: string, facts: ReadonlyMap<string, QueueFact>): readonly string[] {
-  const path = [queue]
-  for (let parent = facts.get(queue)?.parent; parent !== undefined; parent = facts.get(parent)?.parent) {
-    if (path.includes(parent)) break
-    path.push(parent)
-  }
-  return path
 }

@@ -189,6 +189,18 @@ describe('preemption', () => {
     expect(rendered(preempt(preemptor, [grounds(runs, nodes)]))).toBe(says)
   })
 
+  test('asks for quota once where all runs together would not be enough, not with each of them', () => {
+    const runs = Array.from({ length: 8 }, (_, i) => run(`r${i}`))
+    let asked = 0
+    const mayHave = () => {
+      asked += 1
+      return false
+    }
+    const rights = { ...anything, mayHave }
+    expect(preempt({ job: jobFact({ gpus: 1 }), rights, nowMs }, [grounds(runs)])).toBeUndefined()
+    expect(asked).toBe(2)
+  })
+
   test('all at one provider: the one that loses least', () => {
     const there = (provider: string, gpus: number) => [
       run('a', { gpus, more: { provider } }),

@@ -114,12 +114,12 @@ interface Field {
 function planFor(preemptor: Preemptor, field: Field): Plan | undefined {
   const { grounds, workersPerNode } = field
   const search = { preemptor, field, costs: new Map<Ground, Cost | undefined>() }
-  const chosen: Ground[] = []
+  const chosen = new Set<Ground>()
   const victims: Victim[] = []
-  while (chosen.length < field.nodes) {
+  while (chosen.size < field.nodes) {
     const next = cheapestNode(search, { chosen, victims })
     if (!next) return undefined
-    chosen.push(next.node)
+    chosen.add(next.node)
     victims.push(...next.victims)
     // What was found for nodes that lose a run by this is found anew.
     const touched = new Set(next.victims.flatMap(({ run }) => run.nodes.map(({ name }) => name)))
@@ -128,7 +128,7 @@ function planFor(preemptor: Preemptor, field: Field): Plan | undefined {
   const enough = withQuota(search, victims)
   if (!enough) return undefined
   const needed = onlyNeeded(search, { chosen, victims: enough })
-  return { grounds, nodes: chosen, workersPerNode, victims: needed, loss: sum(needed) }
+  return { grounds, nodes: [...chosen], workersPerNode, victims: needed, loss: sum(needed) }
 }
 
 interface Search {
@@ -144,14 +144,14 @@ interface Cost {
 }
 
 interface Chosen {
-  readonly chosen: readonly Ground[]
+  readonly chosen: ReadonlySet<Ground>
   readonly victims: readonly Victim[]
 }
 
 function cheapestNode(search: Search, { chosen, victims }: Chosen): (Cost & { readonly node: Ground }) | undefined {
   let best: (Cost & { readonly node: Ground }) | undefined
   for (const node of search.field.grounds.nodes) {
-    if (chosen.includes(node)) continue
+    if (chosen.has(node)) continue
     if (!search.costs.has(node)) search.costs.set(node, leastOn(search, node, victims))
     const cost = search.costs.get(node)
     if (!cost) continue
@@ -165,8 +165,8 @@ function cheapestNode(search: Search, { chosen, victims }: Chosen): (Cost & { re
 function leastOn({ preemptor, field }: Search, node: Ground, gone: readonly Victim[]): Cost | undefined {
   const share = takenOn(node, preemptor.job.perWorker, field.workersPerNode)
   if (!holds(node.room, share)) return undefined
-  const goneRuns = gone.map(({ run }) => run)
-  const staying = goneRuns.length === 0 ? node.runs : node.runs.filter((run) => !goneRuns.includes(run))
+  const goneRuns = new Set(gone.map(({ run }) => run))
+  const staying = goneRuns.size === 0 ? node.runs : node.runs.filter((run) => !goneRuns.has(run))
   const open = staying.flatMap((run) => field.victims.get(run) ?? []).toSorted(cheapestFirst)
   const free = leftBeside(node, staying)
   const rooms = open.map(({ run }) => takenBy(run, node))
@@ -224,13 +224,15 @@ function withQuota(
   victims: readonly Victim[],
 ): readonly Victim[] | undefined {
   const { rights } = preemptor
-  const more = [...victims]
-  const ended = () => more.map(({ run }) => run)
-  if (rights.mayHave(grounds.model, ended())) return more
+  const more = new Set(victims)
+  const ended = () => Array.from(more, ({ run }) => run)
+  if (rights.mayHave(grounds.model, ended())) return [...more]
+  // Where all of them together are not enough nobody is looked at one by one.
+  if (!rights.mayHave(grounds.model, [...all.keys()])) return undefined
   for (const victim of [...all.values()].toSorted(cheapestFirst)) {
-    if (more.includes(victim) || !mayGo(preemptor, victim, ended)) continue
-    more.push(victim)
-    if (rights.mayHave(grounds.model, ended())) return more
+    if (more.has(victim) || !mayGo(preemptor, victim, ended)) continue
+    more.add(victim)
+    if (rights.mayHave(grounds.model, ended())) return [...more]
   }
   return undefined
 }
@@ -241,7 +243,7 @@ function onlyNeeded({ preemptor, field }: Search, { chosen, victims }: Chosen): 
   const gone = new Set(victims.map(({ run }) => run))
   for (const { run } of victims.toSorted(cheapestFirst).toReversed()) {
     gone.delete(run)
-    const fits = chosen.every((node) => workersOn(run.nodes, node.name) === 0 || isHeld(node, { ...asked, gone }))
+    const fits = [...chosen].every((node) => workersOn(run.nodes, node.name) === 0 || isHeld(node, { ...asked, gone }))
     if (!fits || !preemptor.rights.mayHave(field.grounds.model, [...gone])) gone.add(run)
   }
   return victims.filter(({ run }) => gone.has(run))

@@ -29,6 +29,8 @@ export interface Queues {
   readonly isOneLine: () => boolean
   /** Grows with whatever changes: queues, and what they have. */
   readonly changes: () => number
+  /** Grows with each change of the queues alone. */
+  readonly plantings: () => number
   /** By name. */
   readonly states: (nowMs: number) => readonly QueueState[]
 }
@@ -52,6 +54,7 @@ export function createQueues(ports: QueuesPorts): Queues {
   const whole: Whole = { all: { milliGpus: 0, cpuMilli: 0, memoryMiB: 0 }, nowMs: -Infinity }
   let allHasChanged = false
   let changes = 0
+  let plantings = 0
 
   /** Before shares change otherwise than by bookings: until now they were as they are. */
   function remember(): void {
@@ -62,6 +65,7 @@ export function createQueues(ports: QueuesPorts): Queues {
     remember()
     grove.clear()
     changes += 1
+    plantings += 1
   }
 
   function setQueue(fact: QueueFact): void {
@@ -122,6 +126,7 @@ export function createQueues(ports: QueuesPorts): Queues {
     planted: (queue) => grove.planted().get(queue),
     isOneLine: () => facts.size === 0,
     changes: () => changes,
+    plantings: () => plantings,
     states: (atMs) =>
       queueStates(grove.grown(), { facts, all: whole.all, atMs, bookings: ports.bookings(), waiting: ports.waiting() }),
   }

@@ -1,0 +1,93 @@
+// What queues use, as preemption asks for it: of each run, for each job that waits. So it is remembered.
+import type { Booking, QueueFact } from './facts.ts'
+import { gpusOf } from './ground.ts'
+import { unnamed } from './queue-tree.ts'
+import { anyModel, milli } from './quota.ts'
+
+interface QueuePaths {
+  /** A queue and those above it; a ring is left where it closes. */
+  readonly pathOf: (queue: string) => readonly string[]
+  /** No queue is below it. */
+  readonly isLeaf: (queue: string) => boolean
+}
+
+/** As the queues are now: they may change, and then it is to be made anew. */
+export function queuePaths(facts: ReadonlyMap<string, QueueFact>): QueuePaths {
+  const paths = new Map<string, readonly string[]>()
+  const parents = new Set(facts.values().map(({ parent }) => parent))
+  function pathOf(queue: string): readonly string[] {
+    const known = paths.get(queue)
+    if (known) return known
+    const path = new Set([queue])
+    for (let parent = facts.get(queue)?.parent; parent !== undefined; parent = facts.get(parent)?.parent) {
+      if (path.has(parent)) break
+      path.add(parent)
+    }
+    paths.set(queue, [...path])
+    return [...path]
+  }
+  return { pathOf, isLeaf: (queue) => !parents.has(queue) }
+}
+
+/** Whether it counts for quota of that model. */
+export function isOfKind({ model = anyModel }: Pick<Booking, 'model'>, kind: string): boolean {
+  return kind === anyModel || kind === model
+}
+
+export interface Used extends QueuePaths {
+  /** GPUs that are booked in a queue and in those below it; `*`: of any model. */
+  readonly used: (queue: string, kind: string) => number
+}
+
+interface QueueUse {
+  /** A booking came (1) or went (-1). */
+  readonly count: (booking: Booking, sign: 1 | -1) => void
+  readonly now: () => Used
+}
+
+interface World {
+  readonly queues: {
+    readonly facts: ReadonlyMap<string, QueueFact>
+    /** Grows with each change of the queues. */
+    readonly plantings: () => number
+  }
+  readonly bookings: () => Iterable<Booking>
+}
+
+interface Known {
+  readonly planting: number
+  readonly paths: QueuePaths
+  /** By kind, by queue: thousandths of a GPU. */
+  readonly used: Map<string, Map<string, number>>
+}
+
+/** Who never asks does not pay for it. A booking costs its own size; the queues, when they change, a look at all bookings. */
+export function createQueueUse({ queues, bookings }: World): QueueUse {
+  let known: Known | undefined
+
+  function count(booking: Booking, sign: 1 | -1): void {
+    if (!known) return
+    if (known.planting === queues.plantings()) enter(known, booking, sign)
+    else known = undefined
+  }
+
+  function now(): Used {
+    if (known?.planting !== queues.plantings()) {
+      known = { planting: queues.plantings(), paths: queuePaths(queues.facts), used: new Map() }
+      for (const booking of bookings()) enter(known, booking, 1)
+    }
+    const { paths, used } = known
+    return { ...paths, used: (queue, kind) => (used.get(kind)?.get(queue) ?? 0) / 1000 }
+  }
+
+  return { count, now }
+}
+
+function enter({ paths, used }: Known, booking: Booking, sign: 1 | -1): void {
+  const much = sign * milli(gpusOf(booking))
+  for (const kind of new Set([anyModel, booking.model ?? anyModel])) {
+    const byQueue = used.get(kind) ?? new Map<string, number>()
+    used.set(kind, byQueue)
+    for (const queue of paths.pathOf(booking.queue ?? unnamed)) byQueue.set(queue, (byQueue.get(queue) ?? 0) + much)
+  }
+}
