@@ -1,7 +1,7 @@
 // The nodes that a job could use if others made room: what preemption and reservations reckon with.
 import type { Booking, JobFact, NodeFact, Room } from './facts.ts'
 import { capacityOf } from './filters.ts'
-import { dust, partsIn, takenOn } from './sharing.ts'
+import { dust, partsIn, partsOf } from './sharing.ts'
 import { domainOf } from './topology.ts'
 
 /** A node as it would be without runs of ours, and the runs that are on it. */
@@ -103,21 +103,16 @@ export function apart(grounds: Grounds, { topology, workers }: JobFact): readonl
 }
 
 /** What is left beside these runs; negative where more is promised than there is. */
-export function leftBeside(ground: Ground, runs: Iterable<Booking>): Room {
-  let { gpus, cpuMilli, memoryMiB, storageMiB } = ground.room
-  for (const run of runs) {
-    const taken = takenBy(run, ground)
-    gpus -= taken.gpus
-    cpuMilli -= taken.cpuMilli
-    memoryMiB -= taken.memoryMiB
-    storageMiB -= taken.storageMiB
+export function leftBeside({ name, room, slices = 1 }: Ground, runs: Iterable<Booking>): Room {
+  let { gpus, cpuMilli, memoryMiB, storageMiB } = room
+  for (const { nodes, perWorker } of runs) {
+    const workers = workersOn(nodes, name)
+    gpus -= (workers * partsOf(perWorker.gpus, slices)) / slices
+    cpuMilli -= workers * perWorker.cpuMilli
+    memoryMiB -= workers * perWorker.memoryMiB
+    storageMiB -= workers * perWorker.storageMiB
   }
   return { gpus, cpuMilli, memoryMiB, storageMiB }
-}
-
-/** What the run has of the node. */
-export function takenBy({ nodes, perWorker }: Booking, ground: Ground): Room {
-  return takenOn(ground, perWorker, workersOn(nodes, ground.name))
 }
 
 export function workersOn(nodes: Booking['nodes'], node: string): number {

@@ -1,6 +1,6 @@
 // Whose GPUs a job gets that finds none: docs in operator/decisions/0031-preemption.md.
 import type { Booking, JobFact, Room, RunId } from './facts.ts'
-import { type Ground, type Grounds, gpusOf, holds, leftBeside, more, takenBy, workersOn } from './ground.ts'
+import { type Ground, type Grounds, gpusOf, holds, leftBeside, more, workersOn } from './ground.ts'
 import { type Placement, splitsOf } from './placement.ts'
 import { takenOn } from './sharing.ts'
 
@@ -169,7 +169,7 @@ function leastOn({ preemptor, field }: Search, node: Ground, gone: readonly Vict
   const staying = goneRuns.size === 0 ? node.runs : node.runs.filter((run) => !goneRuns.has(run))
   const open = staying.flatMap((run) => field.victims.get(run) ?? []).toSorted(cheapestFirst)
   const free = leftBeside(node, staying)
-  const rooms = open.map(({ run }) => takenBy(run, node))
+  const rooms = open.map(({ run }) => takenOn(node, run.perWorker, workersOn(run.nodes, node.name)))
   /** What is free when all from the one of that number on go too. */
   const all = rooms.reduceRight<readonly Room[]>(
     ([next = nothing, ...rest], room) => [more(room, next), next, ...rest],

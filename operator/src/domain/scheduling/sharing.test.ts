@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { cases as tried } from '../../../../test/builders/cases.ts'
 import { booking, jobFact, nodeFact, providerFact, rendered } from '../../../../test/builders/scheduling.ts'
 import { createEngine } from './engine.ts'
 import type { JobFact, NodeFact } from './facts.ts'
@@ -115,6 +117,56 @@ describe('of GPUs that are shared', () => {
     const job = jobFact({ gpus: 0.2 })
     expect(preempt({ job, rights, nowMs: 0 }, [seen])?.preempts).toEqual([{ uid: 'a', run: 1 }])
     expect(reserve(job, [seen], { nowMs: 0 })?.mayStart).toBe(false)
+  })
+})
+
+describe('of any runs on a node that shares', () => {
+  const fraction = fc.constantFrom(0.1, 0.2, 0.25, 0.3, 0.5, 0.7)
+  const any = fc.record({
+    node: fc.record({
+      gpus: fc.integer({ min: 1, max: 3 }),
+      slices: fc.integer({ min: 1, max: 10 }),
+      others: fc.constantFrom(0, 0, 0.25, 1, 1 / 3),
+    }),
+    runs: fc.array(fc.record({ gpus: fraction, workers: fc.integer({ min: 1, max: 3 }) }), { maxLength: 8 }),
+    gpus: fraction,
+  })
+
+  test('the place, the reason, what is kept and who gives way are reckoned alike', () => {
+    fc.assert(
+      fc.property(any, ({ node: { gpus: all, slices: of, others }, runs, gpus }) => {
+        const usedByOthers = { gpus: others, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 }
+        const fact = nodeFact({ gpus: all, slices: of, slicesPerWorker: of, usedByOthers })
+        const job = jobFact({ gpus })
+        const booked = runs.map(({ workers, ...some }, i) => {
+          const perWorker = { gpus: some.gpus, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 }
+          return booking({ uid: `run-${i}`, nodes: [{ name: 'n1', workers }], perWorker, startedMs: 0 })
+        })
+        const engine = createEngine()
+        engine.setProvider(providerFact())
+        // Bookings come before and after what is said of their node, and some are over.
+        for (const one of booked) engine.book(one)
+        engine.setNode(fact)
+        for (const one of booked.filter((_, i) => i % 3 === 2)) engine.release(one.uid, one.run)
+        const there = booked.filter((_, i) => i % 3 !== 2)
+        engine.wait(job)
+        const reasons = engine.explain('job')?.reasons
+        const isPlaced = engine.decide({ nowMs: 0 }).length === 1
+
+        const inParts = (room: { readonly gpus: number }) => Math.ceil(room.gpus * of - 1e-6)
+        const taken = there.flatMap(({ nodes, perWorker }) => nodes.map(({ workers }) => workers * inParts(perWorker)))
+        const parts = taken.reduce((sum, each) => sum + each, inParts({ gpus }))
+        expect(isPlaced).toBe(parts <= (all - others) * of + 1e-6)
+        expect(reasons).toEqual(isPlaced ? [] : [{ reason: 'NotEnoughFreeGpus', count: 1 }])
+        const seen = { provider: 'acme', model: 'H100', nodes: [groundOf(fact, there)] }
+        expect(reserve(job, [seen], { nowMs: 0 })?.mayStart ?? false).toBe(isPlaced)
+        const rights = { mayTake: () => true, mayHave: () => true }
+        const victims = preempt({ job, rights, nowMs: 0 }, [seen])?.preempts.length ?? 0
+        const canEverFit = inParts({ gpus }) <= (all - others) * of + 1e-6
+        expect(victims > 0).toBe(!isPlaced && canEverFit)
+      }),
+      { numRuns: tried },
+    )
   })
 })
 
