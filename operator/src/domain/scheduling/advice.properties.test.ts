@@ -9,7 +9,7 @@ import type { Reason } from './reasons.ts'
 const names = ['acme', 'bolt'] as const
 const labels = fc.constantFrom<Record<string, string>>({}, {}, { zone: 'a' }, { zone: 'b', disk: 'fast' })
 const wanted = fc.constantFrom<Record<string, string>>({}, {}, {}, { zone: 'a' }, { disk: 'fast', zone: 'b' })
-const amount = { gpus: fc.constantFrom(1, 2, 3, 4, 8), cpuMilli: fc.constantFrom(0, 1000, 4000, 9000) }
+const amount = { gpus: fc.constantFrom(1, 2, 3, 4, 8, 0.1, 0.25), cpuMilli: fc.constantFrom(0, 1000, 4000, 9000) }
 const perWorker = fc.record({
   ...amount,
   memoryMiB: fc.constantFrom(0, 1024, 16_384),
@@ -32,6 +32,8 @@ const node = fc.record({
   memoryMiB: fc.constantFrom(8192, 65_536),
   storageMiB: fc.constantFrom(4096, 102_400),
   labels,
+  slices: fc.constantFrom(undefined, 4),
+  slicesPerWorker: fc.constantFrom(undefined, 1),
   taints: fc.constantFrom([], [], [{ key: 'team', value: 'x', effect: 'NoSchedule' }]),
   withheld: fc.constantFrom(undefined, undefined, undefined, undefined, 'Mig'),
 })
