@@ -18,64 +18,86 @@ export function rightsOf(job: JobFact, book: QueueBook, nowMs: number): Rights {
   const own = nameOf(job)
   const rules = book.facts.get(own)?.preemption
   const above = book.pathOf(own)
-  /** By queue and model of a run, while nobody has ended: thousands of runs ask the same. */
-  const owed = new Map<string, boolean>()
+  /** By queue and model of a run: thousands of them ask the same, with this and that over. */
+  const questions = new Map<string, Question | 'Never'>()
 
   function mayTake(run: Booking, ended: readonly Booking[]): boolean {
     if (!rules || run.priority === undefined || run.startedMs === undefined || isGuarded(run)) return false
     const isLower = run.priority < job.priority
     if (nameOf(run) === own) return rules.withinQueue === 'LowerPriority' && isLower
     if (rules.reclaim === 'Never' || (rules.reclaim === 'LowerPriority' && !isLower)) return false
-    return ended.length === 0 ? isOwedNow(run) : isOwed(run, ended)
+    return isOwed(run, ended)
   }
 
   function isGuarded(run: Booking): boolean {
     return nowMs - (run.startedMs ?? nowMs) < (book.facts.get(nameOf(run))?.preemption.minRuntimeMs ?? 0)
   }
 
-  function isOwedNow(run: Booking): boolean {
+  function isOwed(run: Booking, ended: readonly Booking[]): boolean {
     const key = `${nameOf(run)} ${run.model ?? anyModel}`
-    const known = owed.get(key) ?? isOwed(run, [])
-    owed.set(key, known)
-    return known
+    const question = questions.get(key) ?? asked(run)
+    questions.set(key, question)
+    if (question === 'Never') return false
+    const hasMore = (bounds: Bounds) => bounds.some((bound) => bound.beyond > gone(bound, ended))
+    return question.allOf.every(hasMore) && !question.noneOf.some(hasMore)
   }
 
   /** Each queue above the run, up to where the two meet, has more than its own; and none above the job does, with the job. */
-  function isOwed(run: Booking, ended: readonly Booking[]): boolean {
+  function asked(run: Booking): Question | 'Never' {
     const path = book.pathOf(nameOf(run))
-    const isApart = (queue: string, other: readonly string[]) => !other.includes(queue)
-    const model = run.model ?? anyModel
-    return (
-      path.filter((queue) => isApart(queue, above)).every((queue) => hasMore(queue, { model, ended, more: 0 })) &&
-      !above
-        .filter((queue) => isApart(queue, path))
-        .some((queue) => hasMore(queue, { model, ended, more: job.workers * job.perWorker.gpus }))
-    )
+    const boundsOf = (queues: readonly string[], others: readonly string[], more: number) =>
+      queues.filter((queue) => !others.includes(queue)).map((queue) => bounds(queue, { model: run.model, more }))
+    const allOf = boundsOf(path, above, 0)
+    const noneOf = boundsOf(above, path, job.workers * job.perWorker.gpus)
+    if (allOf.includes('HasNoMore') || noneOf.includes('HasMore')) return 'Never'
+    return { allOf: allOf.filter(isOpen), noneOf: noneOf.filter(isOpen) }
   }
 
-  /** Whether a queue uses more than what is guaranteed to it, of that model or of all. One below it that has no quota counts for its parent. */
-  function hasMore(queue: string, { model, ended, more }: Change): boolean {
+  /** What a queue uses beyond what is guaranteed to it, of that model or of all. One below it that has no quota counts for its parent. */
+  function bounds(queue: string, { model = anyModel, more }: Change): Bounds | 'HasMore' | 'HasNoMore' {
     const quota = book.facts.get(queue)?.quota ?? {}
     const kinds = [...new Set([model, anyModel])].filter((kind) => Object.hasOwn(quota, kind))
     // What is guaranteed nothing has all that it uses of others; a queue that only groups others says nothing.
-    if (kinds.length === 0) return queue === own ? true : book.isLeaf(queue)
-    return kinds.some((kind) => left(queue, kind, ended) + milli(more) > milli(quota[kind]?.guaranteed ?? 0))
+    if (kinds.length === 0) return queue === own || book.isLeaf(queue) ? 'HasMore' : 'HasNoMore'
+    return kinds.map((kind) => {
+      const guaranteed = milli(quota[kind]?.guaranteed ?? 0)
+      return { queue, kind, beyond: milli(book.used(queue, kind)) + milli(more) - guaranteed }
+    })
   }
 
-  /** In thousandths. */
-  function left(queue: string, kind: string, ended: readonly Booking[]): number {
-    const gone = ended.filter((run) => isOfKind(run, kind) && book.pathOf(nameOf(run)).includes(queue))
-    return milli(book.used(queue, kind)) - gone.reduce((sum, run) => sum + milli(gpusOf(run)), 0)
+  function gone({ queue, kind }: Bound, ended: readonly Booking[]): number {
+    let sum = 0
+    for (const run of ended)
+      if (isOfKind(run, kind) && book.pathOf(nameOf(run)).includes(queue)) sum += milli(gpusOf(run))
+    return sum
   }
 
   return { mayTake, mayHave: (model, ended) => book.mayHave(job, model, ended) }
 }
 
 interface Change {
-  readonly model: string
-  readonly ended: readonly Booking[]
+  readonly model: string | undefined
   /** GPUs that come. */
   readonly more: number
+}
+
+/** Of one kind, in thousandths of a GPU: what a queue uses beyond its own. */
+interface Bound {
+  readonly queue: string
+  readonly kind: string
+  readonly beyond: number
+}
+
+/** Of one queue: it has more than its own where one of them says so. */
+type Bounds = readonly Bound[]
+
+interface Question {
+  readonly allOf: readonly Bounds[]
+  readonly noneOf: readonly Bounds[]
+}
+
+function isOpen(bounds: Bounds | string): bounds is Bounds {
+  return typeof bounds !== 'string'
 }
 
 function nameOf({ queue = unnamed }: { readonly queue?: string | undefined }): string {

@@ -54,7 +54,6 @@ export function createQueues(ports: QueuesPorts): Queues {
   const whole: Whole = { all: { milliGpus: 0, cpuMilli: 0, memoryMiB: 0 }, nowMs: -Infinity }
   let allHasChanged = false
   let changes = 0
-  let plantings = 0
 
   /** Before shares change otherwise than by bookings: until now they were as they are. */
   function remember(): void {
@@ -65,7 +64,6 @@ export function createQueues(ports: QueuesPorts): Queues {
     remember()
     grove.clear()
     changes += 1
-    plantings += 1
   }
 
   function setQueue(fact: QueueFact): void {
@@ -107,8 +105,7 @@ export function createQueues(ports: QueuesPorts): Queues {
     const branches = grove.grown()
     const news = grove.isOther() ? 'Tree' : allHasChanged || isLater ? 'Ranks' : 'Nothing'
     allHasChanged = false
-    if (news === 'Nothing') return news
-    for (const branch of branches.values()) begin(branch, { averages, whole })
+    if (news !== 'Nothing') for (const branch of branches.values()) begin(branch, { averages, whole })
     return news
   }
 
@@ -126,7 +123,7 @@ export function createQueues(ports: QueuesPorts): Queues {
     planted: (queue) => grove.planted().get(queue),
     isOneLine: () => facts.size === 0,
     changes: () => changes,
-    plantings: () => plantings,
+    plantings: grove.plantings,
     states: (atMs) =>
       queueStates(grove.grown(), { facts, all: whole.all, atMs, bookings: ports.bookings(), waiting: ports.waiting() }),
   }
@@ -149,6 +146,8 @@ interface Grove {
   readonly planted: () => ReadonlyMap<string, Branch>
   readonly grown: () => ReadonlyMap<string, Branch>
   readonly clear: () => void
+  /** How often it was cleared. */
+  readonly plantings: () => number
   /** Whether the tree was planted anew since the last time. */
   readonly isOther: () => boolean
 }
@@ -159,6 +158,7 @@ function createGrove(bookings: () => Iterable<Booking>): Grove {
   const averages = new Map<string, Average>()
   let branches: ReadonlyMap<string, Branch> = new Map()
   let isPlanted = true
+  let plantings = 0
   let isOther = false
 
   function grown(): ReadonlyMap<string, Branch> {
@@ -177,6 +177,7 @@ function createGrove(bookings: () => Iterable<Booking>): Grove {
 
   function clear(): void {
     isPlanted = false
+    plantings += 1
     branches = new Map()
   }
 
@@ -186,7 +187,7 @@ function createGrove(bookings: () => Iterable<Booking>): Grove {
     return was
   }
 
-  return { facts, averages, planted: () => branches, grown, clear, isOther: takeNews }
+  return { facts, averages, planted: () => branches, grown, clear, plantings: () => plantings, isOther: takeNews }
 }
 
 interface Question {
