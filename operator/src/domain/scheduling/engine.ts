@@ -28,7 +28,7 @@ import type { Reason } from './reasons.ts'
 import { first, type Shape, type Waiting } from './shape.ts'
 import { takenOn } from './sharing.ts'
 import { snapshotOf } from './snapshot.ts'
-import type { Spot } from './spot.ts'
+import type { Spot, Stock } from './spot.ts'
 
 export interface Engine {
   readonly setProvider: (fact: ProviderFact) => void
@@ -68,8 +68,12 @@ export interface Pass {
 
 /** @param known what an earlier engine knew. */
 export function createEngine(known?: EngineSnapshot): Engine {
+  const grew = (spot: Spot, stock: Stock) => {
+    const kept = making.keptAt(spot.provider, spot.name)
+    wake(line, [stock], ({ need }) => mayTakeWorker(spot, need.like, kept))
+  }
   const capacity = createCapacity((spot, stock) => {
-    if (!making.isTrying()) wake(line, [stock], ({ need }) => mayTakeWorker(spot, need.like))
+    if (!making.isTrying()) grew(spot, stock)
   })
   const queues = createQueues({
     bookings: () => capacity.bookings.values().filter((booking) => !isKept(booking)),
@@ -86,6 +90,7 @@ export function createEngine(known?: EngineSnapshot): Engine {
     queues,
     candidatesOf: (shape) => candidatesOf(shape, capacity),
     allowedOf: (shape) => allowedFor(shape, { capacity, queues }).candidates,
+    grew,
   })
   const parts = { capacity, line, queues, making }
   const told = bookkeeper(parts)
@@ -205,7 +210,7 @@ function chooser(parts: Parts, book: Engine['book']): (shape: Shape, nowMs: numb
     // Another queue's jobs have found no room for the same, and nothing has changed since.
     const isVain = refusedBy.length === 0 && need.vainAt === capacity.changes()
     const found: Preemption | Placement | undefined =
-      (isVain ? undefined : placed()) ?? making.withKept(job, nowMs, placed) ?? making.preempt(shape, nowMs)
+      (isVain ? undefined : placed()) ?? making.withKept(shape, nowMs, placed) ?? making.preempt(shape, nowMs)
     if (!found) {
       if (refusedBy.length === 0) need.vainAt = capacity.changes()
       line.sleep(shape, [...candidates.map(({ stock }) => stock), ...refusedBy])
@@ -279,16 +284,18 @@ function chosen(job: JobFact, found: Placement & Partial<Preemption>, nowMs: num
   return { uid, key, run, perWorker, priority, ...ofQueue, ...ends, ...found }
 }
 
-/** A node that cannot take one worker helps no gang either. */
-function mayTakeWorker(spot: Spot, like: JobFact): boolean {
-  return hasRoomFor(spot, takenOn(spot.fact ?? {}, like.perWorker)) && acceptance(like)(spot)
+/** A node that cannot take one worker helps no gang either. What is kept there some may have. */
+function mayTakeWorker(spot: Spot, like: JobFact, kept: Room = nothing): boolean {
+  return hasRoomFor(spot, takenOn(spot.fact ?? {}, like.perWorker), kept) && acceptance(like)(spot)
 }
 
-function hasRoomFor(spot: Spot, { gpus, cpuMilli, memoryMiB, storageMiB }: Room): boolean {
+function hasRoomFor(spot: Spot, { gpus, cpuMilli, memoryMiB, storageMiB }: Room, kept: Room): boolean {
   return (
-    spot.freeGpus >= gpus &&
-    spot.freeCpuMilli >= cpuMilli &&
-    spot.freeMemoryMiB >= memoryMiB &&
-    spot.freeStorageMiB >= storageMiB
+    spot.freeGpus + kept.gpus >= gpus &&
+    spot.freeCpuMilli + kept.cpuMilli >= cpuMilli &&
+    spot.freeMemoryMiB + kept.memoryMiB >= memoryMiB &&
+    spot.freeStorageMiB + kept.storageMiB >= storageMiB
   )
 }
+
+const nothing: Room = { gpus: 0, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 }

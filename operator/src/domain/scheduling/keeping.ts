@@ -1,11 +1,12 @@
 // Keeps nodes for the first of those that have to wait, and lets others have them who do not delay it.
 import type { Capacity } from './capacity.ts'
-import type { Booking, JobFact } from './facts.ts'
-import type { Grounds } from './ground.ts'
+import type { Booking, JobFact, Room } from './facts.ts'
+import { type Grounds, holds, less, mapped, times, workersOn } from './ground.ts'
 import type { Line } from './line.ts'
 import type { Placement } from './placement.ts'
-import { mayUseKept, type Outlooks, patienceMs, type Reservation, ranksBefore, reserve } from './reservation.ts'
+import { mayUseKept, type Outlooks, patienceMs, type Reservation, ranksBefore, reserve, turnAt } from './reservation.ts'
 import { first, type Shape } from './shape.ts'
+import type { Spot, Stock } from './spot.ts'
 
 export interface Keeping {
   /** Once before each pass. */
@@ -13,9 +14,9 @@ export interface Keeping {
   /** Whether the job comes before what is kept, or is over in time. */
   readonly mayUse: (job: JobFact, nowMs: number) => boolean
   readonly isKeptFor: (job: Pick<JobFact, 'uid'>) => boolean
-  readonly isKeptAt: (provider: string, node: string) => boolean
+  readonly keptAt: (provider: string, node: string) => Room | undefined
   /** Tries a second time, with what is kept, where the job may use it. */
-  readonly withKept: (job: JobFact, nowMs: number, place: () => Placement | undefined) => Placement | undefined
+  readonly withKept: (shape: Shape, nowMs: number, place: () => Placement | undefined) => Placement | undefined
   /** What is free changes only for a moment: nobody is to be woken by it. */
   readonly isTrying: () => boolean
 }
@@ -25,10 +26,16 @@ interface World {
   readonly line: Line
   /** Where a job of the shape may run. */
   readonly groundsOf: (shape: Shape) => readonly Grounds[]
+  /** Grows with all that says where that is. */
+  readonly changes: () => number
+  /** To be told of a node on which less is kept than before. */
+  readonly grew: (spot: Spot, stock: Stock) => void
 }
 
-/** Of those that could start at once, which is most of a burst, so many are looked at before each pass. */
+/** Each look costs all nodes. So many shapes are looked at before each pass; the others are when those are known. */
 const mostLooks = 8
+/** And so many again that fitted nowhere when last looked at, if something has changed since. */
+const mostSecondLooks = 8
 
 /** What is kept is booked under names that no job can have. */
 const keptUid = '(kept)'
@@ -37,8 +44,12 @@ export function isKept({ uid }: Pick<Booking, 'uid'>): boolean {
   return uid.startsWith(keptUid)
 }
 
-export function createKeeping({ capacity, line, groundsOf }: World): Keeping {
+export function createKeeping(world: World): Keeping {
+  const { capacity, line, groundsOf, changes, grew } = world
   const outlooks = new WeakMap<Shape, Outlooks>()
+  const misfits = createMisfits(changes)
+  /** Who might not have what was kept when last tried. */
+  const denied = new WeakSet<Shape>()
   let reservation: Reservation | undefined
   let reserved: Shape | undefined
   let trying = false
@@ -48,31 +59,54 @@ export function createKeeping({ capacity, line, groundsOf }: World): Keeping {
     const found = firstThatHasToWait(nowMs)
     reservation = found?.reservation
     reserved = found?.reserved
-    if (isSame(before, reservation)) return
-    letGo(capacity, before)
-    keep(capacity, reservation)
-    // What is shown as free does not tell them that something has changed.
-    for (const shape of line.sleepers()) if (mayUse(first(shape), nowMs)) line.wake(shape)
+    quietly(() => rebook(capacity, before, reservation)).forEach(tell)
+    if (!isForTheSame(before, reservation, nowMs)) wakeThoseWhoMightNow(nowMs)
   }
 
-  /** Not by who was tried: the same facts give the same, however an engine came to know them. */
+  /** What is shown as free does not tell them that something has changed. */
+  function wakeThoseWhoMightNow(nowMs: number): void {
+    for (const shape of [...line.sleepers()]) {
+      if (denied.has(shape) && mayUse(first(shape), nowMs)) line.wake(shape)
+    }
+  }
+
+  function tell(spot: Spot | undefined): void {
+    if (spot?.pool) grew(spot, spot.pool.stock)
+  }
+
+  /** Of the same facts each engine finds the same: one that is new later, where more fit nowhere than it may look at. */
   function firstThatHasToWait(nowMs: number): { reservation: Reservation; reserved: Shape } | undefined {
     const old = [...line.shapes()].filter((shape) => nowMs - first(shape).createdMs >= patienceMs)
+    const inLine = old.toSorted((a, b) => (ranksBefore(first(a), first(b)) ? -1 : 1))
+    const skipped = misfits.toSkip(inLine)
     let looks = mostLooks
-    for (const shape of old.toSorted((a, b) => (ranksBefore(first(a), first(b)) ? -1 : 1))) {
-      const seen: Outlooks = outlooks.get(shape) ?? new Map()
-      outlooks.set(shape, seen)
-      const found = reserve(first(shape), groundsOf(shape), { nowMs, seen })
-      if (found && !found.mayStart) return { reservation: found, reserved: shape }
-      if (found) looks -= 1
+    let frontMs = -Infinity
+    for (const shape of inLine) {
+      if (skipped.has(shape)) continue
       if (looks === 0) return undefined
+      const isSecond = misfits.has(shape)
+      const found = look(shape, nowMs)
+      if (found || !isSecond) looks -= 1
+      if (!found || found.mayStart) continue
+      const turn = turnAt(nowMs, Math.max(frontMs, first(shape).createdMs + patienceMs))
+      if (found.isKnown || turn.isOn) return { reservation: found, reserved: shape }
+      frontMs = turn.pausedMs
     }
     return undefined
   }
 
+  function look(shape: Shape, nowMs: number): Reservation | undefined {
+    const seen: Outlooks = outlooks.get(shape) ?? new Map()
+    outlooks.set(shape, seen)
+    const found = reserve(first(shape), groundsOf(shape), { nowMs, seen })
+    misfits.learn(shape, found === undefined)
+    return found
+  }
+
   function mayUse(job: JobFact, nowMs: number): boolean {
     if (!reservation || !reserved) return false
-    const keeper = { reserved: first(reserved), startMs: reservation.startMs, nowMs }
+    const { startMs, isKnown } = reservation
+    const keeper = { reserved: first(reserved), startMs, isKnown, nowMs }
     return isKeptFor(job) || mayUseKept(job, keeper)
   }
 
@@ -80,36 +114,127 @@ export function createKeeping({ capacity, line, groundsOf }: World): Keeping {
     return reservation !== undefined && reserved !== undefined && uid === first(reserved).uid
   }
 
-  function isKeptAt(provider: string, node: string): boolean {
-    return provider === reservation?.provider && reservation.kept.some((one) => one.node === node)
+  function keptAt(provider: string, node: string): Room | undefined {
+    return provider === reservation?.provider ? reservation.kept.find((one) => one.node === node)?.room : undefined
   }
 
-  function withKept(job: JobFact, nowMs: number, place: () => Placement | undefined): Placement | undefined {
-    if (!mayUse(job, nowMs)) return undefined
+  function withKept(shape: Shape, nowMs: number, place: () => Placement | undefined): Placement | undefined {
+    const job = first(shape)
+    if (!mayUse(job, nowMs)) {
+      if (reservation) denied.add(shape)
+      return undefined
+    }
+    denied.delete(shape)
     const lifted = reservation
-    trying = true
-    letGo(capacity, lifted)
-    const placement = place()
-    if (placement && job.uid === lifted?.uid) reservation = undefined
-    else keep(capacity, lifted)
-    trying = false
+    const placement = quietly(() => {
+      if (lifted) letGo(capacity, lifted)
+      const found = place()
+      if (found && job.uid === lifted?.uid) reservation = undefined
+      else if (found && lifted) reservation = beside(capacity, lifted, { ...job, ...found })
+      if (reservation) keep(capacity, reservation)
+      return found
+    })
+    // It needs nothing any more: where it did not go others may.
+    if (lifted && !reservation) for (const at of keptByNode(lifted).keys()) tell(capacity.spots.get(at))
     return placement
   }
 
-  return { renew, mayUse, isKeptFor, isKeptAt, withKept, isTrying: () => trying }
+  function quietly<T>(what: () => T): T {
+    trying = true
+    const done = what()
+    trying = false
+    return done
+  }
+
+  return { renew, mayUse, isKeptFor, keptAt, withKept, isTrying: () => trying }
 }
 
-function isSame(a: Reservation | undefined, b: Reservation | undefined): boolean {
-  return a?.provider === b?.provider && a?.startMs === b?.startMs && JSON.stringify(a?.kept) === JSON.stringify(b?.kept)
+/** Nobody may use it now who might not before. A start that is only now is another one in each pass, and says nothing. */
+function isForTheSame(a: Reservation | undefined, b: Reservation | undefined, nowMs: number): boolean {
+  if (!a || !b) return a === b
+  const isNoLater = b.startMs <= a.startMs || b.startMs === nowMs
+  return a.uid === b.uid && a.run === b.run && a.isKnown === b.isKnown && isNoLater
 }
 
-function keep(capacity: Capacity, reservation: Reservation | undefined): void {
+/** Books what differs, and says on which nodes more is free by that. */
+function rebook(capacity: Capacity, before: Reservation | undefined, after: Reservation | undefined): readonly Spot[] {
+  const [was, is] = [keptByNode(before), keptByNode(after)]
+  const all = new Set([...was.keys(), ...is.keys()])
+  const others = new Set([...all].filter((at) => !isSameRoom(was.get(at), is.get(at))))
+  const spots = [...others].flatMap((at) => capacity.spots.get(at) ?? [])
+  const free = new Map(spots.map((spot) => [spot, freeOn(spot)]))
+  const isOther = ({ node }: Kept, at: Reservation) => others.has(`${at.provider}/${node}`)
+  if (before) letGo(capacity, { ...before, kept: before.kept.filter((one) => isOther(one, before)) })
+  if (after) keep(capacity, { ...after, kept: after.kept.filter((one) => isOther(one, after)) })
+  return spots.filter((spot) => !holds(free.get(spot) ?? freeOn(spot), freeOn(spot)))
+}
+
+type Kept = Reservation['kept'][number]
+
+/** By provider/node. */
+function keptByNode(reservation: Reservation | undefined): ReadonlyMap<string, Room> {
   const { provider = '', kept = [] } = reservation ?? {}
+  return new Map(kept.map(({ node, room }) => [`${provider}/${node}`, room]))
+}
+
+function isSameRoom(a: Room | undefined, b: Room | undefined): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+function freeOn({ freeGpus, freeCpuMilli, freeMemoryMiB, freeStorageMiB }: Spot): Room {
+  return { gpus: freeGpus, cpuMilli: freeCpuMilli, memoryMiB: freeMemoryMiB, storageMiB: freeStorageMiB }
+}
+
+/** What is left to keep where another one gets some of it. */
+function beside({ spots }: Capacity, reservation: Reservation, taken: Taken): Reservation {
+  const { provider, kept } = reservation
+  if (taken.provider !== provider) return reservation
+  const left = kept.map(({ node, room }) => {
+    const workers = workersOn(taken.nodes, node)
+    const spot = spots.get(`${provider}/${node}`)
+    if (workers === 0 || !spot) return { node, room }
+    const free = less(freeOn(spot), times(taken.perWorker, workers))
+    return { node, room: mapped((what) => Math.max(0, Math.min(room[what], free[what]))) }
+  })
+  return { ...reservation, kept: left }
+}
+
+type Taken = Pick<Booking, 'provider' | 'nodes' | 'perWorker'>
+
+function keep(capacity: Capacity, { provider, kept }: Reservation): void {
   for (const { node, room } of kept) {
     capacity.book({ uid: keptUid + node, run: 0, provider, nodes: [{ name: node, workers: 1 }], perWorker: room })
   }
 }
 
-function letGo(capacity: Capacity, reservation: Reservation | undefined): void {
-  for (const { node } of reservation?.kept ?? []) capacity.release(keptUid + node, 0)
+function letGo(capacity: Capacity, { kept }: Reservation): void {
+  for (const { node } of kept) capacity.release(keptUid + node, 0)
+}
+
+/** The shapes that fit nowhere, as far as anybody has looked. */
+interface Misfits {
+  readonly has: (shape: Shape) => boolean
+  readonly learn: (shape: Shape, fitsNowhere: boolean) => void
+  /** Those that need no look: nothing has changed since, or others have not been looked at for longer. */
+  readonly toSkip: (shapes: readonly Shape[]) => ReadonlySet<Shape>
+}
+
+function createMisfits(changes: () => number): Misfits {
+  const known = new WeakMap<Shape, { readonly changes: number; readonly look: number }>()
+  let looks = 0
+  const lookAt = (shape: Shape) => known.get(shape)?.look ?? 0
+  return {
+    has: (shape) => known.has(shape),
+    learn: (shape, fitsNowhere) => {
+      looks += 1
+      if (fitsNowhere) known.set(shape, { changes: changes(), look: looks })
+      else known.delete(shape)
+    },
+    toSkip: (shapes) => {
+      const misfits = shapes.filter((shape) => known.has(shape))
+      const stale = misfits.filter((shape) => known.get(shape)?.changes !== changes())
+      const again = new Set(stale.toSorted((a, b) => lookAt(a) - lookAt(b)).slice(0, mostSecondLooks))
+      return new Set(misfits.filter((shape) => !again.has(shape)))
+    },
+  }
 }

@@ -11,7 +11,7 @@ import { createQueueUse } from './queue-use.ts'
 import type { Queues } from './queues.ts'
 import { ranksBefore } from './reservation.ts'
 import { first, type Shape } from './shape.ts'
-import type { Pool, Spot } from './spot.ts'
+import type { Pool, Spot, Stock } from './spot.ts'
 
 export interface MakingRoom extends Keeping {
   /** In the capacity as well. */
@@ -24,10 +24,11 @@ export interface MakingRoom extends Keeping {
 interface World {
   readonly capacity: Capacity
   readonly line: Line
-  readonly queues: Pick<Queues, 'facts' | 'plantings' | 'mayHave'>
+  readonly queues: Pick<Queues, 'facts' | 'plantings' | 'changes' | 'mayHave'>
   readonly candidatesOf: (shape: Shape) => readonly Candidate[]
   /** Of those the ones that its queue lets it have: for no other are nodes kept. */
   readonly allowedOf: (shape: Shape) => readonly Candidate[]
+  readonly grew: (spot: Spot, stock: Stock) => void
 }
 
 /**
@@ -38,13 +39,15 @@ const triedAgainMs = 10_000
 const triedAtOnce = 4
 
 export function createMakingRoom(world: World): MakingRoom {
-  const { capacity, line, queues, candidatesOf, allowedOf } = world
+  const { capacity, line, queues, candidatesOf, allowedOf, grew } = world
   let occupancy: Occupancy | undefined
   const groundsOf = (shape: Shape) => groundsFor(first(shape), candidatesOf(shape), occupied())
   const keeping = createKeeping({
     capacity,
     line,
     groundsOf: (shape) => groundsFor(first(shape), allowedOf(shape), occupied()),
+    changes: () => capacity.changes() + queues.changes(),
+    grew,
   })
   const tried = new WeakMap<Shape, number>()
   const bookings = () => capacity.bookings.values().filter((booking) => !isKept(booking))
@@ -80,7 +83,7 @@ export function createMakingRoom(world: World): MakingRoom {
     const mayUseAll = keeping.mayUse(job, nowMs)
     const grounds = groundsOf(shape).map(({ nodes, ...stock }) => ({
       ...stock,
-      nodes: nodes.filter(({ name }) => mayUseAll || !keeping.isKeptAt(stock.provider, name)),
+      nodes: nodes.filter(({ name }) => mayUseAll || !keeping.keptAt(stock.provider, name)),
     }))
     const book = { ...use.now(), facts: queues.facts, mayHave: queues.mayHave }
     return preempt({ job, rights: rightsOf(job, book, nowMs), nowMs }, grounds)

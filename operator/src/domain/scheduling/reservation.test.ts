@@ -4,7 +4,7 @@ import { cases as tried } from '../../../../test/builders/cases.ts'
 import { booking, jobFact, nodeFact } from '../../../../test/builders/scheduling.ts'
 import type { Booking, JobFact } from './facts.ts'
 import { type Grounds, groundOf, holds, leftBeside, less } from './ground.ts'
-import { mayUseKept, reserve } from './reservation.ts'
+import { firstTurnMs, mayUseKept, reserve, shortMs, turnAt } from './reservation.ts'
 
 const nowMs = 1_000_000
 
@@ -117,7 +117,7 @@ describe('what is kept for a job that cannot start', () => {
     expect(rendered(job, grounds(runs, nodes))).toBe(says)
   })
 
-  const keeper = { reserved: jobFact({ uid: 'gang', createdMs: 5 }), startMs: nowMs + 60_000, nowMs }
+  const keeper = { reserved: jobFact({ uid: 'gang', createdMs: 5 }), startMs: nowMs + 60_000, isKnown: true, nowMs }
   const users: readonly { name: string; job: Partial<JobFact>; says: boolean }[] = [
     { name: 'one that is over before may use it', job: { maxRuntimeMs: 60_000, createdMs: 9 }, says: true },
     { name: 'one that may be late may not', job: { maxRuntimeMs: 60_001, createdMs: 9 }, says: false },
@@ -127,6 +127,29 @@ describe('what is kept for a job that cannot start', () => {
   ]
   test.each(users)('$name', ({ job, says }) => {
     expect(mayUseKept(jobFact(job), keeper)).toBe(says)
+  })
+
+  test.each([
+    { name: 'one that is over in an hour', maxRuntimeMs: shortMs, says: true },
+    { name: 'none that is over later', maxRuntimeMs: shortMs + 1, says: false },
+    { name: 'none that has not said', says: false },
+  ])('lets in $name where nobody knows the start', ({ says, maxRuntimeMs }) => {
+    const job = jobFact({ createdMs: 9, ...(maxRuntimeMs !== undefined && { maxRuntimeMs }) })
+    expect(mayUseKept(job, { ...keeper, isKnown: false })).toBe(says)
+  })
+
+  test.each([
+    { name: 'where all have said when they end', runs: [run('a', 'n1', { endsIn: 60 })], says: true },
+    { name: 'not where one has not', runs: [run('a', 'n1')], says: false },
+    { name: 'still where one is a bit late', runs: [run('a', 'n1', { endsIn: -600 })], says: true },
+    { name: 'not where one is so late that it may stay for ever', runs: [run('a', 'n1', { endsIn: -601 })], says: false },
+  ])('has a start that is known $name', ({ runs, says }) => {
+    expect(reserve(gang(1), [grounds(runs, ['n1'])], { nowMs })?.isKnown).toBe(says)
+  })
+
+  test('has turns that grow, and pauses as long', () => {
+    const hours = Array.from({ length: 15 }, (_, i) => (turnAt(nowMs + i * firstTurnMs, nowMs).isOn ? '#' : '.'))
+    expect(hours.join('')).toBe('#.##..####....#')
   })
 })
 

@@ -8,6 +8,15 @@ import { takenOn } from './sharing.ts'
 /** How long a job waits before nodes are kept for it, counted from when it was made. */
 export const patienceMs = 300_000
 
+/** Who is over so soon may use what is kept for a start that nobody knows: it delays it by no more than that, once. */
+export const shortMs = 3_600_000
+
+/** For a start that nobody knows nodes are kept so long at first, then not for as long; each time twice as long. */
+export const firstTurnMs = 3_600_000
+
+/** What should be over for so long and is not may stay for ever: its node may be lost. */
+const lateMs = 600_000
+
 export interface Reservation {
   readonly uid: string
   readonly run: number
@@ -17,6 +26,8 @@ export interface Reservation {
    * It is no promise: what has not declared how long it runs may end later.
    */
   readonly startMs: number
+  /** All that has to be over has said when, and is not late. */
+  readonly isKnown: boolean
   /** Now: nothing needs to be over first. */
   readonly mayStart: boolean
   /** What is kept of what is free now on each of its nodes; the rest is for anybody. */
@@ -61,13 +72,14 @@ export function reserve(
     }
   }
   if (!best) return undefined
-  const { startMs, provider, workersPerNode } = best
-  const mayStart = best.prospects.every(({ isFree }) => isFree)
-  const kept = best.prospects.map(({ node }) => {
+  const { startMs, provider, unknown, prospects, workersPerNode } = best
+  const mayStart = prospects.every(({ isFree }) => isFree)
+  const isKnown = unknown === 0 && !prospects.some((one) => !one.isFree && nowMs - one.startMs > lateMs)
+  const kept = prospects.map(({ node }) => {
     const share = takenOn(node, job.perWorker, workersPerNode)
     return { node: node.name, room: keptOf(node, { share, startMs }) }
   })
-  return { uid: job.uid, run: job.run, provider, startMs, mayStart, kept }
+  return { uid: job.uid, run: job.run, provider, startMs, isKnown, mayStart, kept }
 }
 
 interface Wanted {
@@ -161,16 +173,33 @@ function keptOf(node: Ground, { share, startMs }: { readonly share: Room; readon
   return mapped((what) => Math.max(0, free[what]) - Math.max(0, Math.min(free[what], spare[what])))
 }
 
-/** Whether a job may use what is kept: it is over before, or it comes first anyway. */
-export function mayUseKept(job: JobFact, { reserved, startMs, nowMs }: Keeper): boolean {
-  return ranksBefore(job, reserved) || (job.maxRuntimeMs !== undefined && nowMs + job.maxRuntimeMs <= startMs)
+/** Whether a job may use what is kept: it is over before, or soon where nobody knows, or it comes first anyway. */
+export function mayUseKept(job: JobFact, { reserved, startMs, isKnown, nowMs }: Keeper): boolean {
+  const untilMs = isKnown ? startMs : Math.max(startMs, nowMs + shortMs)
+  return ranksBefore(job, reserved) || (job.maxRuntimeMs !== undefined && nowMs + job.maxRuntimeMs <= untilMs)
 }
 
 export interface Keeper {
   /** The job that it is kept for. */
   readonly reserved: JobFact
   readonly startMs: number
+  readonly isKnown: boolean
   readonly nowMs: number
+}
+
+/**
+ * Whether it is the turn of one whose start nobody knows, counted from when it came to the front. Turns grow without end:
+ * some day one is longer than whatever has to be over. So do the pauses, in which it is the turn of the next in line.
+ */
+export function turnAt(nowMs: number, sinceMs: number): { readonly isOn: boolean; readonly pausedMs: number } {
+  let turnMs = firstTurnMs
+  let beganMs = sinceMs
+  while (nowMs >= beganMs + 2 * turnMs) {
+    beganMs += 2 * turnMs
+    turnMs *= 2
+  }
+  const pausedMs = beganMs + turnMs
+  return { isOn: nowMs < pausedMs, pausedMs }
 }
 
 /** Of those that find no room nodes are kept for the first: an order that does not move with what queues have used. */
