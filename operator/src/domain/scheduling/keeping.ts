@@ -1,10 +1,11 @@
 // Keeps nodes for the first of those that have to wait, and lets others have them who do not delay it.
 import type { Capacity } from './capacity.ts'
 import type { Booking, JobFact, Room } from './facts.ts'
-import { type Grounds, holds, less, mapped, times, workersOn } from './ground.ts'
+import { holds, less, mapped, times, workersOn } from './ground.ts'
 import type { Line } from './line.ts'
+import { createLookout, type LookoutWorld } from './lookout.ts'
 import type { Placement } from './placement.ts'
-import { mayUseKept, type Outlooks, patienceMs, type Reservation, ranksBefore, reserve, turnAt } from './reservation.ts'
+import { mayUseKept, type Reservation } from './reservation.ts'
 import { first, type Shape } from './shape.ts'
 import type { Spot, Stock } from './spot.ts'
 
@@ -21,21 +22,12 @@ export interface Keeping {
   readonly isTrying: () => boolean
 }
 
-interface World {
+interface World extends LookoutWorld {
   readonly capacity: Capacity
   readonly line: Line
-  /** Where a job of the shape may run. */
-  readonly groundsOf: (shape: Shape) => readonly Grounds[]
-  /** Grows with all that says where that is. */
-  readonly changes: () => number
   /** To be told of a node on which less is kept than before. */
   readonly grew: (spot: Spot, stock: Stock) => void
 }
-
-/** Each look costs all nodes. So many shapes are looked at before each pass; the others are when those are known. */
-const mostLooks = 8
-/** And so many again that fitted nowhere when last looked at, if something has changed since. */
-const mostSecondLooks = 8
 
 /** What is kept is booked under names that no job can have. */
 const keptUid = '(kept)'
@@ -45,9 +37,8 @@ export function isKept({ uid }: Pick<Booking, 'uid'>): boolean {
 }
 
 export function createKeeping(world: World): Keeping {
-  const { capacity, line, groundsOf, changes, grew } = world
-  const outlooks = new WeakMap<Shape, Outlooks>()
-  const misfits = createMisfits(changes)
+  const { capacity, line, grew } = world
+  const firstThatHasToWait = createLookout(world)
   /** Who might not have what was kept when last tried. */
   const denied = new WeakSet<Shape>()
   let reservation: Reservation | undefined
@@ -65,42 +56,13 @@ export function createKeeping(world: World): Keeping {
 
   /** What is shown as free does not tell them that something has changed. */
   function wakeThoseWhoMightNow(nowMs: number): void {
-    for (const shape of [...line.sleepers()]) {
+    for (const shape of line.sleepers()) {
       if (denied.has(shape) && mayUse(first(shape), nowMs)) line.wake(shape)
     }
   }
 
   function tell(spot: Spot | undefined): void {
     if (spot?.pool) grew(spot, spot.pool.stock)
-  }
-
-  /** Of the same facts each engine finds the same: one that is new later, where more fit nowhere than it may look at. */
-  function firstThatHasToWait(nowMs: number): { reservation: Reservation; reserved: Shape } | undefined {
-    const old = [...line.shapes()].filter((shape) => nowMs - first(shape).createdMs >= patienceMs)
-    const inLine = old.toSorted((a, b) => (ranksBefore(first(a), first(b)) ? -1 : 1))
-    const skipped = misfits.toSkip(inLine)
-    let looks = mostLooks
-    let frontMs = -Infinity
-    for (const shape of inLine) {
-      if (skipped.has(shape)) continue
-      if (looks === 0) return undefined
-      const isSecond = misfits.has(shape)
-      const found = look(shape, nowMs)
-      if (found || !isSecond) looks -= 1
-      if (!found || found.mayStart) continue
-      const turn = turnAt(nowMs, Math.max(frontMs, first(shape).createdMs + patienceMs))
-      if (found.isKnown || turn.isOn) return { reservation: found, reserved: shape }
-      frontMs = turn.pausedMs
-    }
-    return undefined
-  }
-
-  function look(shape: Shape, nowMs: number): Reservation | undefined {
-    const seen: Outlooks = outlooks.get(shape) ?? new Map()
-    outlooks.set(shape, seen)
-    const found = reserve(first(shape), groundsOf(shape), { nowMs, seen })
-    misfits.learn(shape, found === undefined)
-    return found
   }
 
   function mayUse(job: JobFact, nowMs: number): boolean {
@@ -209,32 +171,4 @@ function keep(capacity: Capacity, { provider, kept }: Reservation): void {
 
 function letGo(capacity: Capacity, { kept }: Reservation): void {
   for (const { node } of kept) capacity.release(keptUid + node, 0)
-}
-
-/** The shapes that fit nowhere, as far as anybody has looked. */
-interface Misfits {
-  readonly has: (shape: Shape) => boolean
-  readonly learn: (shape: Shape, fitsNowhere: boolean) => void
-  /** Those that need no look: nothing has changed since, or others have not been looked at for longer. */
-  readonly toSkip: (shapes: readonly Shape[]) => ReadonlySet<Shape>
-}
-
-function createMisfits(changes: () => number): Misfits {
-  const known = new WeakMap<Shape, { readonly changes: number; readonly look: number }>()
-  let looks = 0
-  const lookAt = (shape: Shape) => known.get(shape)?.look ?? 0
-  return {
-    has: (shape) => known.has(shape),
-    learn: (shape, fitsNowhere) => {
-      looks += 1
-      if (fitsNowhere) known.set(shape, { changes: changes(), look: looks })
-      else known.delete(shape)
-    },
-    toSkip: (shapes) => {
-      const misfits = shapes.filter((shape) => known.has(shape))
-      const stale = misfits.filter((shape) => known.get(shape)?.changes !== changes())
-      const again = new Set(stale.toSorted((a, b) => lookAt(a) - lookAt(b)).slice(0, mostSecondLooks))
-      return new Set(misfits.filter((shape) => !again.has(shape)))
-    },
-  }
 }

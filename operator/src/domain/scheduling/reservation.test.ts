@@ -142,7 +142,11 @@ describe('what is kept for a job that cannot start', () => {
     { name: 'where all have said when they end', runs: [run('a', 'n1', { endsIn: 60 })], says: true },
     { name: 'not where one has not', runs: [run('a', 'n1')], says: false },
     { name: 'still where one is a bit late', runs: [run('a', 'n1', { endsIn: -600 })], says: true },
-    { name: 'not where one is so late that it may stay for ever', runs: [run('a', 'n1', { endsIn: -601 })], says: false },
+    {
+      name: 'not where one is so late that it may stay for ever',
+      runs: [run('a', 'n1', { endsIn: -601 })],
+      says: false,
+    },
   ])('has a start that is known $name', ({ runs, says }) => {
     expect(reserve(gang(1), [grounds(runs, ['n1'])], { nowMs })?.isKnown).toBe(says)
   })
