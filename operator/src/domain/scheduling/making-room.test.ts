@@ -305,13 +305,12 @@ describe('a gang whose start nobody knows', () => {
     expect(told(engine.decide({ nowMs: nowMs + 2 * minute }))).toEqual(['job@acme:n2×1'])
   })
 
-  test('is tried when what is free beside what is kept for it is enough', () => {
-    const one = { ...gang, workers: 1 }
-    const engine = engineOf({ nodes: ['n1'], bookings: [run('half', 'n1', { gpus: 4 })], jobs: [one] })
-    engine.decide({ nowMs })
-    engine.decide({ nowMs: nowMs + minute })
+  test('lets one be tried for whom what is kept and what is free beside it are enough together', () => {
+    const short = jobFact({ gpus: 8, createdMs: nowMs, maxRuntimeMs: hour })
+    const engine = engineOf({ nodes, bookings: [endless, run('half', 'n2', { gpus: 4 })], jobs: [gang, short] })
+    expect(told(engine.decide({ nowMs }))).toEqual([])
     engine.release('half', 1)
-    expect(told(engine.decide({ nowMs: nowMs + 2 * minute }))).toEqual(['gang@acme:n1×1'])
+    expect(told(engine.decide({ nowMs: nowMs + minute }))).toEqual(['job@acme:n2×1'])
   })
 })
 
