@@ -32,13 +32,19 @@ const arrival = fc.record({
   workers: fc.constantFrom(1, 1, 1, 2, 3),
   gpus: fc.constantFrom(1, 1, 2, 4, 8),
 })
-const step = fc.record({
-  arrivals: fc.array(arrival, { maxLength: 4 }),
+const partArrival = fc.record({
+  queue: fc.constantFrom('a', 'b'),
+  priority: fc.constantFrom(0, 0, 1, 5),
+  gpus: fc.constantFrom(0.1, 0.25),
+})
+const steps = {
   /** Which of those that run leaves by itself. */
   leaves: fc.nat(9),
   /** Whether those that were told to end are over by now. */
   ends: fc.boolean(),
-})
+}
+const step = fc.record({ ...steps, arrivals: fc.array(arrival, { maxLength: 4 }) })
+type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
 const story = fc.array(step, { minLength: 1, maxLength: 20 })
 
 /** A hub in small: it records what may be recorded, and ends what is to be ended. */
@@ -93,7 +99,7 @@ function leave({ engine, running }: Hub, uid: string): void {
 
 function live(
   hub: Hub,
-  steps: readonly (typeof story extends fc.Arbitrary<infer S> ? S : never)[number][],
+  steps: readonly (Omit<Step, 'arrivals'> & { arrivals: readonly Parameters<typeof jobFact>[0][] })[],
   look: (choices: readonly Choice[]) => void,
 ) {
   let made = 0
@@ -122,6 +128,12 @@ function usedOn(node: string, bookings: Iterable<Booking>): number {
   return used
 }
 
+function workersOn(node: string, bookings: Iterable<Booking>): number {
+  let workers = 0
+  for (const { nodes: of } of bookings) for (const each of of) if (each.name === node) workers += each.workers
+  return workers
+}
+
 function usedBy(name: string, { running }: Hub): number {
   return [...running.values()].reduce((sum, run) => sum + (run.queue === name ? gpusOf(run) : 0), 0)
 }
@@ -136,6 +148,26 @@ describe('whoever preempts whom', () => {
             expect(usedOn(node, hub.running.values())).toBeLessThanOrEqual(8)
             const told = [...hub.running.values()].filter(({ endingMs }) => endingMs === undefined)
             expect(usedOn(node, [...told, ...hub.waiting.values()])).toBeLessThanOrEqual(8)
+          }
+        })
+      }),
+      { numRuns: cases },
+    )
+  })
+
+  test('never more run on GPUs that are shared than there are parts', () => {
+    const part = fc.record({ ...steps, arrivals: fc.array(fc.oneof(arrival, partArrival), { maxLength: 8 }) })
+    fc.assert(
+      fc.property(fc.array(part, { minLength: 1, maxLength: 20 }), (told) => {
+        const hub = newHub()
+        const shared = { n2: 4, n3: 4 }
+        for (const name of Object.keys(shared))
+          hub.engine.setNode(nodeFact({ name, gpus: 1, slices: 4, slicesPerWorker: 1 }))
+        live(hub, told, () => {
+          for (const [node, parts] of Object.entries(shared)) {
+            expect(workersOn(node, hub.running.values())).toBeLessThanOrEqual(parts)
+            const staying = [...hub.running.values()].filter(({ endingMs }) => endingMs === undefined)
+            expect(workersOn(node, [...staying, ...hub.waiting.values()])).toBeLessThanOrEqual(parts)
           }
         })
       }),
