@@ -1,12 +1,13 @@
 // Keeps nodes for the first of those that have to wait, and lets others have them who do not delay it.
 import type { Capacity } from './capacity.ts'
 import type { Booking, JobFact, Room } from './facts.ts'
-import { holds, less, mapped, times, workersOn } from './ground.ts'
+import { holds, less, mapped, workersOn } from './ground.ts'
 import type { Line } from './line.ts'
 import { createLookout, type LookoutWorld } from './lookout.ts'
 import type { Placement } from './placement.ts'
 import { mayUseKept, type Reservation } from './reservation.ts'
 import { first, type Shape } from './shape.ts'
+import { takenOn } from './sharing.ts'
 import type { Spot, Stock } from './spot.ts'
 
 export interface Keeping {
@@ -155,7 +156,7 @@ function beside({ spots }: Capacity, reservation: Reservation, taken: Taken): Re
     const workers = workersOn(taken.nodes, node)
     const spot = spots.get(`${provider}/${node}`)
     if (workers === 0 || !spot) return { node, room }
-    const free = less(freeOn(spot), times(taken.perWorker, workers))
+    const free = less(freeOn(spot), takenOn(spot.fact ?? {}, taken.perWorker, workers))
     return { node, room: mapped((what) => Math.max(0, Math.min(room[what], free[what]))) }
   })
   return { ...reservation, kept: left }
