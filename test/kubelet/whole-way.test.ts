@@ -3,6 +3,7 @@ import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Invited } from '../../operator/src/adapters/cli/invite.ts'
+import { kinds } from '../../operator/src/api/generate-crds.ts'
 import type { GpuJob } from '../../operator/src/api/gpujob.ts'
 import type { Provider } from '../../operator/src/api/provider.ts'
 import { buildCli } from '../../tools/build.ts'
@@ -155,7 +156,7 @@ onNode('one cluster that is both hub and provider', () => {
       { what: 'what is left to be gone', seconds: 60 },
     ).catch(() => undefined)
     expect(left).toEqual([])
-    expect((await shell.sh('kubectl get crd -o name')).match(/gpucommons/g)).toHaveLength(6)
+    expect((await shell.sh('kubectl get crd -o name')).match(/gpucommons/g)).toHaveLength(kinds.length)
   }, 120_000)
 
   /** Whatever has a name of ours in the cluster, or lies in the namespace of the charts. */
@@ -167,7 +168,7 @@ onNode('one cluster that is both hub and provider', () => {
     const names = async (args: string) => (await shell.sh(`kubectl get ${args} -o name`)).split('\n').filter(Boolean)
     const isOfHub = (name: string) =>
       program === 'agent' &&
-      /\/(gpu-commons|hub|gpc-hub.*|gpc-provider-.*|gpc-tenant-view|gpc-tenant-edit|gpc-join-requests|gpc-agent-tokens|gpc-agent-audiences|gpc-verdicts|gpc-agents|gpc-heartbeats|gpc-agent-objects|gpc-agent-leases|gpc-run-status|gpc-hub-audiences|gpu-commons-[0-9a-f]+-.*|gpu-commons-hub|sh.helm.release.v1.gpu-commons.v1)$/.test(
+      /\/(gpu-commons|hub|gpc-hub.*|gpc-provider-.*|gpc-snapshot-reader|gpc-tenant-view|gpc-tenant-edit|gpc-join-requests|gpc-agent-tokens|gpc-agent-audiences|gpc-verdicts|gpc-agents|gpc-heartbeats|gpc-agent-objects|gpc-agent-leases|gpc-run-status|gpc-hub-audiences|gpu-commons-[0-9a-f]+-.*|gpu-commons-hub|sh.helm.release.v1.gpu-commons.v1)$/.test(
         name,
       )
     const all = [
