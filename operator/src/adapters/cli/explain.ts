@@ -1,6 +1,6 @@
 // kubectl gpu explain <job>: asks the hub by an annotation of the job, so that whoever may change the job may ask, and
 // waits for the answer in its status.
-import type { GpuJob, GpuJobStatus } from '../../api/gpujob.ts'
+import { type GpuJob, type GpuJobStatus, most } from '../../api/gpujob.ts'
 import { EXPLAIN_ANNOTATION } from '../../api/labels.ts'
 import { pause, type Timers } from '../../controllers/clock.ts'
 import { condition } from '../../domain/lifecycle/claims.ts'
@@ -38,7 +38,7 @@ export async function explain(asking: Asking, ref: JobName, { seconds }: { secon
     const now = await client.get(gpuJobs, ref)
     if (now?.metadata.uid !== job.metadata.uid) throw new NotThere(`GpuJob ${ref.name} was deleted meanwhile`)
     const { explanation } = now.status ?? {}
-    if (explanation?.asked === question.slice(0, 64)) return answered(now, explanation)
+    if (explanation?.asked === question.slice(0, most.asked)) return answered(now, explanation)
     if (!waits(now)) return notWaiting(now)
     await pause(lookMs, { timers, signal })
     signal.throwIfAborted()
@@ -69,7 +69,7 @@ function why({ status }: GpuJob): string {
 
 async function ask({ client, question }: Asking, job: GpuJob): Promise<void> {
   const { name, namespace, uid } = job.metadata
-  const annotations = { [EXPLAIN_ANNOTATION]: question.slice(0, 64) }
+  const annotations = { [EXPLAIN_ANNOTATION]: question.slice(0, most.asked) }
   try {
     await client.mergePatch(gpuJobs, { ref: { name, namespace }, patch: { metadata: { uid, annotations } } })
   } catch (error) {

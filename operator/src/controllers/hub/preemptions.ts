@@ -1,4 +1,5 @@
 // Which runs are to be ended for which jobs, until the jobs are recorded. In memory alone: what is lost with it is decided again.
+import { DEFAULT_QUEUE } from '../../api/gpuqueue.ts'
 import type { Preempted } from '../../domain/lifecycle/preempted.ts'
 import type { Choice } from '../../domain/scheduling/facts.ts'
 import { mostEndingMs } from '../../domain/scheduling/preemption.ts'
@@ -65,7 +66,7 @@ export class Preemptions {
 
   /** That run of the job, and for whom it is to be ended. A run that is over hides no later one. */
   of(uid: string): Preempted | undefined {
-    for (const { key, queue = 'default', preempts = [] } of this.#wanting.get(uid) ?? []) {
+    for (const { key, queue = DEFAULT_QUEUE, preempts = [] } of this.#wanting.get(uid) ?? []) {
       const victim = preempts.find((one) => one.uid === uid && this.#ports.isBooked(uid, one.run))
       if (victim) return { run: victim.run, key, queue }
     }

@@ -5,7 +5,7 @@ import { capacityOf, firstReason, gpuFilters, nodeFilters, roomFilters, stateFil
 import { splitsOf } from './placement.ts'
 import type { Reason } from './reasons.ts'
 import { dust, takenOn } from './sharing.ts'
-import type { Spot } from './spot.ts'
+import { freeOn, type Spot } from './spot.ts'
 import { stockKey } from './stocks.ts'
 import { domainOf } from './topology.ts'
 
@@ -38,9 +38,9 @@ export function explainWait(
     const provider = providers.get(spot.provider) ?? unknown(spot.provider)
     const lasting = lastingReason(job, node, provider)
     if (!lasting) addSlots(job, whenEmpty, { node, count: slots(job, node, capacityOf(node)) })
-    const reason = lasting ?? stateReason(job, provider) ?? refusal(node.model) ?? roomReason(job, node, freeOf(spot))
+    const reason = lasting ?? stateReason(job, provider) ?? refusal(node.model) ?? roomReason(job, node, freeOn(spot))
     if (reason) counts.set(reason, (counts.get(reason) ?? 0) + 1)
-    else addSlots(job, now, { node, count: slots(job, node, freeOf(spot)) })
+    else addSlots(job, now, { node, count: slots(job, node, freeOn(spot)) })
   }
 
   const usable = [...now.apart.values()].flat().length
@@ -65,10 +65,6 @@ function roomReason(job: JobFact, node: NodeFact, free: Room): Reason | undefine
 /** A provider that nobody has named: it may yet turn out to be one. */
 export function unknown(name: string): ProviderFact {
   return { name, labels: {}, state: 'Disconnected' }
-}
-
-function freeOf({ freeGpus, freeCpuMilli, freeMemoryMiB, freeStorageMiB }: Spot): Room {
-  return { gpus: freeGpus, cpuMilli: freeCpuMilli, memoryMiB: freeMemoryMiB, storageMiB: freeStorageMiB }
 }
 
 /** How many workers of the job fit into the room; no more than the job has. */

@@ -8,7 +8,7 @@ import type { Placement } from './placement.ts'
 import { mayUseKept, type Reservation } from './reservation.ts'
 import { first, type Shape } from './shape.ts'
 import { takenOn } from './sharing.ts'
-import type { Spot, Stock } from './spot.ts'
+import { freeOn, type Spot, type Stock } from './spot.ts'
 
 export interface Keeping {
   /** Once before each pass. */
@@ -142,10 +142,6 @@ function keptByNode(reservation: Reservation | undefined): ReadonlyMap<string, R
 
 function isSameRoom(a: Room | undefined, b: Room | undefined): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
-}
-
-function freeOn({ freeGpus, freeCpuMilli, freeMemoryMiB, freeStorageMiB }: Spot): Room {
-  return { gpus: freeGpus, cpuMilli: freeCpuMilli, memoryMiB: freeMemoryMiB, storageMiB: freeStorageMiB }
 }
 
 /** What is left to keep where another one gets some of it. */

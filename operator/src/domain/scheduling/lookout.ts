@@ -1,8 +1,8 @@
 // Finds the first of those that have to wait, without a look at all of them before each pass.
 import type { Grounds } from './ground.ts'
 import type { Line } from './line.ts'
-import { type Outlooks, patienceMs, type Reservation, ranksBefore, reserve, turnAt } from './reservation.ts'
-import { first, type Shape } from './shape.ts'
+import { type Outlooks, patienceMs, type Reservation, reserve, turnAt } from './reservation.ts'
+import { comesFirst, first, type Shape } from './shape.ts'
 
 export interface LookoutWorld {
   readonly line: Pick<Line, 'shapes'>
@@ -29,7 +29,8 @@ export function createLookout({ line, groundsOf, changes }: LookoutWorld): (nowM
   /** Of the same facts each engine finds the same: one that is new later, where more fit nowhere than it may look at. */
   function firstThatHasToWait(nowMs: number): Found | undefined {
     const old = [...line.shapes()].filter((shape) => nowMs - first(shape).createdMs >= patienceMs)
-    const inLine = old.toSorted((a, b) => (ranksBefore(first(a), first(b)) ? -1 : 1))
+    // An order that does not move with what queues have used.
+    const inLine = old.toSorted((a, b) => (comesFirst(first(a), first(b)) ? -1 : 1))
     const skipped = misfits.toSkip(inLine)
     let looks = mostLooks
     let frontMs = -Infinity

@@ -7,10 +7,10 @@ import type { Line } from './line.ts'
 import { acceptance, type Candidate } from './placement.ts'
 import { type Preemption, preempt } from './preemption.ts'
 import { rightsOf } from './preemption-rights.ts'
+import { unnamed } from './queue-tree.ts'
 import { createQueueUse } from './queue-use.ts'
 import type { Queues } from './queues.ts'
-import { ranksBefore } from './reservation.ts'
-import { first, type Shape } from './shape.ts'
+import { comesFirst, first, type Shape } from './shape.ts'
 import type { Pool, Spot, Stock } from './spot.ts'
 
 export interface MakingRoom extends Keeping {
@@ -71,13 +71,13 @@ export function createMakingRoom(world: World): MakingRoom {
   function wakePreemptors(nowMs: number): void {
     const triedMs = (shape: Shape) => tried.get(shape) ?? nowMs
     const due = [...line.sleepers()].filter((shape) => nowMs - triedMs(shape) >= triedAgainMs)
-    const inTurn = (a: Shape, b: Shape) => triedMs(a) - triedMs(b) || (ranksBefore(first(a), first(b)) ? -1 : 1)
+    const inTurn = (a: Shape, b: Shape) => triedMs(a) - triedMs(b) || (comesFirst(first(a), first(b)) ? -1 : 1)
     for (const shape of due.toSorted(inTurn).slice(0, triedAtOnce)) line.wake(shape)
   }
 
   function preemptFor(shape: Shape, nowMs: number): Preemption | undefined {
     const job = first(shape)
-    const rules = queues.facts.get(job.queue ?? 'default')?.preemption
+    const rules = queues.facts.get(job.queue ?? unnamed)?.preemption
     if (!rules || (rules.withinQueue === 'Never' && rules.reclaim === 'Never')) return undefined
     tried.set(shape, nowMs)
     const mayUseAll = keeping.mayUse(job, nowMs)

@@ -50,11 +50,11 @@ function toleratedPools(job: JobFact, { stock, provider }: { stock: Stock; provi
   return [...stock.pools.values()].filter(({ taints }) => toleratesAll(job, { taints, provider }))
 }
 
-/** What is asked of a single node beyond its room; absent: nothing. */
+/** What is asked of a single node beyond its room. */
 export function acceptance({ nodeSelector, avoidNodes = [], perWorker }: JobFact): (spot: Spot) => boolean {
   return ({ provider, name, fact = {} as Partial<NodeFact> }) =>
     hasLabels(fact.labels ?? {}, nodeSelector) &&
-    !avoidNodes.includes(`${provider}/${name}`) &&
+    (avoidNodes.length === 0 || !avoidNodes.includes(`${provider}/${name}`)) &&
     sharingReason(perWorker, fact) === undefined
 }
 

@@ -2,6 +2,7 @@
 
 import type { Booking, JobFact, QueueFact, QueueState } from './facts.ts'
 import { averageAt, dominantShare, halfLifeMs } from './fair-share.ts'
+import { gpusOf } from './ground.ts'
 import { type Branch, type Taken, unnamed } from './queue-tree.ts'
 import { type Account, borrowed, lentPart, offered } from './quota.ts'
 
@@ -20,9 +21,9 @@ type Counts = Map<string, number>
 export function queueStates(branches: ReadonlyMap<string, Branch>, seen: Seen): readonly QueueState[] {
   const usage = new Map<Branch, Counts>()
   const pending = new Map<Branch, Counts>()
-  for (const { queue = unnamed, model, nodes, perWorker } of seen.bookings) {
-    const gpus = nodes.reduce((sum, { workers }) => sum + workers, 0) * perWorker.gpus
-    if (model !== undefined) count(usage, branches.get(queue), { what: model, much: gpus })
+  for (const booking of seen.bookings) {
+    const { queue = unnamed, model } = booking
+    if (model !== undefined) count(usage, branches.get(queue), { what: model, much: gpusOf(booking) })
   }
   for (const { queue = unnamed, priority } of seen.waiting)
     count(pending, branches.get(queue), { what: String(priority), much: 1 })

@@ -1,9 +1,10 @@
 // The tree of the queues. What is wrong with it becomes a state of the queues that it touches, never an error.
+import { DEFAULT_QUEUE } from '../../api/gpuqueue.ts'
 import type { QueueFact, QueueState, QueueUsage } from './facts.ts'
 import { type Account, lendUp, openAccount } from './quota.ts'
 
 /** Where a job stands that names no queue. It always exists. */
-export const unnamed = 'default'
+export const unnamed = DEFAULT_QUEUE
 
 interface Queued {
   readonly queue?: string | undefined

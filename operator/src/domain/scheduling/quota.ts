@@ -1,9 +1,10 @@
 // What a queue may take: its own, and what the queues around it lend. The arithmetic is that of Kueue
 // (pkg/cache/scheduler/resource_node.go), see decision 0028. Amounts are thousandths of a GPU.
+import { ANY_MODEL } from '../../api/gpuqueue.ts'
 import type { Quota } from './facts.ts'
 
 /** In quota: GPUs of any model. */
-export const anyModel = '*'
+export const anyModel = ANY_MODEL
 
 /** A queue's account of one model, or of GPUs of any model. */
 export interface Account {

@@ -3,6 +3,7 @@
 import type { Booking, JobFact, Room } from './facts.ts'
 import { type Ground, type Grounds, holds, leftBeside, less, mapped } from './ground.ts'
 import { splitsOf } from './placement.ts'
+import { comesFirst } from './shape.ts'
 import { takenOn } from './sharing.ts'
 
 /** How long a job waits before nodes are kept for it, counted from when it was made. */
@@ -176,7 +177,7 @@ function keptOf(node: Ground, { share, startMs }: { readonly share: Room; readon
 /** Whether a job may use what is kept: it is over before, or soon where nobody knows, or it comes first anyway. */
 export function mayUseKept(job: JobFact, { reserved, startMs, isKnown, nowMs }: Keeper): boolean {
   const untilMs = isKnown ? startMs : Math.max(startMs, nowMs + shortMs)
-  return ranksBefore(job, reserved) || (job.maxRuntimeMs !== undefined && nowMs + job.maxRuntimeMs <= untilMs)
+  return comesFirst(job, reserved) || (job.maxRuntimeMs !== undefined && nowMs + job.maxRuntimeMs <= untilMs)
 }
 
 export interface Keeper {
@@ -200,11 +201,4 @@ export function turnAt(nowMs: number, sinceMs: number): { readonly isOn: boolean
   }
   const pausedMs = beganMs + turnMs
   return { isOn: nowMs < pausedMs, pausedMs }
-}
-
-/** Of those that find no room nodes are kept for the first: an order that does not move with what queues have used. */
-export function ranksBefore(a: JobFact, b: JobFact): boolean {
-  if (a.priority !== b.priority) return a.priority > b.priority
-  if (a.createdMs !== b.createdMs) return a.createdMs < b.createdMs
-  return a.key === b.key ? a.uid < b.uid : a.key < b.key
 }

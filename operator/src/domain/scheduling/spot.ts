@@ -71,3 +71,8 @@ export function newSpot(provider: string, name: string, rank: number): Spot {
     mostStorageMiB: 0,
   }
 }
+
+/** What of it nobody uses. */
+export function freeOn({ freeGpus, freeCpuMilli, freeMemoryMiB, freeStorageMiB }: Spot): Room {
+  return { gpus: freeGpus, cpuMilli: freeCpuMilli, memoryMiB: freeMemoryMiB, storageMiB: freeStorageMiB }
+}
