@@ -25,7 +25,12 @@ test('an invite makes the Provider, an agent joins with it, and goes on with wha
   await stage.invite('acme', '--region', 'eu-west', '--price', 'H100=2.10')
   const agent = await stage.startAgent('acme')
   await stage.untilCondition('acme', 'Ready', 30)
-  expect(await stage.kubectlGpu('providers')).toMatch(/^acme +True +True +\d+ +2 +eu-west +Open$/m)
+  // What nodes come to is summed up once a second.
+  const line = /^acme +True +True +[1-9]\d* +2 +eu-west +Open$/m
+  await waitUntil(async () => line.exec(await stage.kubectlGpu('providers'))?.[0], {
+    what: `a line like ${line} of \`kubectl gpu providers\``,
+    seconds: 10,
+  })
   await agent.stop()
   // The invite is used up: only what was kept can let it in again.
   await using again = await stage.startAgent('acme', { name: 'agent-acme-again' })
