@@ -1,6 +1,7 @@
 // `make test`: verify, then each other test file as a step of its own, one after the other: a control plane wants the machine
 // for itself, and what one file leaves open or breaks is no other's trouble.
 import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { whyNoNode } from '../test/kubelet/why-no-node.ts'
 import { jestStep, resultsFolder, runSteps, type Step, untilSignalled } from './steps.ts'
 import { countLine, sum } from './tally.ts'
@@ -23,6 +24,9 @@ if (noNode !== undefined) {
 function inOwnNamespaces(step: Step): Step {
   return { ...step, command: ['test/kubelet/own-namespaces.sh', ...step.command] }
 }
+
+/** Our programs start hundreds of times here, and most of what a start costs is to compile: Node keeps that from one to the next. */
+process.env['NODE_COMPILE_CACHE'] = resolve(resultsFolder, 'compile-cache')
 
 /** Where `.ci/run` finds the closing line, should make have said something after it. */
 const summary = `${resultsFolder}/summary`
