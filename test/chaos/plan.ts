@@ -83,9 +83,16 @@ const shapes = [
   { workers: 4, gpus: 1 },
 ] as const
 
+/** One machine of all has few GPUs, for which jobs of two priorities contend. */
+export const scarceGpus = 4
+export const scarceLabels = { scarce: 'yes' } as const
+const scarce = { placement: { nodeSelector: scarceLabels } }
+
 /** Of each hundred jobs. */
 const stories = {
-  plain: 46,
+  plain: 32,
+  contested: 8,
+  urgent: 6,
   retried: 10,
   failsByExitCode: 7,
   failsForGood: 7,
@@ -109,6 +116,12 @@ function plannedJob(random: Random, index: number, batch: number): PlannedJob {
   switch (story) {
     case 'plain':
       return plain
+    case 'contested':
+      return { ...plain, order: { name, spec: { ...spec, ...scarce }, simulate: { seconds: '6' } } }
+    case 'urgent': {
+      const whole = { workers: 1, gpus: { count: scarceGpus }, priority: 5, ...scarce }
+      return { ...plain, order: { name, spec: whole, simulate: { seconds } } }
+    }
     case 'retried':
       return { ...plain, order: { name, spec, simulate: { seconds, exit: '3', 'fail-until-run': '2' } } }
     case 'failsByExitCode': {

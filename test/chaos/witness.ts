@@ -155,7 +155,10 @@ export class Witness {
 
   /** Runs whose outcome a single hub with living machines never has. */
   outcomes(): Readonly<Record<string, number>> {
-    const all = [...this.#runs.values()].map(({ last }) => outcomeOf(last) ?? 'Open')
+    const all = [...this.#runs.values()].map(({ last }) => {
+      const outcome = outcomeOf(last) ?? 'Open'
+      return outcome === 'Stopped' && last.spec.stop?.reason === 'Preempted' ? 'Preempted' : outcome
+    })
     const groups = Map.groupBy(all, (outcome) => outcome)
     return Object.fromEntries(groups.entries().map(([outcome, { length }]) => [outcome, length]))
   }
