@@ -1,6 +1,7 @@
 // What would place a job that waits, provider by provider. Each piece of advice was tried on what the engine knows
 // before it is given. Costs a pass over the nodes and some thousand tries at the most: for those who ask.
-import { bookingKey, type Capacity, createCapacity } from './capacity.ts'
+import { bookingKey } from './bookings.ts'
+import { type Capacity, createCapacity } from './capacity.ts'
 import { type Change, costOf, followed } from './changes.ts'
 import { explainWait, unknown } from './explain.ts'
 import type { Booking, Explanation, JobFact, ProviderFact } from './facts.ts'

@@ -1,20 +1,22 @@
 // The nodes of the federation, what is booked on them, and what that leaves free.
+import { type Bookings, createBookings } from './bookings.ts'
 import type { Booking, NodeFact, ProviderFact, Room } from './facts.ts'
 import { capacityOf } from './filters.ts'
 import { bucketOf } from './scores.ts'
 import { partsIn, partsOf } from './sharing.ts'
 import { newSpot, type Spot, type Stock } from './spot.ts'
+import { createSpots, type Spots } from './spots.ts'
 import { createStocks, putIn, type Stocks, takeOut } from './stocks.ts'
 
 export interface Capacity {
   readonly providers: ReadonlyMap<string, ProviderFact>
-  /** By provider/node. */
-  readonly spots: ReadonlyMap<string, Spot>
+  readonly spots: Pick<Spots, 'get' | 'values'>
   readonly stocks: ReadonlyMap<string, Stock>
-  /** By `bookingKey`. */
-  readonly bookings: ReadonlyMap<string, Booking>
-  /** Grows when there are new pools, or providers changed: then every job may have other pools to choose from. */
+  readonly bookings: Pick<Bookings, 'get' | 'values'>
+  /** Grows when there are new pools, or providers changed: then jobs may have other pools to choose from. */
   readonly version: () => number
+  /** The providers of which that is so since that version; undefined: it is too long ago to know. */
+  readonly changedSince: (version: number) => ReadonlySet<string> | undefined
   /** Grows with whatever changes: providers, nodes, what is free on them. */
   readonly changes: () => number
   /** The size of the largest node ever seen. */
@@ -23,41 +25,45 @@ export interface Capacity {
   readonly removeProvider: (name: string) => void
   readonly setNode: (fact: NodeFact) => void
   readonly removeNode: (provider: string, name: string) => void
-  readonly book: (booking: Booking) => void
-  readonly release: (uid: string, run: number) => void
+  /** Returns what was booked of that run before. */
+  readonly book: (booking: Booking) => Booking | undefined
+  /** Returns what was booked. */
+  readonly release: (uid: string, run: number) => Booking | undefined
 }
 
 /** @param grew is told of each node that may now take a job that it could not take before. */
 export function createCapacity(grew: Grew): Capacity {
   const providers = new Map<string, ProviderFact>()
-  const bookings = new Map<string, Booking>()
-  const nodes = createNodes(grew)
-  let providerChanges = 0
+  const bookings = createBookings()
+  const news = createNews()
+  const nodes = createNodes(grew, news.add)
 
   function setProvider(fact: ProviderFact): void {
     if (sameValue(providers.get(fact.name), fact)) return
     providers.set(fact.name, fact)
-    providerChanges += 1
+    news.add(fact.name)
   }
 
   function removeProvider(name: string): void {
-    if (providers.delete(name)) providerChanges += 1
+    if (providers.delete(name)) news.add(name)
   }
 
-  function book(booking: Booking): void {
-    const key = bookingKey(booking.uid, booking.run)
-    const isMoved = !sameValue(placeOf(bookings.get(key)), placeOf(booking))
+  function book(booking: Booking): Booking | undefined {
+    const before = bookings.get(booking.uid, booking.run)
+    bookings.set(booking)
     // Only what is told of it is new: nobody gets room by that.
-    if (isMoved) release(booking.uid, booking.run)
-    bookings.set(key, booking)
-    if (isMoved) nodes.use(booking, 1)
+    if (before && sameValue(placeOf(before), placeOf(booking))) return before
+    if (before) nodes.use(before, -1)
+    nodes.use(booking, 1)
+    return before
   }
 
-  function release(uid: string, run: number): void {
-    const booking = bookings.get(bookingKey(uid, run))
-    if (!booking) return
-    bookings.delete(bookingKey(uid, run))
+  function release(uid: string, run: number): Booking | undefined {
+    const booking = bookings.get(uid, run)
+    if (!booking) return undefined
+    bookings.delete(booking)
     nodes.use(booking, -1)
+    return booking
   }
 
   return {
@@ -65,8 +71,9 @@ export function createCapacity(grew: Grew): Capacity {
     spots: nodes.spots,
     stocks: nodes.stocks.all,
     bookings,
-    version: () => providerChanges + nodes.stocks.poolsMade(),
-    changes: () => providerChanges + nodes.changes(),
+    version: news.count,
+    changedSince: news.since,
+    changes: () => news.count() + nodes.changes(),
     mostGpus: nodes.stocks.mostGpus,
     setProvider,
     removeProvider,
@@ -77,11 +84,35 @@ export function createCapacity(grew: Grew): Capacity {
   }
 }
 
+/** Providers in the order in which something became new about them. */
+interface News {
+  readonly add: (provider: string) => void
+  readonly count: () => number
+  readonly since: (count: number) => ReadonlySet<string> | undefined
+}
+
+const mostNews = 1000
+
+function createNews(): News {
+  const news: string[] = []
+  let forgotten = 0
+  return {
+    add: (provider) => {
+      news.push(provider)
+      if (news.length < 2 * mostNews) return
+      news.splice(0, mostNews)
+      forgotten += mostNews
+    },
+    count: () => forgotten + news.length,
+    since: (count) => (count < forgotten ? undefined : new Set(news.slice(count - forgotten))),
+  }
+}
+
 type Grew = (spot: Spot, stock: Stock) => void
 
 interface Nodes {
   readonly changes: () => number
-  readonly spots: ReadonlyMap<string, Spot>
+  readonly spots: Spots
   readonly stocks: Stocks
   readonly set: (fact: NodeFact) => void
   readonly remove: (provider: string, name: string) => void
@@ -89,18 +120,11 @@ interface Nodes {
   readonly use: (booking: Booking, sign: 1 | -1) => void
 }
 
-function createNodes(grew: Grew): Nodes {
-  const spots = new Map<string, Spot>()
+/** @param newPool is told of each provider that has one more. */
+function createNodes(grew: Grew, newPool: (provider: string) => void): Nodes {
+  const spots = createSpots(newSpot)
   const stocks = createStocks()
-  const nextRank = ranks()
   let changes = 0
-
-  function spotOf(provider: string, name: string): Spot {
-    const key = `${provider}/${name}`
-    const spot = spots.get(key) ?? newSpot(provider, name, nextRank())
-    spots.set(key, spot)
-    return spot
-  }
 
   /** Takes the spot out of its pool, changes it, and puts it where it belongs then. */
   function change(spot: Spot, how: () => void): void {
@@ -109,10 +133,12 @@ function createNodes(grew: Grew): Nodes {
     if (before) takeOut(before, spot)
     how()
     measureFree(spot)
+    const made = stocks.poolsMade()
     if (spot.fact !== fact) spot.pool = spot.fact && stocks.poolFor(spot.fact)
+    if (stocks.poolsMade() > made) newPool(spot.provider)
     if (spot.pool) putIn(spot.pool, spot)
     if (before && before !== spot.pool) stocks.removeWhereEmpty(before)
-    if (!spot.fact && spot.bookings === 0) spots.delete(`${spot.provider}/${spot.name}`)
+    if (!spot.fact && spot.bookings === 0) spots.delete(spot)
 
     const more =
       spot.freeGpus > freeGpus ||
@@ -124,18 +150,18 @@ function createNodes(grew: Grew): Nodes {
   }
 
   function set(fact: NodeFact): void {
-    const spot = spotOf(fact.provider, fact.name)
+    const spot = spots.at(fact.provider, fact.name)
     change(spot, () => (spot.fact = fact))
   }
 
   function remove(provider: string, name: string): void {
-    const spot = spots.get(`${provider}/${name}`)
+    const spot = spots.get(provider, name)
     if (spot) change(spot, () => (spot.fact = undefined))
   }
 
   function use({ provider, nodes, perWorker }: Booking, sign: 1 | -1): void {
     for (const { name, workers } of nodes) {
-      const spot = spotOf(provider, name)
+      const spot = spots.at(provider, name)
       change(spot, () => {
         spot.bookings += sign
         take(spot, perWorker, sign * workers)
@@ -146,12 +172,8 @@ function createNodes(grew: Grew): Nodes {
   return { changes: () => changes, spots, stocks, set, remove, use }
 }
 
-function placeOf(booking: Booking | undefined): unknown {
-  return booking && [booking.provider, booking.nodes, booking.perWorker]
-}
-
-export function bookingKey(uid: string, run: number): string {
-  return `${uid}/${run}`
+function placeOf({ provider, nodes, perWorker }: Booking): unknown {
+  return [provider, nodes, perWorker]
 }
 
 /** Where more is in use than there is, nothing is free. */
@@ -203,15 +225,4 @@ function isOther(before: NodeFact | undefined, now: NodeFact | undefined): boole
 
 function sameValue(a: unknown, b: unknown): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b)
-}
-
-/** Numbers without a pattern for the trees (xorshift), the same in every engine; nobody outside chooses them. */
-function ranks(): () => number {
-  let state = 0x9e3779b9
-  return () => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return state
-  }
 }

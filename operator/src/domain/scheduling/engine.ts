@@ -1,7 +1,7 @@
 // Decides which waiting job starts where. Deterministic, in memory, no clock: the same facts in any order give the
 // same decisions. A fact costs its own size, not the size of the federation.
 import { type Advice, adviceFor } from './advice.ts'
-import { bookingKey, type Capacity, createCapacity } from './capacity.ts'
+import { type Capacity, createCapacity } from './capacity.ts'
 import { explainWait } from './explain.ts'
 import type {
   Booking,
@@ -100,7 +100,8 @@ export function createEngine(known?: EngineSnapshot): Engine {
   function decide({ nowMs, limit = Infinity }: Pass): readonly Choice[] {
     const news = queues.pass(nowMs)
     if (news !== 'Nothing') line.arrange()
-    if (news === 'Tree' || seenVersion !== capacity.version()) line.wakeAll()
+    if (news === 'Tree') line.wakeAll()
+    if (seenVersion !== capacity.version()) wakeWhereChanged(parts, seenVersion)
     seenVersion = capacity.version()
     making.renew(nowMs)
 
@@ -148,7 +149,7 @@ function tell(engine: Engine, { providers, nodes, queues, usages, bookings, wait
 }
 
 function factOf({ spots }: Capacity, { provider, name }: Pick<NodeFact, 'provider' | 'name'>): NodeFact | undefined {
-  return spots.get(`${provider}/${name}`)?.fact
+  return spots.get(provider, name)?.fact
 }
 
 interface Parts {
@@ -162,26 +163,20 @@ type Told = Pick<Engine, 'setNode' | 'removeNode' | 'wait' | 'book' | 'release'>
 
 /** Tells each fact to all parts that it concerns. */
 function bookkeeper({ capacity, line, queues, making }: Parts): Told {
-  function bookedAs(uid: string, run: number): Booking | undefined {
-    return queues.isOneLine() ? undefined : capacity.bookings.get(bookingKey(uid, run))
-  }
-
   function book(booking: Booking): void {
-    const before = bookedAs(booking.uid, booking.run)
     if (line.waiting.get(booking.uid)?.job.run === booking.run) line.remove(booking.uid)
-    making.book(booking)
+    const before = making.book(booking)
     queues.count(booking, 1)
     if (before) queues.count(before, -1)
   }
 
   function release(uid: string, run: number): void {
-    const booking = bookedAs(uid, run)
-    making.release(uid, run)
+    const booking = making.release(uid, run)
     if (booking) queues.count(booking, -1)
   }
 
   function wait(job: JobFact): void {
-    if (capacity.bookings.has(bookingKey(job.uid, job.run))) line.remove(job.uid)
+    if (capacity.bookings.get(job.uid, job.run)) line.remove(job.uid)
     else line.add(job)
   }
 
@@ -233,7 +228,8 @@ function allowedFor(shape: Shape, { capacity, queues }: Pick<Parts, 'capacity' |
 
 function candidatesOf({ need }: Shape, capacity: Capacity): readonly Candidate[] {
   if (need.version !== capacity.version()) {
-    need.candidates = candidatesFor(need.like, capacity)
+    const changed = capacity.changedSince(need.version)
+    need.candidates = candidatesFor(need.like, capacity, changed && { candidates: need.candidates, changed })
     need.version = capacity.version()
   }
   return need.candidates
@@ -263,6 +259,15 @@ function refusalIn({ lane: { queue } }: Shape, queues: Queues): (job: JobFact, m
 /** Wakes those who sleep on these things, where it may help them. */
 function wake(line: Line, things: Iterable<object>, helps: (shape: Shape) => boolean): void {
   for (const thing of things) for (const shape of line.sleepersOn(thing)) if (helps(shape)) line.wake(shape)
+}
+
+/** Those who may go to providers that have changed since. */
+function wakeWhereChanged({ capacity, line }: Pick<Parts, 'capacity' | 'line'>, version: number): void {
+  const changed = capacity.changedSince(version)
+  if (!changed) return line.wakeAll()
+  for (const shape of line.sleepers()) {
+    if (candidatesOf(shape, capacity).some(({ stock }) => changed.has(stock.provider))) line.wake(shape)
+  }
 }
 
 /** All that may have room again when the queue has less. */

@@ -62,8 +62,8 @@ export function createKeeping(world: World): Keeping {
     }
   }
 
-  function tell(spot: Spot | undefined): void {
-    if (spot?.pool) grew(spot, spot.pool.stock)
+  function tell(spot: Spot): void {
+    if (spot.pool) grew(spot, spot.pool.stock)
   }
 
   function mayUse(job: JobFact, nowMs: number): boolean {
@@ -98,7 +98,7 @@ export function createKeeping(world: World): Keeping {
       return found
     })
     // It needs nothing any more: where it did not go others may.
-    if (lifted && !reservation) for (const at of keptByNode(lifted).keys()) tell(capacity.spots.get(at))
+    if (!reservation) spotsOf(capacity, lifted).forEach(tell)
     return placement
   }
 
@@ -124,15 +124,21 @@ function rebook(capacity: Capacity, before: Reservation | undefined, after: Rese
   const [was, is] = [keptByNode(before), keptByNode(after)]
   const all = new Set([...was.keys(), ...is.keys()])
   const others = new Set([...all].filter((at) => !isSameRoom(was.get(at), is.get(at))))
-  const spots = [...others].flatMap((at) => capacity.spots.get(at) ?? [])
-  const free = new Map(spots.map((spot) => [spot, freeOn(spot)]))
   const isOther = ({ node }: Kept, at: Reservation) => others.has(`${at.provider}/${node}`)
-  if (before) letGo(capacity, { ...before, kept: before.kept.filter((one) => isOther(one, before)) })
-  if (after) keep(capacity, { ...after, kept: after.kept.filter((one) => isOther(one, after)) })
-  return spots.filter((spot) => !holds(free.get(spot) ?? freeOn(spot), freeOn(spot)))
+  const otherIn = (at: Reservation | undefined) => at && { ...at, kept: at.kept.filter((one) => isOther(one, at)) }
+  const [gone, come] = [otherIn(before), otherIn(after)]
+  const spots = new Set([...spotsOf(capacity, gone), ...spotsOf(capacity, come)])
+  const free = new Map([...spots].map((spot) => [spot, freeOn(spot)]))
+  if (gone) letGo(capacity, gone)
+  if (come) keep(capacity, come)
+  return [...spots].filter((spot) => !holds(free.get(spot) ?? freeOn(spot), freeOn(spot)))
 }
 
 type Kept = Reservation['kept'][number]
+
+function spotsOf({ spots }: Capacity, at: Reservation | undefined): readonly Spot[] {
+  return at?.kept.flatMap(({ node }) => spots.get(at.provider, node) ?? []) ?? []
+}
 
 /** By provider/node. */
 function keptByNode(reservation: Reservation | undefined): ReadonlyMap<string, Room> {
@@ -150,7 +156,7 @@ function beside({ spots }: Capacity, reservation: Reservation, taken: Taken): Re
   if (taken.provider !== provider) return reservation
   const left = kept.map(({ node, room }) => {
     const workers = workersOn(taken.nodes, node)
-    const spot = spots.get(`${provider}/${node}`)
+    const spot = spots.get(provider, node)
     if (workers === 0 || !spot) return { node, room }
     const free = less(freeOn(spot), takenOn(spot.fact ?? {}, taken.perWorker, workers))
     return { node, room: mapped((what) => Math.max(0, Math.min(room[what], free[what]))) }

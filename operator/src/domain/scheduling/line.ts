@@ -27,7 +27,7 @@ export interface Line {
 
 export function createLine(queues: QueuesInLine): Line {
   const waiting = new Map<string, Waiting>()
-  const needs = new Map<string, Need>()
+  const needs = createNeeds()
   const lanes = createLanes(queues)
   const beds = createBeds()
 
@@ -37,7 +37,7 @@ export function createLine(queues: QueuesInLine): Line {
    */
   function add(job: JobFact): void {
     const old = waiting.get(job.uid)
-    const need = knownNeed(needs, job)
+    const need = needs.of(job)
     const lane = lanes.of(job.queue ?? unnamed)
     const shape = lane.shapes.get(need) ?? newShape(need, lane)
     const entry: Waiting = { job, shape, place: 0 }
@@ -73,7 +73,7 @@ export function createLine(queues: QueuesInLine): Line {
     lane.shapes.delete(need)
     lanes.closeWhereEmpty(lane)
     need.shapes.delete(shape)
-    if (need.shapes.size === 0) needs.delete(need.key)
+    needs.left(need)
   }
 
   function sleep(shape: Shape, waitsFor: Iterable<object>): void {
@@ -97,7 +97,7 @@ export function createLine(queues: QueuesInLine): Line {
     sleep,
     wake,
     wakeAll: () => [...beds.all()].forEach(wake),
-    shapes: () => needs.values().flatMap(({ shapes }) => shapes),
+    shapes: () => needs.all().flatMap(({ shapes }) => shapes),
     sleepers: beds.all,
     sleepersOn: beds.on,
     arrange: lanes.arrange,
@@ -105,11 +105,39 @@ export function createLine(queues: QueuesInLine): Line {
   }
 }
 
-function knownNeed(needs: Map<string, Need>, job: JobFact): Need {
-  const key = needOf(job)
-  const need = needs.get(key) ?? newNeed(key, job)
-  needs.set(key, need)
-  return need
+interface Needs {
+  readonly of: (job: JobFact) => Need
+  readonly all: () => IteratorObject<Need>
+  /** To be called when a shape of it is gone. */
+  readonly left: (need: Need) => void
+}
+
+/** So many are remembered that no job has now: mostly the next job needs what others did, and where it may go is known. */
+const mostIdle = 256
+
+function createNeeds(): Needs {
+  const needs = new Map<string, Need>()
+  const idle = new Set<Need>()
+
+  function of(job: JobFact): Need {
+    const key = needOf(job)
+    const need = needs.get(key) ?? newNeed(key, job)
+    needs.set(key, need)
+    idle.delete(need)
+    return need
+  }
+
+  function left(need: Need): void {
+    if (need.shapes.size > 0) return
+    idle.add(need)
+    if (idle.size <= mostIdle) return
+    const [longest] = idle
+    if (!longest) return
+    idle.delete(longest)
+    needs.delete(longest.key)
+  }
+
+  return { of, all: () => needs.values(), left }
 }
 
 interface Beds {

@@ -1,5 +1,5 @@
 // What is done for a job that finds no room: others give way to it, or nodes are kept for it until they are free.
-import { bookingKey, type Capacity } from './capacity.ts'
+import type { Capacity } from './capacity.ts'
 import type { Booking, JobFact } from './facts.ts'
 import { apart, createOccupancy, type Ground, type Grounds, type Occupancy } from './ground.ts'
 import { createKeeping, isKept, type Keeping } from './keeping.ts'
@@ -15,8 +15,8 @@ import type { Pool, Spot, Stock } from './spot.ts'
 
 export interface MakingRoom extends Keeping {
   /** In the capacity as well. */
-  readonly book: (booking: Booking) => void
-  readonly release: (uid: string, run: number) => void
+  readonly book: Capacity['book']
+  readonly release: Capacity['release']
   readonly removeNode: (provider: string, name: string) => void
   readonly preempt: (shape: Shape, nowMs: number) => Preemption | undefined
 }
@@ -61,8 +61,7 @@ export function createMakingRoom(world: World): MakingRoom {
     return occupancy
   }
 
-  function leave(uid: string, run: number): void {
-    const booking = capacity.bookings.get(bookingKey(uid, run))
+  function left(booking: Booking | undefined): void {
     if (!booking) return
     occupancy?.leave(booking)
     use.count(booking, -1)
@@ -92,14 +91,16 @@ export function createMakingRoom(world: World): MakingRoom {
   return {
     ...keeping,
     book: (booking) => {
-      leave(booking.uid, booking.run)
-      capacity.book(booking)
+      const before = capacity.book(booking)
+      left(before)
       occupancy?.enter(booking)
       use.count(booking, 1)
+      return before
     },
     release: (uid, run) => {
-      leave(uid, run)
-      capacity.release(uid, run)
+      const booking = capacity.release(uid, run)
+      left(booking)
+      return booking
     },
     removeNode: (provider, name) => {
       occupancy?.forget({ provider, name })

@@ -34,16 +34,23 @@ export function splitsOf(workers: number): readonly Split[] {
   return splits
 }
 
+/** The candidates as they were once, and the providers that have changed since. */
+interface Before {
+  readonly candidates: readonly Candidate[]
+  readonly changed: ReadonlySet<string>
+}
+
 /** The stocks that a job may use as things stand, however full they are; by name. */
-export function candidatesFor(job: JobFact, capacity: Capacity): readonly Candidate[] {
-  return [...capacity.stocks.values()]
-    .flatMap((stock): Candidate[] => {
-      const provider = capacity.providers.get(stock.provider)
-      const place = provider && { provider, model: stock.model, gpuMemoryMiB: stock.gpuMemoryMiB }
-      if (!place || firstReason(stateFilters, job, place) || firstReason(gpuFilters, job, place)) return []
-      return [{ stock, pools: toleratedPools(job, { stock, provider }), cost: Infinity, found: undefined }]
-    })
-    .toSorted((a, b) => byName(a.stock, b.stock))
+export function candidatesFor(job: JobFact, capacity: Capacity, before?: Before): readonly Candidate[] {
+  const kept = before?.candidates.filter(({ stock }) => !before.changed.has(stock.provider)) ?? []
+  const found = capacity.stocks.values().flatMap((stock): Candidate[] => {
+    if (before?.changed.has(stock.provider) === false) return []
+    const provider = capacity.providers.get(stock.provider)
+    const place = provider && { provider, model: stock.model, gpuMemoryMiB: stock.gpuMemoryMiB }
+    if (!place || firstReason(stateFilters, job, place) || firstReason(gpuFilters, job, place)) return []
+    return [{ stock, pools: toleratedPools(job, { stock, provider }), cost: Infinity, found: undefined }]
+  })
+  return [...kept, ...found].toSorted((a, b) => byName(a.stock, b.stock))
 }
 
 function toleratedPools(job: JobFact, { stock, provider }: { stock: Stock; provider: ProviderFact }): readonly Pool[] {

@@ -1,4 +1,5 @@
-import { bookingKey, type Capacity } from './capacity.ts'
+import { bookingKey } from './bookings.ts'
+import type { Capacity } from './capacity.ts'
 import type { EngineSnapshot } from './facts.ts'
 import { isKept } from './keeping.ts'
 import type { Line } from './line.ts'

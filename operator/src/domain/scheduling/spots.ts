@@ -1,0 +1,48 @@
+import type { Spot } from './spot.ts'
+
+/** The nodes that facts or bookings speak of, by provider and name: a key of both would have to be built for each look. */
+export interface Spots {
+  readonly get: (provider: string, name: string) => Spot | undefined
+  readonly values: () => IteratorObject<Spot>
+  /** A new one, where nobody has spoken of it yet. */
+  readonly at: (provider: string, name: string) => Spot
+  readonly delete: (spot: Spot) => void
+}
+
+export function createSpots(newSpot: (provider: string, name: string, rank: number) => Spot): Spots {
+  const byProvider = new Map<string, Map<string, Spot>>()
+  const nextRank = ranks()
+
+  function at(provider: string, name: string): Spot {
+    const known = byProvider.get(provider)
+    const spots = known ?? new Map<string, Spot>()
+    if (!known) byProvider.set(provider, spots)
+    const spot = spots.get(name)
+    if (spot) return spot
+    const created = newSpot(provider, name, nextRank())
+    spots.set(name, created)
+    return created
+  }
+
+  return {
+    get: (provider, name) => byProvider.get(provider)?.get(name),
+    values: () => byProvider.values().flatMap((spots) => spots.values()),
+    at,
+    delete: ({ provider, name }) => {
+      const spots = byProvider.get(provider)
+      spots?.delete(name)
+      if (spots?.size === 0) byProvider.delete(provider)
+    },
+  }
+}
+
+/** Numbers without a pattern for the trees (xorshift), the same in every engine; nobody outside chooses them. */
+function ranks(): () => number {
+  let state = 0x9e3779b9
+  return () => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return state
+  }
+}
