@@ -23,12 +23,13 @@ import { acceptance, type Candidate, candidatesFor, type Placement, placer } fro
 import type { Preemption } from './preemption.ts'
 import type { Branch } from './queue-tree.ts'
 import { createQueues, type Queues } from './queues.ts'
-import { type Allowed, allowedCandidates, queueRefusal } from './quota-filter.ts'
+import { type Allowed, allowedCandidates, queueRefusal, refusesAll } from './quota-filter.ts'
 import type { Reason } from './reasons.ts'
-import { first, type Shape, type Waiting } from './shape.ts'
+import { first, type Need, type Shape, type Waiting } from './shape.ts'
 import { takenOn } from './sharing.ts'
 import { snapshotOf } from './snapshot.ts'
 import type { Spot, Stock } from './spot.ts'
+import type { Help } from './turns.ts'
 
 export interface Engine {
   readonly setProvider: (fact: ProviderFact) => void
@@ -69,8 +70,7 @@ export interface Pass {
 /** @param known what an earlier engine knew. */
 export function createEngine(known?: EngineSnapshot): Engine {
   const grew = (spot: Spot, stock: Stock) => {
-    const kept = making.keptAt(spot.provider, spot.name)
-    wake(line, [stock], ({ need }) => mayTakeWorker(spot, need.like, kept))
+    wakeFor({ spot, stock }, { line, making })
   }
   const capacity = createCapacity((spot, stock) => {
     if (!making.isTrying()) grew(spot, stock)
@@ -80,7 +80,7 @@ export function createEngine(known?: EngineSnapshot): Engine {
     waiting: () => line.waiting.values().map(({ job }) => job),
     changed: (branch, sign) => {
       line.reorder(branch)
-      if (sign < 0) wake(line, accountsAbove(branch), (shape) => mayHaveSome(shape))
+      if (sign < 0) for (const thing of accountsAbove(branch)) line.open(thing)
     },
   })
   const line = createLine(queues)
@@ -95,6 +95,7 @@ export function createEngine(known?: EngineSnapshot): Engine {
   const parts = { capacity, line, queues, making }
   const told = bookkeeper(parts)
   const tryNext = chooser(parts, told.book)
+  const help = helpFor(parts)
   let seenVersion = capacity.version()
 
   function decide({ nowMs, limit = Infinity }: Pass): readonly Choice[] {
@@ -107,7 +108,7 @@ export function createEngine(known?: EngineSnapshot): Engine {
 
     const choices: Choice[] = []
     while (choices.length < limit) {
-      const shape = line.next()
+      const shape = line.next(help)
       if (!shape) break
       const choice = tryNext(shape, nowMs)
       if (choice) choices.push(choice)
@@ -202,13 +203,14 @@ function chooser(parts: Parts, book: Engine['book']): (shape: Shape, nowMs: numb
     const job = first(shape)
     const { need } = shape
     const placed = () => place(need.like, candidates)
-    // Another queue's jobs have found no room for the same, and nothing has changed since.
-    const isVain = refusedBy.length === 0 && need.vainAt === capacity.changes()
+    // Another queue's jobs have found no room for the same.
+    const isVain = refusedBy.length === 0 && need.isVain
     const found: Preemption | Placement | undefined =
       (isVain ? undefined : placed()) ?? making.withKept(shape, nowMs, placed) ?? making.preempt(shape, nowMs)
     if (!found) {
-      if (refusedBy.length === 0) need.vainAt = capacity.changes()
-      line.sleep(shape, [...candidates.map(({ stock }) => stock), ...refusedBy])
+      const stocks = candidates.map(({ stock }) => stock)
+      if (refusedBy.length === 0) line.sleepWithNeed(shape, stocks)
+      else line.sleep(shape, [...refusedBy, ...stocks])
       return undefined
     }
     const { key, preempts, ...booking } = chosen(job, found, nowMs)
@@ -226,7 +228,20 @@ function allowedFor(shape: Shape, { capacity, queues }: Pick<Parts, 'capacity' |
   return mayStand ? allowedCandidates(shape.need.like, branch, candidates) : { candidates: [], refusedBy: [] }
 }
 
-function candidatesOf({ need }: Shape, capacity: Capacity): readonly Candidate[] {
+/** Who sleeps and is worth a try; where its queue lets one have nothing, it sleeps on what says so now. */
+function helpFor(parts: Pick<Parts, 'capacity' | 'queues' | 'line'>): Help {
+  return {
+    isOver: refusesAll,
+    helps: (shape) => {
+      const { candidates, refusedBy } = allowedFor(shape, parts)
+      if (refusedBy.length === 0 || candidates.length > 0) return true
+      parts.line.sleep(shape, refusedBy)
+      return false
+    },
+  }
+}
+
+function candidatesOf({ need }: Pick<Shape, 'need'>, capacity: Capacity): readonly Candidate[] {
   if (need.version !== capacity.version()) {
     const changed = capacity.changedSince(need.version)
     need.candidates = candidatesFor(need.like, capacity, changed && { candidates: need.candidates, changed })
@@ -256,18 +271,31 @@ function refusalIn({ lane: { queue } }: Shape, queues: Queues): (job: JobFact, m
   return (job, model) => queueRefusal(job, standing, model)
 }
 
-/** Wakes those who sleep on these things, where it may help them. */
-function wake(line: Line, things: Iterable<object>, helps: (shape: Shape) => boolean): void {
-  for (const thing of things) for (const shape of line.sleepersOn(thing)) if (helps(shape)) line.wake(shape)
+interface Grown {
+  readonly spot: Spot
+  readonly stock: Stock
+}
+
+/** Wakes those whom it may help that more is free on a node. */
+function wakeFor({ spot, stock }: Grown, { line, making }: Pick<Parts, 'line' | 'making'>): void {
+  const kept = making.keptAt(spot.provider, spot.name)
+  for (const need of line.needsOn(stock)) if (mayTakeWorker(spot, need.like, kept)) openNeed(need, { line, making })
+  for (const shape of line.sleepersOn(stock)) if (mayTakeWorker(spot, shape.need.like, kept)) line.wake(shape)
+}
+
+/** Where there is no room for the first, the others need no try: but those who may have others give way, or use what is kept. */
+function openNeed(need: Need, { line, making }: Pick<Parts, 'line' | 'making'>): void {
+  for (const shape of line.sleepersOn(need)) if (making.mayMakeRoom(shape)) line.wake(shape)
+  line.openNeed(need)
 }
 
 /** Those who may go to providers that have changed since. */
 function wakeWhereChanged({ capacity, line }: Pick<Parts, 'capacity' | 'line'>, version: number): void {
   const changed = capacity.changedSince(version)
   if (!changed) return line.wakeAll()
-  for (const shape of line.sleepers()) {
-    if (candidatesOf(shape, capacity).some(({ stock }) => changed.has(stock.provider))) line.wake(shape)
-  }
+  const mayGoThere = (need: Need) => candidatesOf({ need }, capacity).some(({ stock }) => changed.has(stock.provider))
+  for (const need of line.vainNeeds()) if (mayGoThere(need)) line.openNeed(need)
+  for (const shape of line.sleepers()) if (mayGoThere(shape.need)) line.wake(shape)
 }
 
 /** All that may have room again when the queue has less. */
@@ -276,10 +304,6 @@ function* accountsAbove(branch: Branch): Iterable<object> {
     yield each
     yield* each.accounts.values()
   }
-}
-
-function mayHaveSome({ lane: { branch }, need }: Shape): boolean {
-  return !branch || allowedCandidates(need.like, branch, need.candidates).candidates.length > 0
 }
 
 function chosen(job: JobFact, found: Placement & Partial<Preemption>, nowMs: number): Choice {

@@ -16,6 +16,8 @@ export interface Keeping {
   /** Whether the job comes before what is kept, or is over in time. */
   readonly mayUse: (job: JobFact, nowMs: number) => boolean
   readonly isKeptFor: (job: Pick<JobFact, 'uid'>) => boolean
+  /** Whether it may have some of what is kept, as far as was tried. */
+  readonly mayBeKeptFor: (shape: Shape) => boolean
   readonly keptAt: (provider: string, node: string) => Room | undefined
   /** Tries a second time, with what is kept, where the job may use it. */
   readonly withKept: (shape: Shape, nowMs: number, place: () => Placement | undefined) => Placement | undefined
@@ -109,7 +111,8 @@ export function createKeeping(world: World): Keeping {
     return done
   }
 
-  return { renew, mayUse, isKeptFor, keptAt, withKept, isTrying: () => trying }
+  const mayBeKeptFor = (shape: Shape) => reservation !== undefined && !denied.has(shape)
+  return { renew, mayUse, isKeptFor, mayBeKeptFor, keptAt, withKept, isTrying: () => trying }
 }
 
 /** Nobody may use it now who might not before. A start that is only now is another one in each pass, and says nothing. */

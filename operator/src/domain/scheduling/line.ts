@@ -1,20 +1,32 @@
 // The jobs that wait, and who of them is next: by priority, then by what their queues have had, then by age.
+import { createBeds } from './beds.ts'
 import type { JobFact } from './facts.ts'
 import { addTo, removeFrom } from './heap.ts'
 import { createLanes, type QueuesInLine } from './lanes.ts'
 import { type Branch, unnamed } from './queue-tree.ts'
 import { comesFirst, first, type Need, needOf, newNeed, newShape, type Shape, type Waiting } from './shape.ts'
+import { isShapeBefore } from './tournament.ts'
+import { createTurns, type Help } from './turns.ts'
 
 export interface Line {
   readonly waiting: ReadonlyMap<string, Waiting>
   readonly add: (job: JobFact) => void
   readonly remove: (uid: string) => void
-  /** The shape whose first job comes next, of those that are awake. */
-  readonly next: () => Shape | undefined
+  /** The shape whose first job comes next, of those that are awake, and of those that sleep on what is open and are helped. */
+  readonly next: (help: Help) => Shape | undefined
   /** Until it is woken: when one of these things may help, or when all are. */
-  readonly sleep: (shape: Shape, waitsFor: Iterable<object>) => void
+  readonly sleep: (shape: Shape, waitsFor: readonly object[]) => void
+  /** Nowhere is room for the need: it sleeps on these things, and the shape on it. */
+  readonly sleepWithNeed: (shape: Shape, waitsFor: readonly object[]) => void
   readonly wake: (shape: Shape) => void
   readonly wakeAll: () => void
+  /** One of those who sleep on it may be helped, or more. */
+  readonly open: (thing: object) => void
+  /** There may be room for one of those who sleep on it. */
+  readonly openNeed: (need: Need) => void
+  /** Needs that there is no room for. */
+  readonly vainNeeds: () => Iterable<Need>
+  readonly needsOn: (thing: object) => Iterable<Need>
   readonly shapes: () => Iterable<Shape>
   /** Those that found no room, or no quota. */
   readonly sleepers: () => Iterable<Shape>
@@ -27,9 +39,11 @@ export interface Line {
 
 export function createLine(queues: QueuesInLine): Line {
   const waiting = new Map<string, Waiting>()
-  const needs = createNeeds()
+  const needBeds = createBeds<Need>()
+  const needs = createNeeds(needBeds.leave)
   const lanes = createLanes(queues)
-  const beds = createBeds()
+  const beds = createBeds<Shape>()
+  const turns = createTurns(beds, wake)
 
   /**
    * The new entry comes before the old one leaves: a shape that sleeps sleeps on when its only job is told again. One
@@ -76,10 +90,18 @@ export function createLine(queues: QueuesInLine): Line {
     needs.left(need)
   }
 
-  function sleep(shape: Shape, waitsFor: Iterable<object>): void {
+  function sleep(shape: Shape, waitsFor: readonly object[]): void {
     shape.isAsleep = true
     beds.lieDown(shape, waitsFor)
     lanes.stepOut(shape)
+  }
+
+  function sleepWithNeed(shape: Shape, waitsFor: readonly object[]): void {
+    const { need } = shape
+    need.isVain = true
+    needBeds.lieDown(need, waitsFor)
+    turns.close(need)
+    sleep(shape, [need])
   }
 
   function wake(shape: Shape): void {
@@ -89,14 +111,39 @@ export function createLine(queues: QueuesInLine): Line {
     lanes.enter(shape)
   }
 
+  function openNeed(need: Need): void {
+    need.isVain = false
+    needBeds.leave(need)
+    turns.open(need)
+  }
+
+  function wakeAll(): void {
+    for (const need of needBeds.all()) openNeed(need)
+    for (const shape of beds.all()) wake(shape)
+    turns.closeAll()
+  }
+
+  function next(help: Help): Shape | undefined {
+    const sleeper = turns.first(help)
+    const awake = lanes.best()
+    if (!sleeper || (awake && isShapeBefore(awake, sleeper))) return awake
+    wake(sleeper)
+    return sleeper
+  }
+
   return {
     waiting,
     add,
     remove,
-    next: lanes.best,
+    next,
     sleep,
+    sleepWithNeed,
     wake,
-    wakeAll: () => [...beds.all()].forEach(wake),
+    wakeAll,
+    open: turns.open,
+    openNeed,
+    vainNeeds: needBeds.all,
+    needsOn: needBeds.on,
     shapes: () => needs.all().flatMap(({ shapes }) => shapes),
     sleepers: beds.all,
     sleepersOn: beds.on,
@@ -115,7 +162,8 @@ interface Needs {
 /** So many are remembered that no job has now: mostly the next job needs what others did, and where it may go is known. */
 const mostIdle = 256
 
-function createNeeds(): Needs {
+/** @param forgotten is told of each need that is remembered no more. */
+function createNeeds(forgotten: (need: Need) => void): Needs {
   const needs = new Map<string, Need>()
   const idle = new Set<Need>()
 
@@ -135,36 +183,8 @@ function createNeeds(): Needs {
     if (!longest) return
     idle.delete(longest)
     needs.delete(longest.key)
+    forgotten(longest)
   }
 
   return { of, all: () => needs.values(), left }
-}
-
-interface Beds {
-  readonly all: () => Iterable<Shape>
-  readonly on: (thing: object) => Iterable<Shape>
-  readonly lieDown: (shape: Shape, things: Iterable<object>) => void
-  readonly leave: (shape: Shape) => void
-}
-
-/** Who sleeps, and on what. */
-function createBeds(): Beds {
-  const bedsOf = new Map<Shape, readonly Set<Shape>[]>()
-  const byThing = new WeakMap<object, Set<Shape>>()
-
-  function lieDown(shape: Shape, things: Iterable<object>): void {
-    const beds = Array.from(things, (thing) => {
-      const bed = byThing.get(thing) ?? new Set<Shape>()
-      byThing.set(thing, bed.add(shape))
-      return bed
-    })
-    bedsOf.set(shape, beds)
-  }
-
-  function leave(shape: Shape): void {
-    for (const bed of bedsOf.get(shape) ?? []) bed.delete(shape)
-    bedsOf.delete(shape)
-  }
-
-  return { all: () => bedsOf.keys(), on: (thing) => byThing.get(thing) ?? [], lieDown, leave }
 }

@@ -7,7 +7,6 @@ import type { Line } from './line.ts'
 import { acceptance, type Candidate } from './placement.ts'
 import { type Preemption, preempt } from './preemption.ts'
 import { rightsOf } from './preemption-rights.ts'
-import { unnamed } from './queue-tree.ts'
 import { createQueueUse } from './queue-use.ts'
 import type { Queues } from './queues.ts'
 import { comesFirst, first, type Shape } from './shape.ts'
@@ -19,6 +18,8 @@ export interface MakingRoom extends Keeping {
   readonly release: Capacity['release']
   readonly removeNode: (provider: string, name: string) => void
   readonly preempt: (shape: Shape, nowMs: number) => Preemption | undefined
+  /** Whether it may find room where others that need the same do not. */
+  readonly mayMakeRoom: (shape: Shape) => boolean
 }
 
 interface World {
@@ -49,7 +50,7 @@ export function createMakingRoom(world: World): MakingRoom {
     changes: () => capacity.changes() + queues.changes(),
     grew,
   })
-  const tried = new WeakMap<Shape, number>()
+  const tried = new Map<Shape, number>()
   const bookings = () => capacity.bookings.values().filter((booking) => !isKept(booking))
   const use = createQueueUse({ queues, bookings })
 
@@ -68,16 +69,23 @@ export function createMakingRoom(world: World): MakingRoom {
   }
 
   function wakePreemptors(nowMs: number): void {
-    const triedMs = (shape: Shape) => tried.get(shape) ?? nowMs
-    const due = [...line.sleepers()].filter((shape) => nowMs - triedMs(shape) >= triedAgainMs)
-    const inTurn = (a: Shape, b: Shape) => triedMs(a) - triedMs(b) || (comesFirst(first(a), first(b)) ? -1 : 1)
-    for (const shape of due.toSorted(inTurn).slice(0, triedAtOnce)) line.wake(shape)
+    const due: [Shape, number][] = []
+    for (const [shape, triedMs] of tried) {
+      if (shape.jobs.items.length === 0) tried.delete(shape)
+      else if (shape.isAsleep && nowMs - triedMs >= triedAgainMs) due.push([shape, triedMs])
+    }
+    due.sort(([a, aMs], [b, bMs]) => aMs - bMs || (comesFirst(first(a), first(b)) ? -1 : 1))
+    for (const [shape] of due.slice(0, triedAtOnce)) line.wake(shape)
+  }
+
+  function mayPreempt(shape: Shape): boolean {
+    const rules = queues.facts.get(shape.lane.queue)?.preemption
+    return rules !== undefined && (rules.withinQueue !== 'Never' || rules.reclaim !== 'Never')
   }
 
   function preemptFor(shape: Shape, nowMs: number): Preemption | undefined {
     const job = first(shape)
-    const rules = queues.facts.get(job.queue ?? unnamed)?.preemption
-    if (!rules || (rules.withinQueue === 'Never' && rules.reclaim === 'Never')) return undefined
+    if (!mayPreempt(shape)) return undefined
     tried.set(shape, nowMs)
     const mayUseAll = keeping.mayUse(job, nowMs)
     const grounds = groundsOf(shape).map(({ nodes, ...stock }) => ({
@@ -111,6 +119,7 @@ export function createMakingRoom(world: World): MakingRoom {
       keeping.renew(nowMs)
     },
     preempt: preemptFor,
+    mayMakeRoom: (shape) => mayPreempt(shape) || keeping.mayBeKeptFor(shape),
   }
 }
 

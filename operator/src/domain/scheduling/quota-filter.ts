@@ -49,11 +49,29 @@ export function allowedCandidates(job: JobFact, branch: Branch, candidates: read
   }
 }
 
+/** Whether this queue, or account, itself lets nobody have anything: who sleeps on it sleeps on. */
+export function refusesAll(thing: object): boolean {
+  if (isBranch(thing)) return isFull(thing)
+  return isAccount(thing) && !mayTake(thing, 1) && levelsAsked(thing, 1).length === 1
+}
+
+function isBranch(thing: object): thing is Branch {
+  return 'accounts' in thing
+}
+
+function isAccount(thing: object): thing is Account {
+  return 'guaranteed' in thing
+}
+
 /** The queue, or the one above it, that has as many runs as it may have. */
 function fullUpFrom(branch: Branch): Branch | undefined {
   for (let each: Branch | undefined = branch; each; each = each.parent)
-    if (each.running >= (each.fact.maxRunning ?? Infinity)) return each
+    if (isFull(each)) return each
   return undefined
+}
+
+function isFull({ running, fact }: Branch): boolean {
+  return running >= (fact.maxRunning ?? Infinity)
 }
 
 function refusingAccount(branch: Branch, job: JobFact, model: string): Account | undefined {

@@ -19,8 +19,8 @@ export interface Need {
   candidates: readonly Candidate[]
   /** Of the capacity that the candidates were chosen from. */
   version: number
-  /** After so many changes of the capacity no candidate had room. */
-  vainAt: number
+  /** No candidate has had room, and nothing has changed since that may help. */
+  isVain: boolean
 }
 
 export interface Shape extends Heaped {
@@ -64,7 +64,7 @@ export function first({ jobs, need }: Shape): JobFact {
 }
 
 export function newNeed(key: string, like: JobFact): Need {
-  return { key, like, shapes: new Set(), candidates: [], version: -1, vainAt: -1 }
+  return { key, like, shapes: new Set(), candidates: [], version: -1, isVain: false }
 }
 
 export function newShape(need: Need, lane: Lane): Shape {

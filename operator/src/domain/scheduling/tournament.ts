@@ -1,7 +1,7 @@
 // Who is next, over the tree of the queues: a heap at each level, so that a change costs its way up and no more.
 import { addTo, type Heap, removeFrom, settle } from './heap.ts'
 import type { Branch } from './queue-tree.ts'
-import { type Bracket, type Contender, comesFirst, first } from './shape.ts'
+import { type Bracket, type Contender, comesFirst, first, type Shape } from './shape.ts'
 
 /** @param branch absent: above all roots. */
 export function newBracket(branch: Branch | undefined, parent: Bracket | undefined): Bracket {
@@ -40,6 +40,39 @@ function isBefore(a: Contender, b: Contender): boolean {
     if (rank !== otherRank) return rank < otherRank
   }
   return comesFirst(job, otherJob)
+}
+
+/** As the tournament decides between them, whether or not they are in it. */
+export function isShapeBefore(a: Shape, b: Shape): boolean {
+  const [job, other] = [first(a), first(b)]
+  if (job.priority !== other.priority) return job.priority > other.priority
+  const ranks = compareRanks({ of: a.lane, level: levelOf(a.lane) }, { of: b.lane, level: levelOf(b.lane) })
+  return ranks === 0 ? comesFirst(job, other) : ranks < 0
+}
+
+interface Climb {
+  readonly of: Contender | undefined
+  readonly level: number
+}
+
+/** Level by level from above. */
+function compareRanks(a: Climb, b: Climb): number {
+  if (a.of === b.of) return 0
+  const above = compareRanks(a.level >= b.level ? parentOf(a) : a, b.level >= a.level ? parentOf(b) : b)
+  if (above !== 0) return above
+  const rank = a.level >= b.level ? (a.of?.rank() ?? 0) : 0
+  const otherRank = b.level >= a.level ? (b.of?.rank() ?? 0) : 0
+  return rank - otherRank
+}
+
+function parentOf({ of, level }: Climb): Climb {
+  return { of: of?.parent, level: level - 1 }
+}
+
+function levelOf(contender: Contender): number {
+  let level = 0
+  for (let each: Contender | undefined = contender; each; each = each.parent) level += 1
+  return level
 }
 
 type Pair = [Contender | undefined, Contender | undefined]
