@@ -168,8 +168,8 @@ function fill(engine: Engine, { gpus, random, someModels }: Filling): number {
 function heap() {
   const nodes = 10_000
   const jobs = 10_000
-  const engine = federation(0)
   const waitAll = () => {
+    const engine = federation(0)
     for (let i = 0; i < jobs; i += 1) engine.wait(jobFact({ uid: `waiting-${i}`, gpus: 8 }))
     return engine
   }

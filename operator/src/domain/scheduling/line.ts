@@ -27,7 +27,7 @@ export interface Line {
   /** Needs that there is no room for. */
   readonly vainNeeds: () => Iterable<Need>
   readonly needsOn: (thing: object) => Iterable<Need>
-  readonly shapes: () => Iterable<Shape>
+  readonly shapes: () => readonly Shape[]
   /** Those that found no room, or no quota. */
   readonly sleepers: () => Iterable<Shape>
   readonly sleepersOn: (thing: object) => Iterable<Shape>
@@ -144,7 +144,7 @@ export function createLine(queues: QueuesInLine): Line {
     openNeed,
     vainNeeds: needBeds.all,
     needsOn: needBeds.on,
-    shapes: () => needs.all().flatMap(({ shapes }) => shapes),
+    shapes: () => Array.from(needs.all(), ({ shapes }) => [...shapes]).flat(),
     sleepers: beds.all,
     sleepersOn: beds.on,
     arrange: lanes.arrange,

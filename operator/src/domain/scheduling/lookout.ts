@@ -28,7 +28,7 @@ export function createLookout({ line, groundsOf, changes }: LookoutWorld): (nowM
 
   /** Of the same facts each engine finds the same: one that is new later, where more fit nowhere than it may look at. */
   function firstThatHasToWait(nowMs: number): Found | undefined {
-    const old = [...line.shapes()].filter((shape) => nowMs - first(shape).createdMs >= patienceMs)
+    const old = line.shapes().filter((shape) => nowMs - first(shape).createdMs >= patienceMs)
     // An order that does not move with what queues have used.
     const inLine = old.toSorted((a, b) => (comesFirst(first(a), first(b)) ? -1 : 1))
     const skipped = misfits.toSkip(inLine)

@@ -65,8 +65,7 @@ function isAccount(thing: object): thing is Account {
 
 /** The queue, or the one above it, that has as many runs as it may have. */
 function fullUpFrom(branch: Branch): Branch | undefined {
-  for (let each: Branch | undefined = branch; each; each = each.parent)
-    if (isFull(each)) return each
+  for (let each: Branch | undefined = branch; each; each = each.parent) if (isFull(each)) return each
   return undefined
 }
 
