@@ -1,8 +1,8 @@
 // The jobs that wait, and who of them is next: by priority, then by what their queues have had, then by age.
-import { createBeds } from './beds.ts'
+import { type Beds, createBeds } from './beds.ts'
 import type { JobFact } from './facts.ts'
 import { addTo, removeFrom } from './heap.ts'
-import { createLanes, type QueuesInLine } from './lanes.ts'
+import { createLanes, type Lanes, type QueuesInLine } from './lanes.ts'
 import { type Branch, unnamed } from './queue-tree.ts'
 import { comesFirst, first, type Need, needOf, newNeed, newShape, type Shape, type Waiting } from './shape.ts'
 import { isShapeBefore } from './tournament.ts'
@@ -43,7 +43,7 @@ export function createLine(queues: QueuesInLine): Line {
   const needs = createNeeds(needBeds.leave)
   const lanes = createLanes(queues)
   const beds = createBeds<Shape>()
-  const turns = createTurns(beds, wake)
+  const { wake, ...sleeping } = createSleep(lanes, { beds, needBeds })
 
   /**
    * The new entry comes before the old one leaves: a shape that sleeps sleeps on when its only job is told again. One
@@ -90,6 +90,32 @@ export function createLine(queues: QueuesInLine): Line {
     needs.left(need)
   }
 
+  return {
+    waiting,
+    add,
+    remove,
+    wake,
+    ...sleeping,
+    vainNeeds: needBeds.all,
+    needsOn: needBeds.on,
+    shapes: () => Array.from(needs.all(), ({ shapes }) => [...shapes]).flat(),
+    sleepers: beds.all,
+    sleepersOn: beds.on,
+    arrange: lanes.arrange,
+    reorder: lanes.reorder,
+  }
+}
+
+type Sleep = Pick<Line, 'next' | 'sleep' | 'sleepWithNeed' | 'wake' | 'wakeAll' | 'open' | 'openNeed'>
+
+interface AllBeds {
+  readonly beds: Beds<Shape>
+  readonly needBeds: Beds<Need>
+}
+
+function createSleep(lanes: Lanes, { beds, needBeds }: AllBeds): Sleep {
+  const turns = createTurns(beds, wake)
+
   function sleep(shape: Shape, waitsFor: readonly object[]): void {
     shape.isAsleep = true
     beds.lieDown(shape, waitsFor)
@@ -131,25 +157,7 @@ export function createLine(queues: QueuesInLine): Line {
     return sleeper
   }
 
-  return {
-    waiting,
-    add,
-    remove,
-    next,
-    sleep,
-    sleepWithNeed,
-    wake,
-    wakeAll,
-    open: turns.open,
-    openNeed,
-    vainNeeds: needBeds.all,
-    needsOn: needBeds.on,
-    shapes: () => Array.from(needs.all(), ({ shapes }) => [...shapes]).flat(),
-    sleepers: beds.all,
-    sleepersOn: beds.on,
-    arrange: lanes.arrange,
-    reorder: lanes.reorder,
-  }
+  return { next, sleep, sleepWithNeed, wake, wakeAll, open: turns.open, openNeed }
 }
 
 interface Needs {

@@ -1,6 +1,6 @@
 // What is done for a job that finds no room: others give way to it, or nodes are kept for it until they are free.
 import type { Capacity } from './capacity.ts'
-import type { Booking, JobFact } from './facts.ts'
+import type { Booking, JobFact, QueueFact } from './facts.ts'
 import { apart, createOccupancy, type Ground, type Grounds, type Occupancy } from './ground.ts'
 import { createKeeping, isKept, type Keeping } from './keeping.ts'
 import type { Line } from './line.ts'
@@ -69,19 +69,13 @@ export function createMakingRoom(world: World): MakingRoom {
   }
 
   function wakePreemptors(nowMs: number): void {
-    const due: [Shape, number][] = []
-    for (const [shape, triedMs] of tried) {
-      if (shape.jobs.items.length === 0) tried.delete(shape)
-      else if (shape.isAsleep && nowMs - triedMs >= triedAgainMs) due.push([shape, triedMs])
-    }
+    for (const shape of tried.keys()) if (shape.jobs.items.length === 0) tried.delete(shape)
+    const due = [...tried].filter(([shape, triedMs]) => shape.isAsleep && nowMs - triedMs >= triedAgainMs)
     due.sort(([a, aMs], [b, bMs]) => aMs - bMs || (comesFirst(first(a), first(b)) ? -1 : 1))
     for (const [shape] of due.slice(0, triedAtOnce)) line.wake(shape)
   }
 
-  function mayPreempt(shape: Shape): boolean {
-    const rules = queues.facts.get(shape.lane.queue)?.preemption
-    return rules !== undefined && (rules.withinQueue !== 'Never' || rules.reclaim !== 'Never')
-  }
+  const mayPreempt = (shape: Shape) => letsPreempt(queues.facts.get(shape.lane.queue))
 
   function preemptFor(shape: Shape, nowMs: number): Preemption | undefined {
     const job = first(shape)
@@ -121,6 +115,11 @@ export function createMakingRoom(world: World): MakingRoom {
     preempt: preemptFor,
     mayMakeRoom: (shape) => mayPreempt(shape) || keeping.mayBeKeptFor(shape),
   }
+}
+
+function letsPreempt(queue: QueueFact | undefined): boolean {
+  const { withinQueue = 'Never', reclaim = 'Never' } = queue?.preemption ?? {}
+  return withinQueue !== 'Never' || reclaim !== 'Never'
 }
 
 function groundsFor(job: JobFact, candidates: readonly Candidate[], occupancy: Occupancy): readonly Grounds[] {
