@@ -9,7 +9,7 @@ export function unitTests(): string[] {
   return globSync([
     'operator/src/**/*.test.ts',
     'tools/**/*.test.ts',
-    'test/{house,builders,crds,fakes,chaos,simulation,snapshots}/**/*.test.ts',
+    'test/{house,builders,crds,fakes,chaos,simulation,snapshots,bench}/**/*.test.ts',
   ])
 }
 

@@ -4,6 +4,7 @@ import { engineBench } from './engine.ts'
 import { fairnessBench } from './fairness.ts'
 import type { Figures } from './figures.ts'
 import { floodBench } from './flood.ts'
+import { optimumBench } from './optimum.ts'
 import { propertiesBench } from './properties.ts'
 import { queuesBench } from './queues.ts'
 import { scaleBench } from './scale.ts'
@@ -14,6 +15,7 @@ const benches: Readonly<Record<string, () => Figures | Promise<Figures>>> = {
   engine: engineBench,
   fairness: fairnessBench,
   flood: floodBench,
+  optimum: optimumBench,
   properties: propertiesBench,
   queues: queuesBench,
   'slow-provider': slowProviderBench,

@@ -337,7 +337,7 @@ export function tell(engine: Engine, what: Step): readonly Booking[] {
   return what.do === 'decide' ? engine.decide(what) : []
 }
 
-function emptyLedger(): Ledger {
+export function emptyLedger(): Ledger {
   const maps = { providers: new Map(), nodes: new Map(), waiting: new Map(), bookings: new Map(), queues: new Map() }
   return { ...maps, usages: [] }
 }

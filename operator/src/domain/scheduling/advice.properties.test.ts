@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { cases } from '../../../../test/builders/cases.ts'
 import { booking, jobFact, nodeFact, providerFact } from '../../../../test/builders/scheduling.ts'
 import { type Change, followed } from './changes.ts'
 import { createEngine, type Engine } from './engine.ts'
@@ -111,9 +112,6 @@ function placedAfter({ engine, job: asked }: Scene, changes: readonly Change[], 
 }
 
 type Scene = { readonly engine: Engine; readonly job: JobFact }
-
-/** More of them where they are asked for: CASES=10000. */
-const cases = Number(process.env['CASES'] ?? 500)
 
 function check(rule: (scene: Scene) => void): void {
   fc.assert(fc.property(scene, rule), { numRuns: cases })

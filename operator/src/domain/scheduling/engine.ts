@@ -51,7 +51,7 @@ export interface Engine {
   readonly setUsage: (usage: QueueUsage) => void
   /** By name. */
   readonly queues: (nowMs: number) => readonly QueueState[]
-  /** Highest priority first, then oldest; each is booked before the next is tried, and leaves the line. */
+  /** Highest priority first, then oldest, then largest; each is booked before the next is tried, and leaves the line. */
   readonly decide: (pass: Pass) => readonly Choice[]
   /** Undefined for a job that does not wait. Costs a pass over the nodes, once for all jobs of a shape while nothing changes. */
   readonly explain: (uid: string) => Explanation | undefined

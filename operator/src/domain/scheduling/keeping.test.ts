@@ -104,14 +104,14 @@ describe('a gang whose start nobody knows', () => {
   })
 })
 
-/** Says who is looked at. */
+/** Says who is looked at: a place for the job is asked for. */
 function watched(job: JobFact, seen: Set<string>): JobFact {
-  const { perWorker } = job
-  return Object.defineProperty({ ...job }, 'perWorker', {
+  const { nodeSelector } = job
+  return Object.defineProperty({ ...job }, 'nodeSelector', {
     enumerable: true,
     get: () => {
       seen.add(job.uid)
-      return perWorker
+      return nodeSelector
     },
   })
 }

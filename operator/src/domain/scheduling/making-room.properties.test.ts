@@ -3,21 +3,18 @@ import fc from 'fast-check'
 import { cases } from '../../../../test/builders/cases.ts'
 import { jobFact, nodeFact, providerFact } from '../../../../test/builders/scheduling.ts'
 import { createEngine, type Engine } from './engine.ts'
-import type { Booking, Choice, QueueFact } from './facts.ts'
+import type { Booking, Choice, EngineSnapshot, QueueFact } from './facts.ts'
 import { gpusOf } from './ground.ts'
 
 const minute = 60_000
 const nodes = ['n1', 'n2', 'n3']
 const guard = 5 * minute
 
+const none = { withinQueue: 'Never', reclaim: 'Never', minRuntimeMs: 0 } as const
+
 /** Together they are guaranteed all that there is. */
 const queues: readonly QueueFact[] = [
-  {
-    name: 'all',
-    weight: 1,
-    quota: {},
-    preemption: { withinQueue: 'Never', reclaim: 'Never', minRuntimeMs: 0 },
-  },
+  { name: 'all', weight: 1, quota: {}, preemption: none },
   queue('a', 8, { withinQueue: 'LowerPriority', reclaim: 'Any', minRuntimeMs: 0 }),
   queue('b', 16, { withinQueue: 'Never', reclaim: 'LowerPriority', minRuntimeMs: guard }),
 ]
@@ -45,7 +42,7 @@ const steps = {
 }
 const step = fc.record({ ...steps, arrivals: fc.array(arrival, { maxLength: 4 }) })
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
-const story = fc.array(step, { minLength: 1, maxLength: 20 })
+const story = fc.array(step, { minLength: 1, maxLength: 12 })
 
 /** A hub in small: it records what may be recorded, and ends what is to be ended. */
 interface Hub {
@@ -54,6 +51,8 @@ interface Hub {
   readonly running: Map<string, Booking>
   /** Chosen, while some of their victims are not over. */
   readonly waiting: Map<string, Choice>
+  /** What the engine knew before the last pass. */
+  before: EngineSnapshot
   nowMs: number
 }
 
@@ -62,10 +61,12 @@ function newHub(): Hub {
   engine.setProvider(providerFact())
   for (const name of nodes) engine.setNode(nodeFact({ name }))
   for (const fact of queues) engine.setQueue(fact)
-  return { engine, running: new Map(), waiting: new Map(), nowMs: 3_600_000 }
+  const before = engine.snapshot()
+  return { engine, running: new Map(), waiting: new Map(), before, nowMs: 3_600_000 }
 }
 
 function pass(hub: Hub): readonly Choice[] {
+  hub.before = hub.engine.snapshot()
   const choices = hub.engine.decide({ nowMs: hub.nowMs })
   for (const choice of choices) {
     hub.waiting.set(choice.uid, choice)
@@ -93,8 +94,9 @@ function record(hub: Hub): void {
 }
 
 function leave({ engine, running }: Hub, uid: string): void {
+  const run = running.get(uid)?.run ?? 1
   running.delete(uid)
-  engine.release(uid, 1)
+  engine.release(uid, run)
 }
 
 function live(
@@ -119,6 +121,25 @@ function live(
 function endThoseWhoAreTold(hub: Hub): void {
   for (const { uid, endingMs } of hub.running.values()) if (endingMs !== undefined) leave(hub, uid)
   record(hub)
+}
+
+/** Nobody comes, and nobody leaves by himself: only those who are told to. */
+function stayQuiet(hub: Hub, passes: number): void {
+  for (let i = 0; i < passes; i += 1) {
+    pass(hub)
+    endThoseWhoAreTold(hub)
+    hub.nowMs += guard
+  }
+}
+
+/** A queue asks for all that is guaranteed to it. */
+function askForAll(hub: Hub, name: string): void {
+  for (let i = 0; i < guaranteedTo(name); i += 1)
+    hub.engine.wait(jobFact({ uid: `own${i}`, queue: name, priority: 9, createdMs: hub.nowMs }))
+}
+
+function guaranteedTo(name: string): number {
+  return queues.find((fact) => fact.name === name)?.quota['*']?.guaranteed ?? 0
 }
 
 function usedOn(node: string, bookings: Iterable<Booking>): number {
@@ -158,7 +179,7 @@ describe('whoever preempts whom', () => {
   test('never more run on GPUs that are shared than there are parts', () => {
     const part = fc.record({ ...steps, arrivals: fc.array(fc.oneof(arrival, partArrival), { maxLength: 8 }) })
     fc.assert(
-      fc.property(fc.array(part, { minLength: 1, maxLength: 20 }), (told) => {
+      fc.property(fc.array(part, { minLength: 1, maxLength: 12 }), (told) => {
         const hub = newHub()
         const shared = { n2: 4, n3: 4 }
         for (const name of Object.keys(shared))
@@ -199,17 +220,43 @@ describe('whoever preempts whom', () => {
 
   test('what is guaranteed to a queue can be had again, though nobody leaves by himself', () => {
     fc.assert(
-      fc.property(story, (steps) => {
+      fc.property(story, fc.constant('a'), (steps, name) => {
         const hub = newHub()
         live(hub, steps, () => {})
-        for (let i = 0; i < 8; i += 1)
-          hub.engine.wait(jobFact({ uid: `own${i}`, queue: 'a', priority: 9, createdMs: hub.nowMs }))
-        for (let i = 0; i < 20; i += 1) {
-          pass(hub)
-          endThoseWhoAreTold(hub)
-          hub.nowMs += guard
-        }
-        expect(usedBy('a', hub)).toBeGreaterThanOrEqual(8)
+        askForAll(hub, name)
+        stayQuiet(hub, 6)
+        expect(usedBy(name, hub)).toBeGreaterThanOrEqual(guaranteedTo(name))
+      }),
+      { numRuns: cases },
+    )
+  })
+
+  test('who lends has nothing lent any more, and who borrows has borrowed nothing, as soon as all is asked for', () => {
+    fc.assert(
+      fc.property(story, fc.constantFrom('a', 'b'), (steps, name) => {
+        const hub = newHub()
+        live(hub, steps, () => {})
+        askForAll(hub, name)
+        stayQuiet(hub, 6)
+        const states = hub.engine.queues(hub.nowMs)
+        expect(states.find((state) => state.name === name)?.lent).toEqual({})
+        expect(states.find((state) => state.name === (name === 'a' ? 'b' : 'a'))?.borrowed).toEqual({})
+      }),
+      { numRuns: cases },
+    )
+  })
+
+  test('who preempts had found no place without it', () => {
+    fc.assert(
+      fc.property(story, (steps) => {
+        const hub = newHub()
+        live(hub, steps, (choices) => {
+          const first = choices.find(({ preempts }) => preempts)
+          if (!first) return
+          const peaceful = hub.before.queues.map((fact) => ({ ...fact, preemption: none }))
+          const placed = createEngine({ ...hub.before, queues: peaceful }).decide({ nowMs: hub.nowMs })
+          expect(placed.map(({ uid }) => uid)).not.toContain(first.uid)
+        })
       }),
       { numRuns: cases },
     )

@@ -89,10 +89,12 @@ export function newLane(queue: string): Lane {
   return lane
 }
 
-/** Highest priority, then oldest, then by name. */
+/** Highest priority, then oldest, then by name. Of those sent in the same second the largest: small ones fit beside it. */
 export function comesFirst(a: JobFact, b: JobFact): boolean {
   if (a.priority !== b.priority) return a.priority > b.priority
   if (a.createdMs !== b.createdMs) return a.createdMs < b.createdMs
+  const larger = a.workers * a.perWorker.gpus - b.workers * b.perWorker.gpus
+  if (larger !== 0) return larger > 0
   return a.key === b.key ? a.uid < b.uid : a.key < b.key
 }
 
