@@ -213,9 +213,9 @@ function chooser(parts: Parts, book: Engine['book']): (shape: Shape, nowMs: numb
       else line.sleep(shape, [...refusedBy, ...stocks])
       return undefined
     }
-    const { key, preempts, ...booking } = chosen(job, found, nowMs)
+    const { key, ...booking } = chosen(job, found, nowMs)
     book(booking)
-    return { ...booking, key, ...(preempts && { preempts }) }
+    return { ...booking, key }
   }
 }
 

@@ -126,17 +126,18 @@ export interface Booking {
   readonly checkpointMs?: number | undefined
   /** When it was told to stop: its room comes without anybody's further loss. */
   readonly endingMs?: number | undefined
-}
-
-/** One run of one job. */
-export type RunId = Pick<Booking, 'uid' | 'run'>
-
-/** A booking that the engine made itself: run `run` of job `key` shall start there. */
-export type Choice = Booking & {
-  readonly key: string
   /** Runs that have to end first. */
   readonly preempts?: readonly RunId[] | undefined
 }
+
+/** One run of one job. */
+export interface RunId {
+  readonly uid: string
+  readonly run: number
+}
+
+/** A booking that the engine made itself: run `run` of job `key` shall start there. */
+export type Choice = Booking & { readonly key: string }
 
 /** What a queue has of one model. */
 export interface Quota {

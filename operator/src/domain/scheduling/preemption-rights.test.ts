@@ -28,6 +28,7 @@ interface Case {
   readonly run?: Partial<Booking>
   readonly used?: Readonly<Record<string, number>>
   readonly ended?: readonly Booking[]
+  readonly leaving?: readonly Booking[]
   readonly says: boolean
 }
 
@@ -36,6 +37,13 @@ const cases: readonly Case[] = [
   { name: 'not what is its own', used: { b: 8 }, says: false },
   { name: 'not to one that would borrow itself', used: { a: 4, b: 16 }, says: false },
   { name: 'not more than it has too much', ended: [run()], says: false },
+  { name: 'nor what another one takes of it already', leaving: [run({ uid: 'x' })], says: false },
+  { name: 'who leaves and is over counts once', used: { b: 24 }, leaving: [run()], ended: [run()], says: true },
+  {
+    name: 'one that does not end, on a node that is lost, is there',
+    leaving: [run({ uid: 'x', endingMs: nowMs - 600_000 })],
+    says: true,
+  },
   {
     name: 'where the queue of the job says Never it takes nothing',
     queues: [queue('a', rules({ reclaim: 'Never' }))],
@@ -122,12 +130,13 @@ const cases: readonly Case[] = [
 describe('whom a job may take GPUs from', () => {
   test.each(cases)(
     '$name',
-    ({ job = {}, queues = [queue('a'), queue('b')], run: change = {}, used, ended = [], says }) => {
+    ({ job = {}, queues = [queue('a'), queue('b')], run: change = {}, used, ended = [], leaving = [], says }) => {
       const facts = new Map(queues.map((fact) => [fact.name, fact]))
       const book: QueueBook = {
         ...queuePaths(facts),
         facts,
         used: (name) => (used ?? { b: 16 })[name] ?? 0,
+        leaving: () => leaving,
         mayHave: () => true,
       }
       const one = jobFact({ queue: 'a', gpus: 8, ...job })
@@ -144,7 +153,7 @@ describe('whom a job may take GPUs from', () => {
     }
     const rights = rightsOf(
       jobFact({ queue: 'a', gpus: 8 }),
-      { ...queuePaths(facts), facts, used, mayHave: () => true },
+      { ...queuePaths(facts), facts, used, leaving: () => [], mayHave: () => true },
       nowMs,
     )
     const runs = Array.from({ length: 1000 }, (_, i) => run({ uid: `r${i}` }))

@@ -1,7 +1,8 @@
 // Whom the queues let a job take GPUs from: docs in operator/decisions/0031-preemption.md.
+import { bookingKey } from './capacity.ts'
 import type { Booking, JobFact, QueueFact } from './facts.ts'
 import { gpusOf } from './ground.ts'
-import type { Rights } from './preemption.ts'
+import { mostEndingMs, type Rights } from './preemption.ts'
 import { unnamed } from './queue-tree.ts'
 import { isOfKind, type Used } from './queue-use.ts'
 import { anyModel, milli } from './quota.ts'
@@ -18,6 +19,9 @@ export function rightsOf(job: JobFact, book: QueueBook, nowMs: number): Rights {
   const own = nameOf(job)
   const rules = book.facts.get(own)?.preemption
   const above = book.pathOf(own)
+  /** Who goes already is nobody's surplus: else two would take the same one, and a queue be left with less than its own. */
+  const leaving = book.leaving().filter(({ endingMs = nowMs }) => nowMs - endingMs < mostEndingMs)
+  const leavingKeys = new Set(leaving.map(({ uid, run }) => bookingKey(uid, run)))
   /** By queue and model of a run: thousands of them ask the same, with this and that over. */
   const questions = new Map<string, Question | 'Never'>()
 
@@ -61,13 +65,22 @@ export function rightsOf(job: JobFact, book: QueueBook, nowMs: number): Rights {
     if (kinds.length === 0) return queue === own || book.isLeaf(queue) ? 'HasMore' : 'HasNoMore'
     return kinds.map((kind) => {
       const guaranteed = milli(quota[kind]?.guaranteed ?? 0)
-      return { queue, kind, beyond: milli(book.used(queue, kind)) + milli(more) - guaranteed }
+      const used = milli(book.used(queue, kind)) - usedBy(leaving, { queue, kind })
+      return { queue, kind, beyond: used + milli(more) - guaranteed }
     })
   }
 
-  function gone({ queue, kind }: Bound, ended: readonly Booking[]): number {
+  function gone(bound: Bound, ended: readonly Booking[]): number {
+    return usedBy(leaving.length === 0 ? ended : ended.filter(isStaying), bound)
+  }
+
+  function isStaying({ uid, run }: Booking): boolean {
+    return !leavingKeys.has(bookingKey(uid, run))
+  }
+
+  function usedBy(runs: readonly Booking[], { queue, kind }: Pick<Bound, 'queue' | 'kind'>): number {
     let sum = 0
-    for (const run of ended)
+    for (const run of runs)
       if (isOfKind(run, kind) && book.pathOf(nameOf(run)).includes(queue)) sum += milli(gpusOf(run))
     return sum
   }

@@ -29,6 +29,7 @@ function world(below: Readonly<Record<string, string | undefined>>, runs: readon
       looks += 1
       return booked.values()
     },
+    booked: (key) => booked.get(key.split('/')[0] ?? ''),
   })
   return {
     use,
@@ -49,6 +50,33 @@ function world(below: Readonly<Record<string, string | undefined>>, runs: readon
 }
 
 describe('what queues use', () => {
+  test('knows who is told to end, and whom somebody takes the place of, until they are over', () => {
+    const { use, book, release } = world({ a: undefined }, [
+      run('x', 'a', { endingMs: 1 }),
+      run('y', 'a'),
+      run('z', 'a'),
+    ])
+    const leaving = () =>
+      use
+        .now()
+        .leaving()
+        .map(({ uid }) => uid)
+    expect(leaving()).toEqual(['x'])
+    book(
+      run('new', 'a', {
+        preempts: [
+          { uid: 'x', run: 1 },
+          { uid: 'y', run: 1 },
+        ],
+      }),
+    )
+    expect(leaving()).toEqual(['x', 'y'])
+    release('x')
+    expect(leaving()).toEqual(['y'])
+    release('new')
+    expect(leaving()).toEqual([])
+  })
+
   test('is used by those above them too, of that model and of any', () => {
     const { use } = world({ a: undefined, b: 'a', c: 'a' }, [
       run('x', 'b', { gpus: 4 }),

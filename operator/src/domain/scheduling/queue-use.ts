@@ -1,4 +1,5 @@
 // What queues use, as preemption asks for it: of each run, for each job that waits. So it is remembered.
+import { bookingKey } from './capacity.ts'
 import type { Booking, QueueFact } from './facts.ts'
 import { gpusOf } from './ground.ts'
 import { unnamed } from './queue-tree.ts'
@@ -37,6 +38,8 @@ export function isOfKind({ model = anyModel }: Pick<Booking, 'model'>, kind: str
 export interface Used extends QueuePaths {
   /** GPUs that are booked in a queue and in those below it; `*`: of any model. */
   readonly used: (queue: string, kind: string) => number
+  /** Runs that are told to end, or will be: for those who are chosen. What they use nobody can take a second time. */
+  readonly leaving: () => readonly Booking[]
 }
 
 interface QueueUse {
@@ -52,6 +55,7 @@ interface World {
     readonly plantings: () => number
   }
   readonly bookings: () => Iterable<Booking>
+  readonly booked: (key: string) => Booking | undefined
 }
 
 interface Known {
@@ -59,10 +63,12 @@ interface Known {
   readonly paths: QueuePaths
   /** By kind, by queue: thousandths of a GPU. */
   readonly used: Map<string, Map<string, number>>
+  /** Keys of bookings: those told to end, and those named by whoever preempts them. */
+  readonly leaving: Map<string, number>
 }
 
 /** Who never asks does not pay for it. A booking costs its own size; the queues, when they change, a look at all bookings. */
-export function createQueueUse({ queues, bookings }: World): QueueUse {
+export function createQueueUse({ queues, bookings, booked }: World): QueueUse {
   let known: Known | undefined
 
   function count(booking: Booking, sign: 1 | -1): void {
@@ -73,17 +79,28 @@ export function createQueueUse({ queues, bookings }: World): QueueUse {
 
   function now(): Used {
     if (known?.planting !== queues.plantings()) {
-      known = { planting: queues.plantings(), paths: queuePaths(queues.facts), used: new Map() }
+      known = { planting: queues.plantings(), paths: queuePaths(queues.facts), used: new Map(), leaving: new Map() }
       for (const booking of bookings()) enter(known, booking, 1)
     }
-    const { paths, used } = known
-    return { ...paths, used: (queue, kind) => (used.get(kind)?.get(queue) ?? 0) / 1000 }
+    const { paths, used, leaving } = known
+    return {
+      ...paths,
+      used: (queue, kind) => (used.get(kind)?.get(queue) ?? 0) / 1000,
+      leaving: () => [...leaving.keys()].flatMap((key) => booked(key) ?? []),
+    }
   }
 
   return { count, now }
 }
 
-function enter({ paths, used }: Known, booking: Booking, sign: 1 | -1): void {
+function enter({ paths, used, leaving }: Known, booking: Booking, sign: 1 | -1): void {
+  const { uid, run, endingMs, preempts = [] } = booking
+  for (const gone of endingMs === undefined ? preempts : [{ uid, run }, ...preempts]) {
+    const key = bookingKey(gone.uid, gone.run)
+    const count = (leaving.get(key) ?? 0) + sign
+    if (count === 0) leaving.delete(key)
+    else leaving.set(key, count)
+  }
   const much = sign * milli(gpusOf(booking))
   for (const kind of new Set([anyModel, booking.model ?? anyModel])) {
     const byQueue = used.get(kind) ?? new Map<string, number>()
