@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { agentConfig, hubConfig, inCluster, WrongFlags } from './config.ts'
+import { defaultWeights } from './domain/scheduling/weights.ts'
 
 const inPod = { KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT: '6443', POD_UID: 'pod-uid' }
 const hub = (...args: string[]) => hubConfig(['--kubeconfig', 'f', ...args], {})
@@ -29,6 +30,7 @@ describe('flags', () => {
       namespace: 'gpu-commons',
       suspectAfterSeconds: 15,
       tombstoneSeconds: 600,
+      weights: defaultWeights,
     })
   })
 
@@ -116,6 +118,10 @@ describe('wrong flags are named, with the way out', () => {
     {
       args: ['--tombstone-seconds', '1e9'],
       says: '--tombstone-seconds 1e9 is not a number of seconds from 1 to 86400',
+    },
+    {
+      args: ['--weights', 'beauty=1'],
+      says: '--weights beauty=1: beauty is none of price, losses, moving, such as price=1,moving=0',
     },
   ])('$args', ({ args, says }) => {
     expect(said(() => hub(...args))).toBe(says)

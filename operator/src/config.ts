@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { LABEL_KEY } from './api/fields.ts'
 import { providerName, providerNameWords } from './api/provider.ts'
+import { defaultWeights, type Weight, weightsOf } from './domain/scheduling/weights.ts'
 
 /** Said to the person at the prompt as it is; the exit code is 2. */
 export class WrongFlags extends Error {}
@@ -23,6 +24,7 @@ export interface HubConfig extends CommonConfig {
   readonly namespace: string
   readonly suspectAfterSeconds: number
   readonly tombstoneSeconds: number
+  readonly weights: readonly Weight[]
 }
 
 export interface AgentConfig extends CommonConfig {
@@ -79,6 +81,11 @@ export const hubFlags = {
   namespace: { means: 'where the leader lease lies', example: 'gpu-commons', default: 'gpu-commons' },
   'suspect-after-seconds': { means: 'silence after which a provider gets no new work', example: '15', default: '15' },
   'tombstone-seconds': { means: 'how long a GpuRun outlives its job at the least', example: '600', default: '600' },
+  weights: {
+    means: 'what speaks against a provider: a score of 1 is as bad as so many GPUs of no use to others, per GPU taken',
+    example: 'price=1,moving=0',
+    default: defaultWeights.map(({ name, weight }) => `${name}=${weight}`).join(),
+  },
 } as const satisfies Record<string, Flag>
 
 export const agentFlags = {
@@ -128,6 +135,7 @@ export function hubConfig(args: readonly string[], env: Environment = process.en
     namespace: flags.namespace ?? '',
     suspectAfterSeconds: positive('suspect-after-seconds', flags['suspect-after-seconds']),
     tombstoneSeconds: positive('tombstone-seconds', flags['tombstone-seconds']),
+    weights: weights(flags.weights ?? ''),
   }
 }
 
@@ -247,6 +255,15 @@ function addressOf(text: string): CommonConfig['http'] {
 function nameOfProvider(text: string): string {
   if (providerName().safeParse(text).success) return text
   throw new WrongFlags(`--provider ${text} cannot be the name of a Provider, which is ${providerNameWords}`)
+}
+
+function weights(text: string): readonly Weight[] {
+  try {
+    return weightsOf(text)
+  } catch (error) {
+    const usual = `such as ${hubFlags.weights.example}`
+    throw new WrongFlags(`--weights ${text}: ${(error as Error).message}, ${usual}`, { cause: error })
+  }
 }
 
 function rangeOf(text: string): string {

@@ -17,6 +17,7 @@ import { statusWriter } from '../../operator/src/adapters/kubernetes/status-writ
 import type { GpuJob } from '../../operator/src/api/gpujob.ts'
 import type { GpuRun, GpuRunStatus } from '../../operator/src/api/gpurun.ts'
 import { workQueue } from '../../operator/src/controllers/work-queue.ts'
+import { defaultWeights } from '../../operator/src/domain/scheduling/weights.ts'
 import { type FakeKubeApi, fakeKubeApi } from '../fakes/kube-api.ts'
 import { type FakeTime, fakeTime } from '../fakes/time.ts'
 import { type GpuJobOptions, gpuJob } from './gpujob.ts'
@@ -78,6 +79,7 @@ export async function startHub({ time, api }: StartHub, { tombstoneSeconds = 600
     queue: (name, reconcile) => workQueue({ ...context, name, reconcile, concurrency: 4 }),
     observeScheduling: () => {},
     namespace: 'gpu-commons',
+    weights: defaultWeights,
     suspectAfterSeconds: 15,
     tombstoneSeconds,
   })

@@ -37,7 +37,7 @@ export function everFits(job: JobFact, world: EngineSnapshot): boolean {
   for (const provider of world.providers) named.set(provider.name, provider)
   const providers = [...named.values()].map((provider): ProviderFact => ({ ...provider, state: 'Connected' }))
   const nodes = world.nodes.map((node) => ({ ...node, usedByOthers: nothing }))
-  return placeNaively(job, { providers, nodes, waiting: [], bookings: [], queues: [], usages: [] }) !== undefined
+  return placeNaively(job, { ...world, providers, nodes, bookings: [], queues: [] }) !== undefined
 }
 
 /** What is left of a node; negative where more is promised than there is. */
@@ -98,12 +98,12 @@ function placeNaively(job: JobFact, world: EngineSnapshot): Choice | undefined {
   return { uid, key, run, provider, model, nodes, perWorker, ...(job.queue === undefined ? {} : { queue: job.queue }) }
 }
 
-function choices(
-  job: JobFact,
-  group: readonly NodeFact[],
-  { nodes: all, bookings }: EngineSnapshot,
-): readonly Option[] {
-  const [{ provider, model, gpuMemoryMiB } = { provider: '', model: '', gpuMemoryMiB: 0 }] = group
+function choices(job: JobFact, group: readonly NodeFact[], world: EngineSnapshot): readonly Option[] {
+  const { nodes: all, bookings } = world
+  const [any] = group
+  if (!any) return []
+  const { provider, model, gpuMemoryMiB } = any
+  const drawback = drawbacks(job, any, world)
   const offered = all.filter(
     (node) =>
       node.provider === provider &&
@@ -125,7 +125,8 @@ function choices(
     const broken = wholes.filter((node) => node.gpus > taken).length
     const leftOver = left.reduce((sum, { gpus }) => sum + Math.ceil(gpus) - taken, 0)
     const names = nodes.map(({ name }) => name)
-    const order = [apart, nodes.length, broken, leftOver, wholes.length, -free, provider, model, gpuMemoryMiB, ...names]
+    const cost = broken * 2 ** 32 + leftOver * 2 ** 12 + wholes.length + drawback * 2 ** 12
+    const order = [apart, nodes.length, cost, -free, provider, model, gpuMemoryMiB, ...names]
     return [{ provider, model, names, workersPerNode, order }]
   })
 }
@@ -170,24 +171,47 @@ function byOrder(a: Option, b: Option): number {
 function mayUse(job: JobFact, node: NodeFact, providers: readonly ProviderFact[]): boolean {
   const provider = providers.find(({ name }) => name === node.provider)
   return (
-    provider?.state === 'Connected' &&
-    node.withheld === undefined &&
-    Object.entries(job.providerSelector).every(([key, value]) => provider.labels[key] === value) &&
+    provider !== undefined &&
+    mayUseGpus(job, node, providers) &&
     Object.entries(job.nodeSelector).every(([key, value]) => node.labels[key] === value) &&
-    (job.trust !== 'Verified' || provider.trust === 'Verified') &&
     mayShare(job, node) &&
-    !job.excludedProviders.includes(provider.name) &&
-    job.refusedBy?.[provider.name] === undefined &&
     !(job.avoidNodes ?? []).includes(`${node.provider}/${node.name}`) &&
-    (job.models.length === 0 || job.models.includes(node.model)) &&
-    node.gpuMemoryMiB >= (job.gpuMemoryMiB ?? 0) &&
-    (provider.pricesPerGpuHour?.[node.model] ?? 0) <= (job.maxPrice ?? Infinity) &&
     node.taints.every((taint) => isTolerated(job, taint, provider))
   )
 }
 
-function mayShare({ perWorker, models }: JobFact, { slices, slicesPerWorker = Infinity, model }: NodeFact): boolean {
-  if (model.includes('MIG') && models.length === 0) return false
+/** Such GPUs of that provider, on whatever node. */
+function mayUseGpus(job: JobFact, node: NodeFact, providers: readonly ProviderFact[]): boolean {
+  const provider = providers.find(({ name }) => name === node.provider)
+  return (
+    provider?.state === 'Connected' &&
+    node.withheld === undefined &&
+    Object.entries(job.providerSelector).every(([key, value]) => provider.labels[key] === value) &&
+    (job.trust !== 'Verified' || provider.trust === 'Verified') &&
+    !job.excludedProviders.includes(provider.name) &&
+    job.refusedBy?.[provider.name] === undefined &&
+    (job.models.length === 0 || job.models.includes(node.model)) &&
+    !(node.model.includes('MIG') && job.models.length === 0) &&
+    node.gpuMemoryMiB >= (job.gpuMemoryMiB ?? 0) &&
+    priceOf(node, providers) <= (job.maxPrice ?? Infinity)
+  )
+}
+
+function priceOf({ provider, model }: NodeFact, providers: readonly ProviderFact[]): number {
+  return providers.find(({ name }) => name === provider)?.pricesPerGpuHour?.[model] ?? 0
+}
+
+/** Half of what is paid in vain, half of what is lost, and a tenth for a move; for all its GPUs. */
+function drawbacks(job: JobFact, node: NodeFact, { nodes, providers }: EngineSnapshot): number {
+  const prices = nodes.filter((each) => mayUseGpus(job, each, providers)).map((each) => priceOf(each, providers))
+  const [price, least] = [priceOf(node, providers), Math.min(...prices)]
+  const lost = providers.find(({ name }) => name === node.provider)?.lostShare ?? 0
+  const moves = job.ranAt !== undefined && job.ranAt !== node.provider
+  const perGpu = 0.5 * (price > least ? (price - least) / price : 0) + 0.5 * lost + (moves ? 0.1 : 0)
+  return perGpu * job.perWorker.gpus * job.workers
+}
+
+function mayShare({ perWorker }: JobFact, { slices, slicesPerWorker = Infinity }: NodeFact): boolean {
   if (slices === undefined) return perWorker.gpus >= 1
   return Math.min(slices, parts(perWorker, slices)) <= slicesPerWorker
 }

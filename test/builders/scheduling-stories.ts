@@ -10,6 +10,7 @@ import type {
   QueueFact,
   QueueUsage,
 } from '../../operator/src/domain/scheduling/facts.ts'
+import { defaultWeights } from '../../operator/src/domain/scheduling/weights.ts'
 import { booking, jobFact, nodeFact, providerFact, queueFact } from './scheduling.ts'
 
 const providerName = fc.constantFrom('acme', 'bolt', 'core')
@@ -56,7 +57,8 @@ const provider = fc.record({
     'OutsideHours' as const,
   ),
   tolerates: seldom(fc.constantFrom([], ['team'])),
-  pricesPerGpuHour: seldom(fc.constant({ H100: 3 })),
+  pricesPerGpuHour: seldom(fc.constantFrom({ H100: 3 }, { H100: 6, A100: 2 }, { H100: 4, A100: 1 })),
+  lostShare: seldom(fc.constant(0.25)),
   trust: seldom(fc.constant('Verified' as const)),
 })
 export const node = fc
@@ -121,6 +123,7 @@ export const job = fc
       }),
     ),
     avoidNodes: seldom(fc.constant(['acme/n1', 'bolt/n2'])),
+    ranAt: seldom(fc.constantFrom('acme', 'core')),
     queue: queueOfJob,
   })
   .map((change) => jobFact(change))
@@ -299,6 +302,7 @@ export function world({ providers, nodes, waiting, bookings, queues, usages }: L
     bookings: [...bookings.values()],
     queues: [...queues.values()],
     usages,
+    weights: defaultWeights,
   }
 }
 

@@ -7,6 +7,8 @@ const text = (most: number) => z.string().max(most)
 const seconds = (least: number, most: number) => z.int().min(least).max(most)
 const labels = z.record(z.string().max(253), z.string().max(253))
 
+const weight = (preset: number) => z.number().min(0).max(1000).default(preset)
+
 const image = z
   .strictObject({
     repository: text(253).min(1).default('gpu-commons').describe('where the one image of hub and agent is had from'),
@@ -85,6 +87,16 @@ export const hubValues = z.strictObject({
   resources: resources('1Gi'),
   suspectAfterSeconds: seconds(5, 3600).default(15).describe('silence after which a provider gets no new work'),
   tombstoneSeconds: seconds(60, 86_400).default(600).describe('how long a GpuRun outlives its job at the least'),
+  weights: z
+    .strictObject({
+      price: weight(0.5).describe('spent in vain: 0.5 where a GPU costs twice as much as the cheapest that would do'),
+      losses: weight(0.5).describe(
+        'the part of the runs there that its owner took back or that were not heard of again',
+      ),
+      moving: weight(0.1).describe('1 for every other provider than the one where the job ran last'),
+    })
+    .prefault({})
+    .describe('of what speaks against a provider: 1 is as bad as one GPU of no use to others, for each GPU taken'),
   tenantNamespaces: z
     .array(text(63).min(1))
     .max(500)

@@ -14,7 +14,9 @@ function written(snapshot: EngineSnapshot): string {
 
 /** All that facts can say. */
 const rich: EngineSnapshot = {
-  providers: [providerFact({ trust: 'Unverified', tolerates: ['team'], pricesPerGpuHour: { H100: 2_000_000 } })],
+  providers: [
+    providerFact({ trust: 'Unverified', tolerates: ['team'], pricesPerGpuHour: { H100: 2_000_000 }, lostShare: 0.5 }),
+  ],
   nodes: [
     nodeFact({
       taints: [{ key: 'team', effect: 'NoSchedule' }],
@@ -35,6 +37,7 @@ const rich: EngineSnapshot = {
       tolerations: [{ key: 'team', operator: 'Exists' }],
       topology: { within: 'Rack', rule: 'Required' },
       maxRuntimeMs: 1000,
+      ranAt: 'acme',
     }),
   ],
   bookings: [
@@ -51,6 +54,7 @@ const rich: EngineSnapshot = {
     },
   ],
   usages: [{ name: 'ml', share: 0.5, atMs: 7 }],
+  weights: [{ name: 'price', weight: 2 }],
 }
 
 /** A file with one thing in it changed. */

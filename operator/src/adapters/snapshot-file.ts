@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import type { EngineSnapshot, JobFact, NodeFact, ProviderFact } from '../domain/scheduling/facts.ts'
 import type { Reason } from '../domain/scheduling/reasons.ts'
+import { defaultWeights, SCORE_NAMES } from '../domain/scheduling/weights.ts'
 
 /** Grows when a reader of the version before would misunderstand what is written. */
 export const SNAPSHOT_VERSION = 1
@@ -40,6 +41,7 @@ const provider = z.strictObject({
   tolerates: words.optional(),
   trust: trust.optional(),
   pricesPerGpuHour: z.record(word, amount).optional(),
+  lostShare: z.number().min(0).max(1).optional(),
 } satisfies Fields<ProviderFact>)
 
 const taint = z.strictObject({ key: word, value: word.optional(), effect: word })
@@ -93,6 +95,7 @@ const job = z.strictObject({
     .strictObject({ within: z.enum(['Node', 'Rack', 'Zone']), rule: z.enum(['Required', 'Preferred']) })
     .optional(),
   maxRuntimeMs: amount.optional(),
+  ranAt: word.optional(),
 } satisfies Fields<JobFact>)
 
 const booking = z.strictObject({
@@ -129,6 +132,8 @@ const queue = z.strictObject({
 
 const usage = z.strictObject({ name: word, share: z.number().min(0).max(1), atMs: wallMs })
 
+const weight = z.strictObject({ name: z.enum(SCORE_NAMES), weight: amount })
+
 const most = 2_000_000
 
 const fileSchema = z.strictObject({
@@ -142,6 +147,10 @@ const fileSchema = z.strictObject({
     bookings: z.array(booking).max(most),
     queues: z.array(queue).max(most),
     usages: z.array(usage).max(most),
+    weights: z
+      .array(weight)
+      .max(SCORE_NAMES.length)
+      .default([...defaultWeights]),
   }),
 })
 

@@ -12,6 +12,7 @@ const seen = {
   nodes: [],
   report: undefined,
   hubChanged: undefined,
+  lostShare: 0,
   runsFromBefore: false,
   jobsUid: 'jobs-uid',
 }

@@ -42,6 +42,7 @@ export function wishOf(job: KeptJob, now: number, standing?: Standing): Wish {
 function jobFact(job: KeptJob, avoid: NonNullable<GpuJobStatus['avoid']>): JobFact {
   const { spec, metadata, status, needs } = job
   const cap = spec.placement?.maxPricePerGpuHour
+  const ranAt = status?.runs?.findLast(({ startedAt }) => startedAt !== undefined)?.provider
   return {
     uid: metadata.uid,
     key: `${metadata.namespace}/${metadata.name}`,
@@ -56,6 +57,7 @@ function jobFact(job: KeptJob, avoid: NonNullable<GpuJobStatus['avoid']>): JobFa
     ...(spec.placement?.trust === undefined ? {} : { trust: spec.placement.trust }),
     ...(spec.topology === undefined ? {} : { topology: spec.topology }),
     ...(spec.maxRuntimeSeconds === undefined ? {} : { maxRuntimeMs: spec.maxRuntimeSeconds * 1000 }),
+    ...(ranAt === undefined ? {} : { ranAt }),
     providerSelector: spec.placement?.providerSelector ?? {},
     nodeSelector: spec.placement?.nodeSelector ?? {},
     tolerations: needs.tolerations,

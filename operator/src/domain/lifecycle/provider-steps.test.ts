@@ -21,8 +21,8 @@ function known(status: Condition['status'], reason: string): Provider {
 /** Its agent was seen a second ago. */
 function seen(some: Partial<Seen>): Seen {
   const times = { silentMs: 1000, watchedMs: 60_000, suspectAfterMs: 15_000, now }
-  const nothing = { nodes: [], report: undefined, hubChanged: undefined, runsFromBefore: false, jobsUid: 'jobs-uid' }
-  return { provider: provider(), home: made, ...times, ...nothing, ...some }
+  const nothing = { nodes: [], report: undefined, lostShare: 0, hubChanged: undefined, runsFromBefore: false }
+  return { provider: provider(), home: made, jobsUid: 'jobs-uid', ...times, ...nothing, ...some }
 }
 
 /** Connected, Ready, what the engine is told, and when to look again. */

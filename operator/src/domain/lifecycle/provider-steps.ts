@@ -34,6 +34,8 @@ export interface Seen {
   readonly watchedMs: number
   readonly nodes: readonly GpuNode[]
   readonly report: ProviderReportSpec | undefined
+  /** As `Losses` has it. */
+  readonly lostShare: number
   /** What its agent says on the Lease: to it this hub is not the one that it remembers. */
   readonly hubChanged: HubChanged | undefined
   /** Runs that live there were ordered when the kind GpuJob was another one; their jobs are gone with it. */
@@ -84,6 +86,7 @@ export function decide(seen: Seen): Decision {
       state: factState(connected.claim, ready),
       tolerates: report?.rules.taints ?? [],
       ...pricesOf(provider),
+      ...(seen.lostShare > 0 ? { lostShare: seen.lostShare } : {}),
       ...(report ? { rules: report.rules } : {}),
     },
     ...recheck(seen, connected.recheckMs),

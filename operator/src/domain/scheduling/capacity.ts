@@ -4,16 +4,19 @@ import type { Booking, NodeFact, ProviderFact, Room } from './facts.ts'
 import { capacityOf } from './filters.ts'
 import { bucketOf } from './scores.ts'
 import { partsIn, partsOf } from './sharing.ts'
-import { newSpot, type Spot, type Stock } from './spot.ts'
+import { newSpot, type Pool, type Spot, type Stock } from './spot.ts'
 import { createSpots, type Spots } from './spots.ts'
 import { createStocks, putIn, type Stocks, takeOut } from './stocks.ts'
+import { defaultWeights, type Weight } from './weights.ts'
 
 export interface Capacity {
   readonly providers: ReadonlyMap<string, ProviderFact>
   readonly spots: Pick<Spots, 'get' | 'values'>
   readonly stocks: ReadonlyMap<string, Stock>
   readonly bookings: Pick<Bookings, 'get' | 'values'>
-  /** Grows when there are new pools, or providers changed: then jobs may have other pools to choose from. */
+  /** What counts in the choice of a provider. */
+  readonly weights: readonly Weight[]
+  /** Grows when stocks come or go, or providers changed: then jobs may have other pools to choose from. */
   readonly version: () => number
   /** The providers of which that is so since that version; undefined: it is too long ago to know. */
   readonly changedSince: (version: number) => ReadonlySet<string> | undefined
@@ -32,7 +35,7 @@ export interface Capacity {
 }
 
 /** @param grew is told of each node that may now take a job that it could not take before. */
-export function createCapacity(grew: Grew): Capacity {
+export function createCapacity(grew: Grew, weights: readonly Weight[] = defaultWeights): Capacity {
   const providers = new Map<string, ProviderFact>()
   const bookings = createBookings()
   const news = createNews()
@@ -71,6 +74,7 @@ export function createCapacity(grew: Grew): Capacity {
     spots: nodes.spots,
     stocks: nodes.stocks.all,
     bookings,
+    weights,
     version: news.count,
     changedSince: news.since,
     changes: () => news.count() + nodes.changes(),
@@ -120,8 +124,8 @@ interface Nodes {
   readonly use: (booking: Booking, sign: 1 | -1) => void
 }
 
-/** @param newPool is told of each provider that has one more. */
-function createNodes(grew: Grew, newPool: (provider: string) => void): Nodes {
+/** @param changed is told of each provider that has a pool more, or a stock less. */
+function createNodes(grew: Grew, changed: (provider: string) => void): Nodes {
   const spots = createSpots(newSpot)
   const stocks = createStocks()
   let changes = 0
@@ -135,9 +139,9 @@ function createNodes(grew: Grew, newPool: (provider: string) => void): Nodes {
     measureFree(spot)
     const made = stocks.poolsMade()
     if (spot.fact !== fact) spot.pool = spot.fact && stocks.poolFor(spot.fact)
-    if (stocks.poolsMade() > made) newPool(spot.provider)
+    if (stocks.poolsMade() > made) changed(spot.provider)
     if (spot.pool) putIn(spot.pool, spot)
-    if (before && before !== spot.pool) stocks.removeWhereEmpty(before)
+    if (before && before !== spot.pool) leave(before)
     if (!spot.fact && spot.bookings === 0) spots.delete(spot)
 
     const more =
@@ -147,6 +151,13 @@ function createNodes(grew: Grew, newPool: (provider: string) => void): Nodes {
       spot.freeStorageMiB > freeStorageMiB
     const other = spot.pool !== before || isOther(fact, spot.fact)
     if (spot.pool && (more || other)) grew(spot, spot.pool.stock)
+  }
+
+  /** The last of a stock takes with it what others were compared with. */
+  function leave(pool: Pool): void {
+    const { size } = stocks.all
+    stocks.removeWhereEmpty(pool)
+    if (stocks.all.size < size) changed(pool.stock.provider)
   }
 
   function set(fact: NodeFact): void {

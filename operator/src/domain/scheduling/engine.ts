@@ -68,13 +68,13 @@ export interface Pass {
 }
 
 /** @param known what an earlier engine knew. */
-export function createEngine(known?: EngineSnapshot): Engine {
+export function createEngine(known: Partial<EngineSnapshot> = {}): Engine {
   const grew = (spot: Spot, stock: Stock) => {
     wakeFor({ spot, stock }, { line, making })
   }
   const capacity = createCapacity((spot, stock) => {
     if (!making.isTrying()) grew(spot, stock)
-  })
+  }, known.weights)
   const queues = createQueues({
     bookings: () => capacity.bookings.values().filter((booking) => !isKept(booking)),
     waiting: () => line.waiting.values().map(({ job }) => job),
@@ -136,17 +136,17 @@ export function createEngine(known?: EngineSnapshot): Engine {
     advise: (uid) => advised(line.waiting.get(uid), parts),
     snapshot: () => snapshotOf({ capacity, line, queues }),
   }
-  if (known) tell(engine, known)
+  tell(engine, known)
   return engine
 }
 
-function tell(engine: Engine, { providers, nodes, queues, usages, bookings, waiting }: EngineSnapshot): void {
-  providers.forEach(engine.setProvider)
-  nodes.forEach(engine.setNode)
-  queues.forEach(engine.setQueue)
-  usages.forEach(engine.setUsage)
-  bookings.forEach(engine.book)
-  waiting.forEach(engine.wait)
+function tell(engine: Engine, known: Partial<EngineSnapshot>): void {
+  known.providers?.forEach(engine.setProvider)
+  known.nodes?.forEach(engine.setNode)
+  known.queues?.forEach(engine.setQueue)
+  known.usages?.forEach(engine.setUsage)
+  known.bookings?.forEach(engine.book)
+  known.waiting?.forEach(engine.wait)
 }
 
 function factOf({ spots }: Capacity, { provider, name }: Pick<NodeFact, 'provider' | 'name'>): NodeFact | undefined {

@@ -2,6 +2,7 @@
 // Units: GPUs, CPU in milli, memory and ephemeral storage in MiB. Facts are values: a new one replaces the old one of the same name.
 import type { OwnerRules } from '../../api/owner-rules.ts'
 import type { Reason } from './reasons.ts'
+import type { Weight } from './weights.ts'
 
 /** What a worker needs, what a node has, what is free on it. */
 export interface Room {
@@ -39,6 +40,8 @@ export interface ProviderFact {
   readonly tolerates?: readonly string[] | undefined
   /** Model → millionths of a currency unit; a model without a price costs nothing. */
   readonly pricesPerGpuHour?: Readonly<Record<string, number>> | undefined
+  /** The part of the runs there that were lost by its doing, from 0 to 1; absent: none. */
+  readonly lostShare?: number | undefined
 }
 
 export interface NodeFact {
@@ -98,6 +101,8 @@ export interface JobFact {
   readonly topology?: Topology | undefined
   /** Declared by the tenant; absent: unknown. */
   readonly maxRuntimeMs?: number | undefined
+  /** The provider where it ran last; absent: it never ran. */
+  readonly ranAt?: string | undefined
 }
 
 export interface Topology {
@@ -216,4 +221,5 @@ export interface EngineSnapshot {
   readonly bookings: readonly Booking[]
   readonly queues: readonly QueueFact[]
   readonly usages: readonly QueueUsage[]
+  readonly weights: readonly Weight[]
 }

@@ -52,7 +52,7 @@ export function createMakingRoom(world: World): MakingRoom {
   })
   const tried = new Map<Shape, number>()
   const bookings = () => capacity.bookings.values().filter((booking) => !isKept(booking))
-  const use = createQueueUse({ queues, bookings, booked: (key) => capacity.bookings.get(key) })
+  const use = createQueueUse({ queues, bookings, booked: capacity.bookings.get })
 
   /** Who never asks does not pay for it. */
   function occupied(): Occupancy {

@@ -1,8 +1,9 @@
 // Where a job goes: all its workers at one provider, on GPUs of one model and size, in equal numbers per node.
 import type { Capacity } from './capacity.ts'
 import type { Booking, JobFact, NodeFact, ProviderFact, Room } from './facts.ts'
-import { firstReason, gpuFilters, hasLabels, stateFilters, toleratesAll } from './filters.ts'
-import { type Preference, preferences } from './scores.ts'
+import { firstReason, gpuFilters, hasLabels, priceAt, stateFilters, toleratesAll } from './filters.ts'
+import { surchargeOf } from './provider-scores.ts'
+import { gpuCost, type Preference, preferences } from './scores.ts'
 import { dust, sharingReason, takenOn } from './sharing.ts'
 import type { Pool, Spot, Stock } from './spot.ts'
 import { findRoom, type Share } from './spot-tree.ts'
@@ -14,6 +15,9 @@ export type Placement = Pick<Booking, 'provider' | 'nodes' | 'model'>
 export interface Candidate {
   readonly stock: Stock
   readonly pools: readonly Pool[]
+  readonly provider: ProviderFact
+  /** For each GPU, in GPUs: see `surchargeOf`. */
+  surcharge: number
   /** What the best nodes cost at least; exactly, where they are found. Infinity: there are too few. */
   cost: number
   found: readonly Spot[] | undefined
@@ -48,9 +52,15 @@ export function candidatesFor(job: JobFact, capacity: Capacity, before?: Before)
     const provider = capacity.providers.get(stock.provider)
     const place = provider && { provider, model: stock.model, gpuMemoryMiB: stock.gpuMemoryMiB }
     if (!place || firstReason(stateFilters, job, place) || firstReason(gpuFilters, job, place)) return []
-    return [{ stock, pools: toleratedPools(job, { stock, provider }), cost: Infinity, found: undefined }]
+    const pools = toleratedPools(job, { stock, provider })
+    return [{ stock, provider, pools, surcharge: 0, cost: Infinity, found: undefined }]
   })
-  return [...kept, ...found].toSorted((a, b) => byName(a.stock, b.stock))
+  const all = [...kept, ...found].toSorted((a, b) => byName(a.stock, b.stock))
+  const cheapest = Math.min(...all.map(({ provider, stock }) => priceAt(provider, stock.model)))
+  for (const one of all) {
+    one.surcharge = surchargeOf(job, { provider: one.provider, model: one.stock.model, cheapest }, capacity.weights)
+  }
+  return all
 }
 
 function toleratedPools(job: JobFact, { stock, provider }: { stock: Stock; provider: ProviderFact }): readonly Pool[] {
@@ -73,6 +83,8 @@ function hasParts({ freeGpus, fact }: Spot, worker: Room, workers: number): bool
 /** One share of a job for each of so many nodes. */
 interface Shares extends Share {
   readonly nodes: number
+  /** Of all of them. */
+  readonly gpus: number
   readonly order: readonly Preference[]
   /** Where all of them have to lie together. */
   readonly within: Within | undefined
@@ -101,6 +113,7 @@ export function placer(mostGpus: () => number): Place {
         if (gpus * workersPerNode > mostGpus() + dust) continue
         const best = bestOf(candidates, {
           nodes,
+          gpus: gpus * job.workers,
           order: orderFor(Math.ceil(gpus * workersPerNode - dust)),
           within: nodes > 1 ? within : undefined,
           cpuMilli: cpuMilli * workersPerNode,
@@ -129,7 +142,7 @@ function bestOf(
   shares: Shares,
 ): { readonly provider: string; readonly model: string; readonly spots: readonly Spot[] } | undefined {
   for (const candidate of candidates) {
-    candidate.cost = leastCost(candidate, shares)
+    candidate.cost = leastCost(candidate, shares) + extraCost(candidate, shares)
     candidate.found = undefined
   }
   let best = leader(candidates)
@@ -152,6 +165,10 @@ function isBetter(a: Candidate, b: Candidate): boolean {
   return a.cost === b.cost ? a.cost < Infinity && a.stock.freeGpus > b.stock.freeGpus : a.cost < b.cost
 }
 
+function extraCost({ surcharge }: Candidate, { gpus }: Shares): number {
+  return surcharge * gpus * gpuCost
+}
+
 /** As if every node had enough of all but GPUs and were accepted. */
 function leastCost({ pools }: Candidate, { nodes, order }: Shares): number {
   let missing = nodes
@@ -172,7 +189,7 @@ function search(candidate: Candidate, shares: Shares): void {
   const { within } = shares
   if (within !== undefined) {
     const together = findTogether(candidate.pools, { ...shares, within })
-    candidate.cost = together?.cost ?? Infinity
+    candidate.cost = (together?.cost ?? Infinity) + extraCost(candidate, shares)
     candidate.found = together?.spots
     return
   }
@@ -185,7 +202,7 @@ function search(candidate: Candidate, shares: Shares): void {
     if (spots.length === shares.nodes) break
   }
   const enough = spots.length === shares.nodes
-  candidate.cost = enough ? cost : Infinity
+  candidate.cost = enough ? cost + extraCost(candidate, shares) : Infinity
   candidate.found = enough ? spots : undefined
 }
 

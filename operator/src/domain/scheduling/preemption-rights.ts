@@ -1,5 +1,5 @@
 // Whom the queues let a job take GPUs from: docs in operator/decisions/0031-preemption.md.
-import { bookingKey } from './capacity.ts'
+import { bookingKey } from './bookings.ts'
 import type { Booking, JobFact, QueueFact } from './facts.ts'
 import { gpusOf } from './ground.ts'
 import { mostEndingMs, type Rights } from './preemption.ts'

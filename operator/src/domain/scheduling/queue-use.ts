@@ -1,6 +1,6 @@
 // What queues use, as preemption asks for it: of each run, for each job that waits. So it is remembered.
-import { bookingKey } from './capacity.ts'
-import type { Booking, QueueFact } from './facts.ts'
+import { bookingKey } from './bookings.ts'
+import type { Booking, QueueFact, RunId } from './facts.ts'
 import { gpusOf } from './ground.ts'
 import { unnamed } from './queue-tree.ts'
 import { anyModel, milli } from './quota.ts'
@@ -55,7 +55,7 @@ interface World {
     readonly plantings: () => number
   }
   readonly bookings: () => Iterable<Booking>
-  readonly booked: (key: string) => Booking | undefined
+  readonly booked: (uid: string, run: number) => Booking | undefined
 }
 
 interface Known {
@@ -63,8 +63,8 @@ interface Known {
   readonly paths: QueuePaths
   /** By kind, by queue: thousandths of a GPU. */
   readonly used: Map<string, Map<string, number>>
-  /** Keys of bookings: those told to end, and those named by whoever preempts them. */
-  readonly leaving: Map<string, number>
+  /** By key: runs told to end, and those named by whoever preempts them, and by how many. */
+  readonly leaving: Map<string, { readonly id: RunId; by: number }>
 }
 
 /** Who never asks does not pay for it. A booking costs its own size; the queues, when they change, a look at all bookings. */
@@ -86,7 +86,7 @@ export function createQueueUse({ queues, bookings, booked }: World): QueueUse {
     return {
       ...paths,
       used: (queue, kind) => (used.get(kind)?.get(queue) ?? 0) / 1000,
-      leaving: () => [...leaving.keys()].flatMap((key) => booked(key) ?? []),
+      leaving: () => [...leaving.values()].flatMap(({ id: { uid, run } }) => booked(uid, run) ?? []),
     }
   }
 
@@ -95,11 +95,12 @@ export function createQueueUse({ queues, bookings, booked }: World): QueueUse {
 
 function enter({ paths, used, leaving }: Known, booking: Booking, sign: 1 | -1): void {
   const { uid, run, endingMs, preempts = [] } = booking
-  for (const gone of endingMs === undefined ? preempts : [{ uid, run }, ...preempts]) {
-    const key = bookingKey(gone.uid, gone.run)
-    const count = (leaving.get(key) ?? 0) + sign
-    if (count === 0) leaving.delete(key)
-    else leaving.set(key, count)
+  for (const id of endingMs === undefined ? preempts : [{ uid, run }, ...preempts]) {
+    const key = bookingKey(id.uid, id.run)
+    const known = leaving.get(key) ?? { id, by: 0 }
+    known.by += sign
+    if (known.by === 0) leaving.delete(key)
+    else leaving.set(key, known)
   }
   const much = sign * milli(gpusOf(booking))
   for (const kind of new Set([anyModel, booking.model ?? anyModel])) {

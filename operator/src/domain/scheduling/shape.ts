@@ -116,6 +116,7 @@ export function needOf(job: JobFact): string {
     job.avoidNodes?.toSorted() ?? [],
     job.topology ? [job.topology.within, job.topology.rule] : [],
     job.trust ?? '',
+    job.ranAt ?? '',
   ])
 }
 

@@ -13,7 +13,7 @@ interface Known {
 
 /** Equal for engines that know the same, however they came to know it. */
 export function snapshotOf({ capacity, line, queues }: Known): EngineSnapshot {
-  const { providers, spots, bookings } = capacity
+  const { providers, spots, bookings, weights } = capacity
   const nodes = spots.values().flatMap(({ fact }) => (fact ? [fact] : []))
   const jobs = line.waiting.values().map(({ job }) => job)
   return {
@@ -26,6 +26,7 @@ export function snapshotOf({ capacity, line, queues }: Known): EngineSnapshot {
     ),
     queues: sorted(queues.facts.values(), ({ name }) => name),
     usages: sorted(queues.usages(), ({ name }) => name),
+    weights,
   }
 }
 

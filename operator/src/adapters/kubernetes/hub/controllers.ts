@@ -9,7 +9,9 @@ import { type Scheduling, type SchedulingPorts, schedulingLoop } from '../../../
 import { tombstoneReconciler } from '../../../controllers/hub/tombstones.ts'
 import type { Reconcile, WorkQueue } from '../../../controllers/work-queue.ts'
 import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
+import { countLosses } from '../../../domain/lifecycle/losses.ts'
 import { createEngine, type Engine } from '../../../domain/scheduling/engine.ts'
+import type { Weight } from '../../../domain/scheduling/weights.ts'
 import type { KubeClient } from '../client.ts'
 import type { Recorder } from '../events.ts'
 import type { ReflectorContext } from '../reflector-context.ts'
@@ -39,6 +41,7 @@ export interface HubWorld {
   readonly namespace: string
   readonly suspectAfterSeconds: number
   readonly tombstoneSeconds: number
+  readonly weights: readonly Weight[]
 }
 
 export interface HubControllers {
@@ -51,7 +54,8 @@ export interface HubControllers {
 
 export function hubControllers(hub: HubWorld): HubControllers {
   const { caches, clock, timers, queue, identity } = hub
-  const engine = createEngine()
+  const engine = createEngine({ weights: hub.weights })
+  const losses = countLosses()
   const scheduling = schedulingLoop(engine, {
     jobOf: (uid) => caches.jobs.by('uid', uid)[0],
     runsOf: (uid) => runsOf(caches, uid),
@@ -61,7 +65,7 @@ export function hubControllers(hub: HubWorld): HubControllers {
     timers,
     observe: hub.observeScheduling,
   })
-  const world = { ...hub, scheduling, engine, now: clock.now }
+  const world = { ...hub, scheduling, engine, losses, now: clock.now }
   const ofProviders = providerPorts({ ...world, wake: (name) => queues.providers.add(name) })
   const queues: HubQueues = {
     jobs: queue('gpujob', gpuJobReconciler(gpuJobPorts(world)), 32),
@@ -71,7 +75,7 @@ export function hubControllers(hub: HubWorld): HubControllers {
     invites: queue('invite', inviteReconciler(invitePorts(world)), 1),
     gpuQueues: queue('gpuqueue', queueReconciler(queuePorts(world)), 4),
   }
-  wireHub(caches, { queues, scheduling, identity })
+  wireHub(caches, { queues, scheduling, losses, identity })
   believeWhatWasSaid(ofProviders, caches.providers.keys())
   scheduling.begin()
   return { queues, scheduling, engine }

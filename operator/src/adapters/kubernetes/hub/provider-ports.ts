@@ -14,6 +14,7 @@ import type { Scheduling } from '../../../controllers/hub/scheduling.ts'
 import { providerNamespace } from '../../../domain/lifecycle/gpurun.ts'
 import { hubChanges } from '../../../domain/lifecycle/hub-identity.ts'
 import type { KeptRun } from '../../../domain/lifecycle/kept.ts'
+import type { Losses } from '../../../domain/lifecycle/losses.ts'
 import { type Home, type HubChanged, isRevoked } from '../../../domain/lifecycle/provider-steps.ts'
 import type { KubeClient } from '../client.ts'
 import { providers } from '../kinds.ts'
@@ -31,6 +32,7 @@ export interface ProviderWorld {
   readonly context: ReflectorContext
   readonly caches: HubCaches
   readonly scheduling: Scheduling
+  readonly losses: Losses
   readonly statuses: StatusWriter
   readonly identity: HubIdentity
   readonly clock: Clock
@@ -116,6 +118,7 @@ export function providerPorts(world: ProviderWorld): ProviderPorts {
         watchedMs: clock.boot() - sinceBoot,
         nodes: caches.nodes.by('namespace', namespace),
         report: caches.reports.get(`${namespace}/${REPORT_NAME}`)?.spec,
+        lostShare: world.losses.shareOf(name),
         hubChanged,
         // A job that is not read yet counts as gone: that holds new work back until all is read, and no longer.
         runsFromBefore: caches.runs.by('orphaned', namespace).some((run) => !jobLives(run)),

@@ -3,7 +3,15 @@ import type { EngineSnapshot } from '../../../domain/scheduling/facts.ts'
 import type { RawRequest } from '../client.ts'
 import { snapshotSource } from './snapshot-source.ts'
 
-const nothing: EngineSnapshot = { providers: [], nodes: [], waiting: [], bookings: [], queues: [], usages: [] }
+const nothing: EngineSnapshot = {
+  providers: [],
+  nodes: [],
+  waiting: [],
+  bookings: [],
+  queues: [],
+  usages: [],
+  weights: [],
+}
 const user = { username: 'ann', uid: '7', groups: ['ops'], extra: { scope: ['a'] } }
 
 /** An API server that answers so; what it was asked is kept. */

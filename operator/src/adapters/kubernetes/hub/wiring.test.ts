@@ -75,6 +75,22 @@ describe('a job on the hub', () => {
     })
   })
 
+  test.each(['lives on', 'is started again meanwhile'])(
+    'that its provider took the GPUs back from goes to another one, where the hub %s',
+    async (how) => {
+      const { cluster, hub } = await federation()
+      await addProvider(cluster, { name: 'bolt' })
+      const job = await submit(cluster)
+      expect(await stateOf(cluster, job)).toBe('Placed run 1@acme')
+      if (how !== 'lives on') hub.stop()
+      await agentSays(cluster, job, { state: 'Reclaimed', reason: 'Preempted' })
+      if (how !== 'lives on') await startHub(cluster)
+      await heartbeat(cluster, 'acme')
+      await heartbeat(cluster, 'bolt')
+      expect(await stateOf(cluster, job)).toBe('Placed run 2@bolt')
+    },
+  )
+
   test('that somebody asks about is looked at by itself, and the engine has no work with it', async () => {
     const { cluster, api, hub, time } = await federation()
     const { metadata } = await submit(cluster, { spec: { gpus: { count: 9 } } })

@@ -8,7 +8,8 @@ import type { WorkQueue } from '../../../controllers/work-queue.ts'
 import { nodeFact } from '../../../domain/inventory/node-fact.ts'
 import { isTrue } from '../../../domain/lifecycle/claims.ts'
 import { outcomeOf, providerNamespace, providerOf } from '../../../domain/lifecycle/gpurun.ts'
-import type { KeptJob } from '../../../domain/lifecycle/kept.ts'
+import type { KeptJob, KeptRun } from '../../../domain/lifecycle/kept.ts'
+import type { Losses } from '../../../domain/lifecycle/losses.ts'
 import { isRevoked } from '../../../domain/lifecycle/provider-steps.ts'
 import { isFromBefore } from '../../../domain/lifecycle/tombstone-steps.ts'
 import { keyOf } from '../store.ts'
@@ -27,18 +28,17 @@ export interface HubQueues {
 export interface HubWiring {
   readonly queues: HubQueues
   readonly scheduling: Scheduling
+  readonly losses: Losses
   readonly identity: Pick<HubIdentity, 'jobsUid'>
 }
 
 /** Call when the caches have begun: what is there already is told first, in one go with what comes. */
 export function wireHub(
   { jobs, runs, providers, nodes, reports, requests, gpuQueues }: HubCaches,
-  { queues, scheduling, identity: { jobsUid } }: HubWiring,
+  { queues, scheduling, losses, identity: { jobsUid } }: HubWiring,
 ): void {
-  const lookAtQueues = () => {
-    for (const name of gpuQueues.keys()) queues.gpuQueues.add(name)
-  }
-
+  wireLosses({ runs }, { queues, losses })
+  const lookAtQueues = wireQueues({ gpuQueues }, { queues, scheduling })
   jobs.subscribe(({ key, object, previous }) => {
     if (isOnlyAsked(object, previous)) queues.jobs.add(key)
     else scheduling.jobChanged(object.metadata.uid)
@@ -90,15 +90,6 @@ export function wireHub(
   })
 
   requests.subscribe(({ key }) => queues.joins.add(key))
-  gpuQueues.subscribe(({ type, key, object, previous }) => {
-    // Its parts, and those that are in a ring with it, hear of it as well.
-    if (type === 'deleted') scheduling.removeQueue(key, lookAtQueues)
-    else scheduling.setQueue(object)
-    if (type === 'added' || object.spec.parent !== previous?.spec.parent) lookAtQueues()
-    else queues.gpuQueues.add(key)
-  })
-  for (const queue of gpuQueues.values()) scheduling.setQueue(queue)
-  lookAtQueues()
   for (const key of requests.keys()) queues.joins.add(key)
   for (const { metadata, spec } of nodes.values()) {
     const provider = providerOf(metadata.namespace)
@@ -111,6 +102,38 @@ export function wireHub(
   const uids = new Set([...jobs.values()].map(({ metadata }) => metadata.uid))
   for (const run of runs.values()) uids.add(run.spec.job.uid)
   for (const uid of uids) scheduling.jobChanged(uid)
+}
+
+/** @returns how all of them are looked at. */
+function wireQueues(
+  { gpuQueues }: Pick<HubCaches, 'gpuQueues'>,
+  { queues, scheduling }: Pick<HubWiring, 'queues' | 'scheduling'>,
+): () => void {
+  const lookAtQueues = () => {
+    for (const name of gpuQueues.keys()) queues.gpuQueues.add(name)
+  }
+  gpuQueues.subscribe(({ type, key, object, previous }) => {
+    // Its parts, and those that are in a ring with it, hear of it as well.
+    if (type === 'deleted') scheduling.removeQueue(key, lookAtQueues)
+    else scheduling.setQueue(object)
+    if (type === 'added' || object.spec.parent !== previous?.spec.parent) lookAtQueues()
+    else queues.gpuQueues.add(key)
+  })
+  for (const queue of gpuQueues.values()) scheduling.setQueue(queue)
+  lookAtQueues()
+  return lookAtQueues
+}
+
+/** Which runs were lost counts for their provider, also of those that are read late. */
+function wireLosses({ runs }: Pick<HubCaches, 'runs'>, { queues, losses }: Pick<HubWiring, 'queues' | 'losses'>): void {
+  const count = (before: KeptRun | undefined, now: KeptRun | undefined) => {
+    const provider = providerOf((now ?? before)?.metadata.namespace)
+    if (provider !== undefined && losses.count(provider, before, now)) queues.providers.add(provider)
+  }
+  for (const run of runs.values()) count(undefined, run)
+  runs.subscribe(({ type, object, previous }) =>
+    type === 'deleted' ? count(object, undefined) : count(previous, object),
+  )
 }
 
 /** Call when the caches are filled, after `wireHub`: what only the absence of an object tells is known from then on. */
