@@ -10,7 +10,7 @@ import { queuesBench } from './queues.ts'
 import { scaleBench } from './scale.ts'
 import { slowProviderBench } from './slow-provider.ts'
 
-const benches: Readonly<Record<string, () => Figures | Promise<Figures>>> = {
+const benches: Readonly<Record<string, (args: readonly string[]) => Figures | Promise<Figures>>> = {
   dispatch: dispatchBench,
   engine: engineBench,
   fairness: fairnessBench,
@@ -22,10 +22,10 @@ const benches: Readonly<Record<string, () => Figures | Promise<Figures>>> = {
   scale: scaleBench,
 }
 
-const [name = ''] = process.argv.slice(2)
+const [name = '', ...args] = process.argv.slice(2)
 const bench = Object.hasOwn(benches, name) ? benches[name] : undefined
 if (bench) {
-  const figures = await bench()
+  const figures = await bench(args)
   console.log(JSON.stringify(figures))
   process.exitCode = figures.ok ? 0 : 1
 } else {

@@ -6,6 +6,8 @@ export interface Rule {
   readonly rule: string
   readonly message: string
   readonly fieldPath?: string
+  /** `oldSelf` is an optional value, and the rule is evaluated also when the object comes. */
+  readonly optionalOldSelf?: true
 }
 
 /** Goes into `.meta()` of the schema that the rules guard. */
@@ -16,6 +18,14 @@ export function rules(...list: readonly Rule[]): { 'x-kubernetes-validations': r
 /** CEL, in a rule of the object that has the field: it is as it was. */
 export function unchanged(field: string): string {
   return `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`
+}
+
+/**
+ * The rule is evaluated only where what it guards comes. For what is fixed from then on: the API server evaluates all rules of an
+ * object at each write of its status (operator/decisions/0033).
+ */
+export function whenItComes({ rule, ...words }: Rule): Rule {
+  return { rule: `oldSelf.hasValue() || (${rule})`, ...words, optionalOldSelf: true }
 }
 
 /**

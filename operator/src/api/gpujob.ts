@@ -17,6 +17,7 @@ import {
   reason,
   rules,
   unchanged,
+  whenItComes,
 } from './fields.ts'
 import { AGE, type Kind } from './kind.ts'
 import { conditionsSchema, type DeepReadonly, type KubeObject } from './meta.ts'
@@ -196,16 +197,16 @@ export const gpuJobSpecSchema = z
   })
   .meta(
     rules(
-      {
+      whenItComes({
         rule: `self.template.spec.containers.all(container, !has(container.resources) || !has(container.resources.limits) || !('${GPU_RESOURCE}' in container.resources.limits) || ${LIMIT} == ${COUNT} || ${LIMIT} == string(${COUNT}))`,
         message: `must have the same limit of ${GPU_RESOURCE} as spec.gpus.count says (1 with spec.gpus.fraction), or none`,
         fieldPath: '.template.spec.containers',
-      },
-      {
+      }),
+      whenItComes({
         rule: '!has(self.gpus.fraction) || self.workers == 1',
         message: 'must be 1 with spec.gpus.fraction: workers of a gang do not share GPUs',
         fieldPath: '.workers',
-      },
+      }),
       ...['topology', 'placement'].map(fixedOptional),
     ),
   )

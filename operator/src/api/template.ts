@@ -11,6 +11,7 @@ import {
   objectName,
   type Rule,
   rules,
+  whenItComes,
 } from './fields.ts'
 import type { DeepReadonly } from './meta.ts'
 import { containerSchema, GPU_RESOURCE, initContainerSchema, podSecurityContextSchema } from './template-containers.ts'
@@ -59,44 +60,44 @@ function hasGpus({ resources }: WithLimits): boolean {
 }
 
 const oneHasGpus: Rule = {
-  rule: `self.containers.filter(container, container.?resources.?limits[?'${GPU_RESOURCE}'].hasValue()).size() <= 1`,
+  rule: `self.spec.containers.filter(container, container.?resources.?limits[?'${GPU_RESOURCE}'].hasValue()).size() <= 1`,
   message: `may have a limit of ${GPU_RESOURCE} in one container only: that one gets the GPUs`,
-  fieldPath: '.containers',
+  fieldPath: '.spec.containers',
 }
 
 const noneHasGpusBefore: Rule = {
-  rule: `!has(self.initContainers) || !self.initContainers.exists(container, container.?resources.?limits[?'${GPU_RESOURCE}'].hasValue())`,
+  rule: `!has(self.spec.initContainers) || !self.spec.initContainers.exists(container, container.?resources.?limits[?'${GPU_RESOURCE}'].hasValue())`,
   message: `must not have ${GPU_RESOURCE}: the main container gets the GPUs`,
-  fieldPath: '.initContainers',
+  fieldPath: '.spec.initContainers',
 }
 
 /** Rules that look at several parts of a pod at once. */
 const podRules: readonly Rule[] = [
   {
-    rule: '!has(self.initContainers) || !self.initContainers.exists(first, self.containers.exists(second, first.name == second.name))',
+    rule: '!has(self.spec.initContainers) || !self.spec.initContainers.exists(first, self.spec.containers.exists(second, first.name == second.name))',
     message: 'must not have the name of one of the containers',
-    fieldPath: '.initContainers',
+    fieldPath: '.spec.initContainers',
   },
   ...['containers', 'initContainers'].flatMap((list) => [
     {
-      rule: `!has(self.${list}) || self.${list}.all(container, !has(container.volumeMounts) || container.volumeMounts.all(mount, has(self.volumes) && self.volumes.exists(volume, volume.name == mount.name)))`,
+      rule: `!has(self.spec.${list}) || self.spec.${list}.all(container, !has(container.volumeMounts) || container.volumeMounts.all(mount, has(self.spec.volumes) && self.spec.volumes.exists(volume, volume.name == mount.name)))`,
       message: 'has a volumeMount of a name that is not among the volumes',
-      fieldPath: `.${list}`,
+      fieldPath: `.spec.${list}`,
     },
     {
-      rule: `!has(self.${list}) || self.${list}.map(container, has(container.env) ? container.env.map(variable, has(variable.value) ? size(variable.value) : 0).sum() : 0).sum() <= ${MAX_CHARACTERS}`,
+      rule: `!has(self.spec.${list}) || self.spec.${list}.map(container, has(container.env) ? container.env.map(variable, has(variable.value) ? size(variable.value) : 0).sum() : 0).sum() <= ${MAX_CHARACTERS}`,
       message: `must not have more than ${MAX_CHARACTERS} characters of env values in all: put large texts into a volume or an image`,
-      fieldPath: `.${list}`,
+      fieldPath: `.spec.${list}`,
     },
     {
-      rule: `!has(self.${list}) || self.${list}.map(container, (has(container.command) ? container.command.map(text, size(text)).sum() : 0) + (has(container.args) ? container.args.map(text, size(text)).sum() : 0)).sum() <= ${MAX_CHARACTERS}`,
+      rule: `!has(self.spec.${list}) || self.spec.${list}.map(container, (has(container.command) ? container.command.map(text, size(text)).sum() : 0) + (has(container.args) ? container.args.map(text, size(text)).sum() : 0)).sum() <= ${MAX_CHARACTERS}`,
       message: `must not have more than ${MAX_CHARACTERS} characters of command and args in all: put large texts into a volume or an image`,
-      fieldPath: `.${list}`,
+      fieldPath: `.spec.${list}`,
     },
   ]),
 ]
 
-const podSpecFields = z.object({
+const podSpec = z.object({
   containers: z.array(containerSchema).min(1).max(16).meta(listMap('name')),
   initContainers: z.array(initContainerSchema).max(16).meta(listMap('name')).optional(),
   volumes: volumesSchema.optional(),
@@ -118,22 +119,21 @@ const podSpecFields = z.object({
   hostIPC: z.literal(false).optional(),
 })
 
-const podSpec = guarded(
-  guarded(podSpecFields, ({ containers }) => containers.filter(hasGpus).length <= 1, oneHasGpus),
-  ({ initContainers = [] }) => !initContainers.some(hasGpus),
-  noneHasGpusBefore,
-  ...podRules,
-)
+const templateFields = z.object({
+  metadata: z
+    .object({ labels: labelMap(32).optional() })
+    .optional()
+    .describe('Labels without a slash travel as tenant.gpucommons.io/<key>. Annotations do not travel.'),
+  spec: podSpec,
+})
 
-export const podTemplateSchema = z
-  .object({
-    metadata: z
-      .object({ labels: labelMap(32).optional() })
-      .optional()
-      .describe('Labels without a slash travel as tenant.gpucommons.io/<key>. Annotations do not travel.'),
-    spec: podSpec,
-  })
-  .meta(atomic)
+/** Its rules are held when it comes: it is fixed from then on, and each write of a status would pay for them again. */
+export const podTemplateSchema = guarded(
+  guarded(templateFields, ({ spec }) => spec.containers.filter(hasGpus).length <= 1, whenItComes(oneHasGpus)),
+  ({ spec: { initContainers = [] } }) => !initContainers.some(hasGpus),
+  whenItComes(noneHasGpusBefore),
+  ...podRules.map(whenItComes),
+).meta(atomic)
 
 /** The container with an `nvidia.com/gpu` limit, else the first, gets the GPUs; its exit code decides. */
 export type PodTemplate = DeepReadonly<z.output<typeof podTemplateSchema>>

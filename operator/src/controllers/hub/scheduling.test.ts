@@ -332,12 +332,31 @@ describe('the line', () => {
     expect(time.pending()).toBe(0)
   })
 
-  test('a burst is decided in passes, so that others get their turn', async () => {
-    const nodes = Array.from({ length: 300 }, (_, i) => nodeFact({ name: `n${i}` }))
-    const { job, passes, pass } = world({ nodes })
-    for (let i = 0; i < 2300; i++) job(`j${i}`)
+  function burst() {
+    const nodes = Array.from({ length: 30 }, (_, i) => nodeFact({ name: `n${i}` }))
+    const { job, ...rest } = world({ nodes })
+    const jobs = Array.from({ length: 200 }, (_, i) => job(`j${i}`))
+    const chosen = () => jobs.filter(({ metadata }) => rest.choice(metadata.name)).length
+    return { ...rest, job, jobs, chosen }
+  }
+
+  test('of a burst no more is chosen than is soon recorded: who comes later and is more urgent goes before the rest', async () => {
+    const { job, jobs, pass, record, choice, chosen } = burst()
     await pass()
-    expect(passes).toEqual([1000, 1000, 300])
+    expect(chosen()).toBe(64)
+    job('urgent', { priority: 100 })
+    await pass()
+    expect(choice('urgent')).toBeUndefined()
+    record(jobs[0] as KeptJob)
+    await pass()
+    expect([choice('urgent')?.slice(0, 6), chosen()]).toEqual(['1@acme', 63])
+  })
+
+  test('a choice that is not recorded for long holds nobody up', async () => {
+    const { pass, later, chosen } = burst()
+    await pass()
+    await later(10_000)
+    expect(chosen()).toBe(128)
   })
 
   test('many changes at once are one pass', async () => {

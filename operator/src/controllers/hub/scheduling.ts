@@ -6,6 +6,7 @@ import {
   bookingOfPlacement,
   bookingOfRun,
   isSameBooking,
+  onlyRuns,
   placementHolds,
   type Wish,
   wishOf,
@@ -31,6 +32,7 @@ import { isSameQueue } from '../../domain/scheduling/queue-tree.ts'
 import type { Reason } from '../../domain/scheduling/reasons.ts'
 import type { Clock, TimerHandle, Timers } from '../clock.ts'
 import type { When } from '../work-queue.ts'
+import { Pace } from './pace.ts'
 import { Preemptions } from './preemptions.ts'
 import { QueueCounts } from './queue-counts.ts'
 import { Standings } from './standings.ts'
@@ -42,7 +44,7 @@ export interface SchedulingPorts {
   readonly runsOf: (jobUid: string) => readonly { readonly run: KeptRun; readonly provider: string }[]
   /** Of the GPUs of a node. */
   readonly modelOf: (provider: string, node: string) => string | undefined
-  /** The job's reconciler is to look: a decision is there, or, at leisure, a reason to wait. */
+  /** The job's reconciler is to look: a decision is there, or, at leisure, what is only to be told. */
   readonly wake: (jobKey: string, when: When) => void
   readonly clock: Clock
   readonly timers: Timers
@@ -74,9 +76,6 @@ export interface Scheduling {
   readonly preemptedOf: (uid: string) => Preempted | undefined
   readonly explain: (uid: string) => Explanation | undefined
 }
-
-/** A pass decides this much at most, so that facts and requests get their turn during a burst. */
-const decisionsPerPass = 1000
 
 /** When machines change, those who wait are told anew, in a while and so many at most; the others look by themselves, later. */
 const retellMs = 2000
@@ -119,6 +118,11 @@ class SchedulingLoop implements Scheduling {
   readonly #standings: Standings
   readonly #preemptions: Preemptions
   readonly #counts: QueueCounts
+  readonly #pace = new Pace()
+  readonly standingOf: Scheduling['standingOf'] = (job) => this.#standings.of(job)
+  readonly counted: Scheduling['counted'] = (job) => this.#standings.counted(job)
+  readonly queues: Scheduling['queues'] = () => this.#counts.now()
+  readonly explain: Scheduling['explain'] = (uid) => this.#engine.explain(uid)
   #begun = false
   #passIsDue = false
   #nextPass: TimerHandle
@@ -152,7 +156,10 @@ class SchedulingLoop implements Scheduling {
     const standing = job && this.#standings.of(job)
     const wish: Wish = job ? wishOf(job, this.#ports.clock.now(), standing) : { wish: 'Nothing' }
     this.#forgetStaleChoice(uid, wish)
-    if (!this.#choices.has(uid)) this.#preemptions.end(uid)
+    if (!this.#choices.has(uid)) {
+      this.#preemptions.end(uid)
+      this.#pace.settled(uid)
+    }
     this.#bookAnew(uid, job)
     this.#stand(uid, wish)
     this.#standings.say(uid, wish.wish === 'Room' || wish.wish === 'Barred' ? standing : undefined)
@@ -209,28 +216,12 @@ class SchedulingLoop implements Scheduling {
     })
   }
 
-  standingOf(job: KeptJob): Standing {
-    return this.#standings.of(job)
-  }
-
-  counted(job: KeptJob): KeptJob {
-    return this.#standings.counted(job)
-  }
-
-  queues(): ReadonlyMap<string, QueueState> {
-    return this.#counts.now()
-  }
-
   choiceOf(uid: string): Choice | undefined {
     return this.#preemptions.asOf(this.#choices.get(uid))
   }
 
   preemptedOf(uid: string): Preempted | undefined {
     return this.#preemptions.of(uid)
-  }
-
-  explain(uid: string): Explanation | undefined {
-    return this.#engine.explain(uid)
   }
 
   /**
@@ -377,24 +368,31 @@ class SchedulingLoop implements Scheduling {
     const { clock, timers, jobOf, wake, observe } = this.#ports
     this.#passIsDue = false
     const started = clock.boot()
-    const decisions = this.#engine.decide({ nowMs: clock.now(), limit: decisionsPerPass })
+    const decisions = this.#engine.decide({ nowMs: clock.now(), limit: this.#pace.left(started) })
     for (const decision of decisions) {
       const { uid, run } = decision
       this.#choices.set(uid, decision)
       this.#waiting.delete(uid)
       this.#booked.set(uid, (this.#booked.get(uid) ?? new Map<number, Booking>()).set(run, decision))
-      for (const victim of this.#preemptions.begin(decision)) this.#touched.add(victim)
+      const victims = this.#preemptions.begin(decision)
+      for (const victim of victims) this.#touched.add(victim)
+      if (victims.length === 0) this.#pace.chosen(uid, started)
     }
     // Those that are placed go before those that only hear why they are not: at the start that is all there are.
     for (const uid of new Set([...decisions.map((decision) => decision.uid), ...this.#touched])) {
       const job = jobOf(uid)
-      if (job) wake(`${job.metadata.namespace}/${job.metadata.name}`, this.#waiting.has(uid) ? 'AtLeisure' : 'Now')
+      if (job) wake(`${job.metadata.namespace}/${job.metadata.name}`, this.#whenOf(job))
     }
     this.#touched.clear()
     observe({ decisions: decisions.length, seconds: (clock.boot() - started) / 1000 })
-    if (decisions.length === decisionsPerPass) this.#passSoon()
     // Who waits may get in by time alone, such as when those who may be preempted are no longer guarded.
     timers.clear(this.#nextPass)
     if (this.#waiting.size > 0) this.#nextPass = timers.set(() => this.#passSoon(), passAgainMs)
+  }
+  /** Nobody waits to hear that it waits, or that it runs; a short run is over before it is said. */
+  #whenOf(job: KeptJob): When {
+    const { uid } = job.metadata
+    const isTold = onlyRuns(job, this.#ports.runsOf(uid)) && !this.preemptedOf(uid)
+    return isTold || this.#waiting.has(uid) ? 'AtLeisure' : 'Now'
   }
 }
