@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { cases } from '../../../../test/builders/cases.ts'
 import { jobFact, nodeFact, providerFact } from '../../../../test/builders/scheduling.ts'
 import { createEngine, type Engine } from './engine.ts'
-import type { Booking, Choice, EngineSnapshot, QueueFact } from './facts.ts'
+import type { Booking, Choice, EngineSnapshot, JobFact, QueueFact } from './facts.ts'
 import { gpusOf } from './ground.ts'
 
 const minute = 60_000
@@ -118,9 +118,18 @@ function live(
   }
 }
 
+/** Who asked for what is guaranteed to its queue stands in line again. */
 function endThoseWhoAreTold(hub: Hub): void {
-  for (const { uid, endingMs } of hub.running.values()) if (endingMs !== undefined) leave(hub, uid)
+  for (const { uid, run, queue, endingMs } of hub.running.values()) {
+    if (endingMs === undefined) continue
+    leave(hub, uid)
+    if (uid.startsWith('own')) hub.engine.wait(ownJob(uid, { queue, run: run + 1, createdMs: hub.nowMs }))
+  }
   record(hub)
+}
+
+function ownJob(uid: string, rest: Pick<JobFact, 'queue' | 'run' | 'createdMs'>): JobFact {
+  return jobFact({ uid, priority: 9, ...rest })
 }
 
 /** Nobody comes, and nobody leaves by himself: only those who are told to. */
@@ -135,7 +144,7 @@ function stayQuiet(hub: Hub, passes: number): void {
 /** A queue asks for all that is guaranteed to it. */
 function askForAll(hub: Hub, name: string): void {
   for (let i = 0; i < guaranteedTo(name); i += 1)
-    hub.engine.wait(jobFact({ uid: `own${i}`, queue: name, priority: 9, createdMs: hub.nowMs }))
+    hub.engine.wait(ownJob(`own${i}`, { queue: name, run: 1, createdMs: hub.nowMs }))
 }
 
 function guaranteedTo(name: string): number {
