@@ -82,7 +82,8 @@ export const hubFlags = {
   'suspect-after-seconds': { means: 'silence after which a provider gets no new work', example: '15', default: '15' },
   'tombstone-seconds': { means: 'how long a GpuRun outlives its job at the least', example: '600', default: '600' },
   weights: {
-    means: 'what speaks against a provider: a score of 1 is as bad as so many GPUs of no use to others, per GPU taken',
+    means:
+      'what speaks against a provider: a score of 1 is as bad as so many GPUs left over beside a job, per GPU taken',
     example: 'price=1,moving=0',
     default: defaultWeights.map(({ name, weight }) => `${name}=${weight}`).join(),
   },

@@ -251,6 +251,17 @@ test('an agent whose owner kept the values of an older chart is upgraded all the
   }
 }, 60_000)
 
+test('a hub is upgraded with the values of a chart that knew no weights, and small weights are written out', async () => {
+  const rendered = (flags: string) => shell.sh(`${template} charts/gpu-commons-hub ${flags}`)
+  expect(await rendered('--set weights=null --skip-schema-validation')).not.toContain('--weights')
+  expect(await rendered('--set weights.moving=null --skip-schema-validation')).toMatch(
+    /- --weights=losses=0.5000,price=0.5000$/m,
+  )
+  expect(await rendered('--set-json weights.price=0.0001')).toContain(
+    '--weights=losses=0.5000,moving=0.1000,price=0.0001',
+  )
+}, 60_000)
+
 test('an agent is installed, upgraded, and uninstalled with nothing left', async () => {
   await shell.sh(`helm install agent charts/gpu-commons-agent -n gpu-agent --create-namespace ${invited}`)
   await shell.sh('helm upgrade agent charts/gpu-commons-agent -n gpu-agent --reuse-values --set replicas=1')

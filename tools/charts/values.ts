@@ -96,7 +96,7 @@ export const hubValues = z.strictObject({
       moving: weight(0.1).describe('1 for every other provider than the one where the job ran last'),
     })
     .prefault({})
-    .describe('of what speaks against a provider: 1 is as bad as one GPU of no use to others, for each GPU taken'),
+    .describe('of what speaks against a provider: 1 is as bad as one GPU left over beside the job, for each GPU taken'),
   tenantNamespaces: z
     .array(text(63).min(1))
     .max(500)

@@ -53,7 +53,7 @@ describe('of providers that could take a job', () => {
     expect(goesTo({ ranAt: 'bolt' }, { weights: 'moving=0' })).toBe('acme')
   })
 
-  test('one that would break up a larger node does only where that saves enough', () => {
+  test('one whose whole node would be broken up does not where another one has a broken node, whatever it saves', () => {
     const half = { usedByOthers: { gpus: 4, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 } }
     const gang = { workers: 4 }
     expect(goesTo(gang, { acme: dear, bolt: cheap, node: half })).toBe('acme')

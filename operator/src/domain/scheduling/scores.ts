@@ -22,7 +22,7 @@ export const scores: readonly Score[] = [
   { name: 'wholeNodesTaken', weight: 1, of: ({ whole }) => Number(whole) },
 ]
 
-/** Of a GPU that is of no use to others: what a weight is reckoned in. */
+/** Of a GPU that is left over beside a job: what a weight is reckoned in. */
 export const gpuCost = 2 ** 12
 
 export function costOf(node: Standing, gpus: number): number {

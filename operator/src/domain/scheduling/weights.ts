@@ -6,7 +6,7 @@ export type ScoreName = (typeof SCORE_NAMES)[number]
 
 export interface Weight {
   readonly name: ScoreName
-  /** So many GPUs of no use to others, for each GPU that the job takes, are as bad as a score of 1. 0: it does not count. */
+  /** So many GPUs that are left over beside a job, for each GPU that it takes, are as bad as a score of 1. 0: it does not count. */
   readonly weight: number
 }
 
