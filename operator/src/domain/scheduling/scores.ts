@@ -15,15 +15,15 @@ interface Score {
   readonly of: (node: Standing, gpus: number) => number
 }
 
+/** Of a GPU that is left over beside a job: what a weight of `weights.ts` is reckoned in. */
+export const gpuCost = 2 ** 12
+
 /** Weights so far apart that a later score only decides between nodes that are equal under the earlier ones. */
 export const scores: readonly Score[] = [
   { name: 'wholeNodesBroken', weight: 2 ** 32, of: ({ whole, freeGpus }, gpus) => Number(whole && freeGpus > gpus) },
-  { name: 'gpusLeftOver', weight: 2 ** 12, of: ({ freeGpus }, gpus) => freeGpus - gpus },
+  { name: 'gpusLeftOver', weight: gpuCost, of: ({ freeGpus }, gpus) => freeGpus - gpus },
   { name: 'wholeNodesTaken', weight: 1, of: ({ whole }) => Number(whole) },
 ]
-
-/** Of a GPU that is left over beside a job: what a weight is reckoned in. */
-export const gpuCost = 2 ** 12
 
 export function costOf(node: Standing, gpus: number): number {
   return scores.reduce((cost, { weight, of }) => cost + weight * of(node, gpus), 0)
