@@ -20,11 +20,20 @@ test('one that is recorded makes room for the next', () => {
 test('one that is not recorded for long holds nobody up', () => {
   const pace = paceOf(60, 0)
   pace.chosen('later', 4000)
-  expect([pace.left(4999), pace.left(5000)]).toEqual([3, 63])
+  expect([pace.left(14_999), pace.left(15_000)]).toEqual([3, 63])
 })
 
 test('one that is chosen anew counts from then on', () => {
   const pace = paceOf(1, 0)
   pace.chosen('uid-0', 4000)
-  expect(pace.left(5000)).toBe(63)
+  expect(pace.left(15_000)).toBe(63)
+})
+
+test('says when the oldest holds nobody up any more', () => {
+  const pace = paceOf(64, 1000)
+  expect([pace.freesAfterMs(1000), pace.freesAfterMs(20_000), new Pace().freesAfterMs(0)]).toEqual([
+    15_000,
+    0,
+    Infinity,
+  ])
 })

@@ -3,10 +3,15 @@
 /** Twice as many as jobs are looked at at once: enough to keep all of them busy. */
 const mostAtOnce = 64
 
-/** What takes longer waits for something else than its turn, and holds nobody up. */
-const mostMs = 5000
+/** What takes longer waits for something else than its turn, and holds nobody up. In a burst a turn may be long in coming. */
+const mostMs = 15_000
+
+/** So long a job that waits for its turn alone is told nothing. */
+const turnMs = 10_000
 
 export class Pace {
+  /** Since when passes end before all have been tried. */
+  #cutSince: number | undefined
   /** By job uid, oldest first: when it was chosen. */
   readonly #chosen = new Map<string, number>()
 
@@ -17,6 +22,18 @@ export class Pace {
       this.#chosen.delete(uid)
     }
     return Math.max(0, mostAtOnce - this.#chosen.size)
+  }
+
+  /** When the next one that may never be recorded holds nobody up any more. */
+  freesAfterMs(nowMs: number): number {
+    const [oldest] = this.#chosen.values()
+    return oldest === undefined ? Infinity : Math.max(0, oldest + mostMs - nowMs)
+  }
+
+  /** Whether those who wait are told why. @param isCut the pass may have ended before all were tried. */
+  tellsAll(isCut: boolean, nowMs: number): boolean {
+    this.#cutSince = isCut ? (this.#cutSince ?? nowMs) : undefined
+    return nowMs - (this.#cutSince ?? -Infinity) >= turnMs
   }
 
   chosen(uid: string, nowMs: number): void {

@@ -345,6 +345,17 @@ describe('the line', () => {
     expect([passes, choice('urgent')?.slice(0, 6)]).toEqual([[64, 0, 1], '1@acme'])
   })
 
+  test('who waits for its turn alone is not told so, unless that lasts', async () => {
+    const nodes = Array.from({ length: 30 }, (_, i) => nodeFact({ name: `n${i}` }))
+    const { job, pass, time } = world({ nodes })
+    for (let i = 0; i < 70; i += 1) job(`j${i}`)
+    expect((await pass()).split(',')).toHaveLength(64)
+    await time.advance(9_999)
+    expect(await pass()).toBe('')
+    await time.advance(1)
+    expect((await pass()).split(',')).toHaveLength(6)
+  })
+
   test('many changes at once are one pass', async () => {
     const { job, passes, pass } = world()
     for (const name of ['a', 'b', 'c']) job(name)

@@ -6,7 +6,6 @@ import {
   bookingOfPlacement,
   bookingOfRun,
   isSameBooking,
-  onlyRuns,
   placementHolds,
   type Wish,
   wishOf,
@@ -44,7 +43,7 @@ export interface SchedulingPorts {
   readonly runsOf: (jobUid: string) => readonly { readonly run: KeptRun; readonly provider: string }[]
   /** Of the GPUs of a node. */
   readonly modelOf: (provider: string, node: string) => string | undefined
-  /** The job's reconciler is to look: a decision is there, or, at leisure, what is only to be told. */
+  /** The job's reconciler is to look: a decision is there, or, at leisure, a reason to wait. */
   readonly wake: (jobKey: string, when: When) => void
   readonly clock: Clock
   readonly timers: Timers
@@ -368,7 +367,8 @@ class SchedulingLoop implements Scheduling {
     const { clock, timers, jobOf, wake, observe } = this.#ports
     this.#passIsDue = false
     const started = clock.boot()
-    const decisions = this.#engine.decide({ nowMs: clock.now(), limit: this.#pace.left(started) })
+    const limit = this.#pace.left(started)
+    const decisions = this.#engine.decide({ nowMs: clock.now(), limit })
     for (const decision of decisions) {
       const { uid, run } = decision
       this.#choices.set(uid, decision)
@@ -378,21 +378,20 @@ class SchedulingLoop implements Scheduling {
       for (const victim of victims) this.#touched.add(victim)
       if (victims.length === 0) this.#pace.chosen(uid, started)
     }
+    const isCut = decisions.length >= limit
+    const tellsAll = this.#pace.tellsAll(isCut, started)
     // Those that are placed go before those that only hear why they are not: at the start that is all there are.
     for (const uid of new Set([...decisions.map((decision) => decision.uid), ...this.#touched])) {
+      const waits = this.#waiting.has(uid)
+      if (waits && !tellsAll) continue
+      this.#touched.delete(uid)
       const job = jobOf(uid)
-      if (job) wake(`${job.metadata.namespace}/${job.metadata.name}`, this.#whenOf(job))
+      if (job) wake(`${job.metadata.namespace}/${job.metadata.name}`, waits ? 'AtLeisure' : 'Now')
     }
-    this.#touched.clear()
     observe({ decisions: decisions.length, seconds: (clock.boot() - started) / 1000 })
     // Who waits may get in by time alone, such as when those who may be preempted are no longer guarded.
     timers.clear(this.#nextPass)
-    if (this.#waiting.size > 0) this.#nextPass = timers.set(() => this.#passSoon(), passAgainMs)
-  }
-  /** Nobody waits to hear that it waits, or that it runs; a short run is over before it is said. */
-  #whenOf(job: KeptJob): When {
-    const { uid } = job.metadata
-    const isTold = onlyRuns(job, this.#ports.runsOf(uid)) && !this.preemptedOf(uid)
-    return isTold || this.#waiting.has(uid) ? 'AtLeisure' : 'Now'
+    const againMs = isCut ? Math.min(passAgainMs, this.#pace.freesAfterMs(started)) : passAgainMs
+    if (this.#waiting.size > 0) this.#nextPass = timers.set(() => this.#passSoon(), againMs)
   }
 }

@@ -4,7 +4,7 @@ import { type KeptRunOptions, keptJob, keptRun } from '../../../../test/builders
 import { BEGINNING } from '../../../../test/builders/meta.ts'
 import type { GpuJobStatus } from '../../api/gpujob.ts'
 import { toTime } from '../../api/time.ts'
-import { bookingOfPlacement, bookingOfRun, onlyRuns, placementHolds, wishOf } from './engine-facts.ts'
+import { bookingOfPlacement, bookingOfRun, placementHolds, wishOf } from './engine-facts.ts'
 import { type KeptRun, workerRoom } from './kept.ts'
 
 const now = Date.parse('2026-01-01T01:00:00Z')
@@ -176,36 +176,5 @@ describe('how long a record holds its room', () => {
   ]
   test.each(cases)('$name', ({ job: of, run, says }) => {
     expect(placementHolds(of, run)).toBe(says)
-  })
-})
-
-describe('of a job whose run only runs', () => {
-  const status = { placement, lastRun: 2 }
-  const job = keptJob({ status })
-  const runs = keptRun({ job, run: 2, status: { state: 'Running' } })
-  const stopped = { stop: { reason: 'Suspended', requestedAt: BEGINNING } } as const
-  const cases: readonly { name: string; job: typeof job; run: KeptRun | undefined; says: boolean }[] = [
-    { name: 'nothing but that is to be said', job, run: runs, says: true },
-    { name: 'not before it runs', job, run: keptRun({ job, run: 2 }), says: false },
-    { name: 'not once it is over', job, run: keptRun({ job, run: 2, status: { state: 'Succeeded' } }), says: false },
-    { name: 'not of an earlier run', job, run: keptRun({ job, run: 1, status: { state: 'Running' } }), says: false },
-    { name: 'not where it was told to stop', job, run: { ...runs, spec: { ...runs.spec, ...stopped } }, says: false },
-    { name: 'not of a suspended job', job: keptJob({ status, spec: { suspend: true } }), run: runs, says: false },
-    {
-      name: 'not of a job on its way out',
-      job: keptJob({ status, metadata: { deletionTimestamp: BEGINNING } }),
-      run: runs,
-      says: false,
-    },
-    {
-      name: 'not where a worker is on a node that does not answer',
-      job,
-      run: keptRun({ job, run: 2, status: { state: 'Running', reason: 'NodeLost' } }),
-      says: false,
-    },
-    { name: 'not without a run', job, run: undefined, says: false },
-  ]
-  test.each(cases)('$name', ({ job: of, run, says }) => {
-    expect(onlyRuns(of, run ? [{ run }] : [])).toBe(says)
   })
 })

@@ -78,13 +78,6 @@ export function bookingOfPlacement(job: KeptJob, placement: Placement, model?: s
   return { uid, run, provider, nodes, perWorker: job.needs.perWorker, queue, priority, model, ...times }
 }
 
-/** The run that is recorded goes on, and nobody wants it to end: what may be left to do is to say that it runs. */
-export function onlyRuns({ metadata, spec, status }: KeptJob, runs: readonly { readonly run: KeptRun }[]): boolean {
-  if (spec.suspend || metadata.deletionTimestamp !== undefined) return false
-  const run = runs.find((one) => one.run.spec.run === status?.placement?.run)?.run
-  return run?.spec.stop === undefined && run?.status?.state === 'Running' && run.status.reason === undefined
-}
-
 /**
  * The room that a run holds: where its workers really are, once the agent has said it; `undefined` when it is over.
  * @param counts in which queue, with which priority and as which model, as its job or what was booked before says; and its times.
