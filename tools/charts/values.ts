@@ -89,11 +89,13 @@ export const hubValues = z.strictObject({
   tombstoneSeconds: seconds(60, 86_400).default(600).describe('how long a GpuRun outlives its job at the least'),
   weights: z
     .strictObject({
-      price: weight(0.5).describe('spent in vain: 0.5 where a GPU costs twice as much as the cheapest that would do'),
-      losses: weight(0.5).describe(
-        'the part of the runs there that its owner took back or that were not heard of again',
+      price: weight(0.5).describe(
+        'how many GPUs left over beside a job are as bad, per GPU, as its price where all of that is spent in vain; half where the cheapest costs half',
       ),
-      moving: weight(0.1).describe('1 for every other provider than the one where the job ran last'),
+      losses: weight(0.5).describe(
+        'the same for runs that are lost: where all of them were taken back or not heard of again',
+      ),
+      moving: weight(0.1).describe('the same for another provider than the one where the job ran last'),
     })
     .prefault({})
     .describe('of what speaks against a provider: 1 is as bad as one GPU left over beside the job, for each GPU taken'),
