@@ -152,6 +152,8 @@ const wrong: readonly (readonly [chart: 'hub' | 'agent', values: string, names: 
   ['hub', 'image.pullSecrets=mine', '/image/pullSecrets'],
   ['hub', 'image.name=x', "'name' not allowed"],
   ['hub', 'suspectAfterSeconds=1', '/suspectAfterSeconds'],
+  ['hub', 'weights.price=much', '/weights/price'],
+  ['hub', 'weights.beauty=1', "'beauty' not allowed"],
   ['hub', 'tombstoneSeconds=59', '/tombstoneSeconds'],
   ['hub', 'networkPolicy.apiServerPorts[0]=70000', '/networkPolicy/apiServerPorts/0'],
   ['hub', 'serviceMonitor.interval=soon', '/serviceMonitor/interval'],
@@ -257,6 +259,7 @@ test('a hub is upgraded with the values of a chart that knew no weights, and sma
   expect(await rendered('--set weights.moving=null --skip-schema-validation')).toMatch(
     /- --weights=losses=0.5000,price=0.5000$/m,
   )
+  expect(await rendered('--set weights.price=0.25')).toContain('price=0.2500')
   expect(await rendered('--set-json weights.price=0.0001')).toContain(
     '--weights=losses=0.5000,moving=0.1000,price=0.0001',
   )

@@ -7,7 +7,9 @@ const text = (most: number) => z.string().max(most)
 const seconds = (least: number, most: number) => z.int().min(least).max(most)
 const labels = z.record(z.string().max(253), z.string().max(253))
 
-const weight = (preset: number) => z.number().min(0).max(1000).default(preset)
+/** `--set` of Helm makes a text of 0.25. */
+const weight = (preset: number) =>
+  z.union([z.number().min(0).max(1000), z.string().regex(/^[0-9]{1,3}(\.[0-9]{1,4})?$/)]).default(preset)
 
 const image = z
   .strictObject({
