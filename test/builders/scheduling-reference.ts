@@ -169,15 +169,22 @@ function byOrder(a: Option, b: Option): number {
 }
 
 function mayUse(job: JobFact, node: NodeFact, providers: readonly ProviderFact[]): boolean {
-  const provider = providers.find(({ name }) => name === node.provider)
   return (
-    provider !== undefined &&
     mayUseGpus(job, node, providers) &&
     Object.entries(job.nodeSelector).every(([key, value]) => node.labels[key] === value) &&
     mayShare(job, node) &&
     !(job.avoidNodes ?? []).includes(`${node.provider}/${node.name}`) &&
-    node.taints.every((taint) => isTolerated(job, taint, provider))
+    toleratesNode(job, node, providers)
   )
+}
+
+function toleratesNode(
+  job: JobFact,
+  { provider: name, taints }: NodeFact,
+  providers: readonly ProviderFact[],
+): boolean {
+  const provider = providers.find((each) => each.name === name)
+  return provider !== undefined && taints.every((taint) => isTolerated(job, taint, provider))
 }
 
 /** Such GPUs of that provider, on whatever node. */
@@ -203,7 +210,8 @@ function priceOf({ provider, model }: NodeFact, providers: readonly ProviderFact
 
 /** Half of what is paid in vain, half of what is lost, and a tenth for a move; for all its GPUs. */
 function drawbacks(job: JobFact, node: NodeFact, { nodes, providers }: EngineSnapshot): number {
-  const prices = nodes.filter((each) => mayUseGpus(job, each, providers)).map((each) => priceOf(each, providers))
+  const may = (each: NodeFact) => mayUseGpus(job, each, providers) && toleratesNode(job, each, providers)
+  const prices = nodes.filter(may).map((each) => priceOf(each, providers))
   const [price, least] = [priceOf(node, providers), Math.min(...prices)]
   const lost = providers.find(({ name }) => name === node.provider)?.lostShare ?? 0
   const moves = job.ranAt !== undefined && job.ranAt !== node.provider

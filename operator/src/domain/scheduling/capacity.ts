@@ -16,7 +16,7 @@ export interface Capacity {
   readonly bookings: Pick<Bookings, 'get' | 'values'>
   /** What counts in the choice of a provider. */
   readonly weights: readonly Weight[]
-  /** Grows when stocks come or go, or providers changed: then jobs may have other pools to choose from. */
+  /** Grows when pools come or go, or providers changed: then jobs may have other pools to choose from. */
   readonly version: () => number
   /** The providers of which that is so since that version; undefined: it is too long ago to know. */
   readonly changedSince: (version: number) => ReadonlySet<string> | undefined
@@ -124,7 +124,7 @@ interface Nodes {
   readonly use: (booking: Booking, sign: 1 | -1) => void
 }
 
-/** @param changed is told of each provider that has a pool more, or a stock less. */
+/** @param changed is told of each provider that has a pool more or less. */
 function createNodes(grew: Grew, changed: (provider: string) => void): Nodes {
   const spots = createSpots(newSpot)
   const stocks = createStocks()
@@ -153,11 +153,12 @@ function createNodes(grew: Grew, changed: (provider: string) => void): Nodes {
     if (spot.pool && (more || other)) grew(spot, spot.pool.stock)
   }
 
-  /** The last of a stock takes with it what others were compared with. */
+  /** What was in it may have been the cheapest that others were compared with. */
   function leave(pool: Pool): void {
-    const { size } = stocks.all
+    const { pools, provider } = pool.stock
+    const before = pools.size
     stocks.removeWhereEmpty(pool)
-    if (stocks.all.size < size) changed(pool.stock.provider)
+    if (pools.size < before) changed(provider)
   }
 
   function set(fact: NodeFact): void {

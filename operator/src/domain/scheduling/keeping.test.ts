@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { cases } from '../../../../test/builders/cases.ts'
-import { engineOf, minute, nowMs, run, told } from '../../../../test/builders/making-room.ts'
+import { engineOf, minute, nowMs, queue, run, told } from '../../../../test/builders/making-room.ts'
 import { jobFact } from '../../../../test/builders/scheduling.ts'
 import { type Engine } from './engine.ts'
 import type { JobFact } from './facts.ts'
@@ -35,6 +35,22 @@ describe('a gang whose start nobody knows', () => {
     engine.release('job', 1)
     engine.wait(jobFact({ createdMs: nowMs }))
     expect(told(engine.decide({ nowMs: nowMs + 2 * hour }))).toEqual([])
+  })
+
+  test('leaves what is free to who is older, also where both become so in one pass and a younger one needs the same', () => {
+    const never = { withinQueue: 'Never', reclaim: 'Never', minRuntimeMs: 0 } as const
+    const queues = ['a', 'b', 'c'].map((name) => queue(name, { quota: {}, preemption: never }))
+    const createdMs = nowMs - patienceMs + 5000
+    const jobs = [
+      jobFact({ uid: 'younger', queue: 'a', gpus: 8, createdMs: createdMs + 1 }),
+      { ...gang, queue: 'c', createdMs },
+      jobFact({ uid: 'older', queue: 'b', gpus: 8, createdMs: createdMs - 1 }),
+    ]
+    const bookings = [run('ends', 'n1', { queue: 'c' }), run('endless', 'n2', { queue: 'b' })]
+    const engine = engineOf({ nodes, bookings, queues, jobs })
+    expect(told(engine.decide({ nowMs }))).toEqual([])
+    engine.release('ends', 1)
+    expect(told(engine.decide({ nowMs: nowMs + 5000 }))).toEqual(['older@acme:n1×1'])
   })
 
   test('leaves its turn to the next in line meanwhile', () => {

@@ -60,7 +60,7 @@ export function createKeeping(world: World): Keeping {
   /** What is shown as free does not tell them that something has changed. */
   function wakeThoseWhoMightNow(nowMs: number): void {
     for (const shape of line.sleepers()) {
-      if (denied.has(shape) && mayUse(first(shape), nowMs)) line.wake(shape)
+      if (mayUse(first(shape), nowMs)) line.wake(shape)
     }
   }
 

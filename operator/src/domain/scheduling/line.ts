@@ -154,6 +154,7 @@ function createSleep(lanes: Lanes, { beds, needBeds }: AllBeds): Sleep {
     const awake = lanes.best()
     if (!sleeper || (awake && isShapeBefore(awake, sleeper))) return awake
     wake(sleeper)
+    turns.taken(sleeper)
     return sleeper
   }
 

@@ -29,6 +29,20 @@ describe('who finds no room', () => {
     expect(told(engine.decide({ nowMs }))).toEqual(['job@acme:n1×1 for low'])
   })
 
+  test('is tried again when a guard is over, also where others were that may not any more', () => {
+    const guarded = { withinQueue: 'LowerPriority', reclaim: 'Never', minRuntimeMs: 5 * minute } as const
+    const others = [1, 2, 3, 4].map((gpus) => jobFact({ uid: `other-${gpus}`, queue: 'b', gpus, createdMs: nowMs }))
+    const engine = engineOf({
+      bookings: [run('low', 'n1', { startedMs: nowMs })],
+      queues: [queue('a', { quota: {}, preemption: guarded }), queue('b', { quota: {}, preemption: guarded })],
+      jobs: [{ ...high, createdMs: nowMs }, ...others],
+    })
+    engine.decide({ nowMs })
+    engine.setQueue(queue('b', { quota: {}, preemption: { ...guarded, withinQueue: 'Never' } }))
+    for (const passed of [1, 20_000, 4 * minute]) expect(told(engine.decide({ nowMs: nowMs + passed }))).toEqual([])
+    expect(told(engine.decide({ nowMs: nowMs + 5 * minute }))).toEqual(['job@acme:n1×1 for low'])
+  })
+
   test('does not without a GpuQueue', () => {
     const engine = engineOf({ bookings: [low], jobs: [high] })
     expect(told(engine.decide({ nowMs }))).toEqual([])

@@ -68,14 +68,14 @@ export function createMakingRoom(world: World): MakingRoom {
     use.count(booking, -1)
   }
 
+  const mayPreempt = (shape: Shape) => letsPreempt(queues.facts.get(shape.lane.queue))
+
   function wakePreemptors(nowMs: number): void {
-    for (const shape of tried.keys()) if (shape.jobs.items.length === 0) tried.delete(shape)
+    for (const shape of tried.keys()) if (shape.jobs.items.length === 0 || !mayPreempt(shape)) tried.delete(shape)
     const due = [...tried].filter(([shape, triedMs]) => shape.isAsleep && nowMs - triedMs >= triedAgainMs)
     due.sort(([a, aMs], [b, bMs]) => aMs - bMs || (comesFirst(first(a), first(b)) ? -1 : 1))
     for (const [shape] of due.slice(0, triedAtOnce)) line.wake(shape)
   }
-
-  const mayPreempt = (shape: Shape) => letsPreempt(queues.facts.get(shape.lane.queue))
 
   function preemptFor(shape: Shape, nowMs: number): Preemption | undefined {
     const job = first(shape)

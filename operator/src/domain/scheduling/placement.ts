@@ -53,6 +53,7 @@ export function candidatesFor(job: JobFact, capacity: Capacity, before?: Before)
     const place = provider && { provider, model: stock.model, gpuMemoryMiB: stock.gpuMemoryMiB }
     if (!place || firstReason(stateFilters, job, place) || firstReason(gpuFilters, job, place)) return []
     const pools = toleratedPools(job, { stock, provider })
+    if (pools.length === 0) return []
     return [{ stock, provider, pools, surcharge: 0, cost: Infinity, found: undefined }]
   })
   const all = [...kept, ...found].toSorted((a, b) => byName(a.stock, b.stock))

@@ -37,6 +37,20 @@ describe('of providers that could take a job', () => {
     expect(goesTo({}, { acme: cheap })).toBe('bolt')
   })
 
+  test('one whose taints keep the job out is not the cheapest of them', () => {
+    const priced = (name: string, H100: number) => providerFact({ name, pricesPerGpuHour: { H100 } })
+    const engine = createEngine({
+      providers: [providerFact({ name: 'acme' }), priced('bolt', 100), priced('core', 1)],
+      nodes: [
+        nodeFact({ provider: 'acme', taints: [{ key: 'team', effect: 'NoSchedule' }] }),
+        nodeFact({ provider: 'bolt' }),
+        nodeFact({ provider: 'core' }),
+      ],
+      waiting: [jobFact()],
+    })
+    expect(engine.decide({ nowMs: 0 })[0]?.provider).toBe('core')
+  })
+
   test('the one that lost fewer runs does', () => {
     expect(goesTo({}, { acme: { lostShare: 0.125 }, bolt: { lostShare: 0.0625 } })).toBe('bolt')
   })

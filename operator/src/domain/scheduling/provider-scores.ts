@@ -7,7 +7,7 @@ import type { ScoreName, Weight } from './weights.ts'
 export interface ScoredPlace {
   readonly provider: ProviderFact
   readonly model: string
-  /** The least price of all such places, in millionths of a currency unit. */
+  /** The least price of all such places, whether one of their nodes suits the job or not; in millionths of a currency unit. */
   readonly cheapest: number
 }
 

@@ -228,7 +228,9 @@ function goOn(whole: Whole, atMs: number): boolean {
 /** Before its share changes: until now it was as it is. */
 function fold({ average, taken }: Branch, { all, nowMs }: Whole): void {
   if (!average || average.atMs >= nowMs) return
-  average.share = averageAt(average, { share: dominantShare(taken, all), atMs: nowMs, halfLife: halfLifeMs })
+  // Runs on machines that are withheld count, and those machines do not.
+  const share = Math.min(1, dominantShare(taken, all))
+  average.share = averageAt(average, { share, atMs: nowMs, halfLife: halfLifeMs })
   average.atMs = nowMs
 }
 

@@ -10,6 +10,8 @@ export interface Turns {
   readonly closeAll: () => void
   /** The first that is helped of those who sleep on what is open. Where nobody is, it closes. */
   readonly first: (help: Help) => Shape | undefined
+  /** It is tried: what is open now offers it nothing more. */
+  readonly taken: (shape: Shape) => void
 }
 
 export interface Help {
@@ -18,20 +20,27 @@ export interface Help {
   readonly helps: (shape: Shape) => boolean
 }
 
+interface Opening {
+  /** How many are left. */
+  looks: number
+  /** Those that were tried since it opened: nothing has grown since. */
+  readonly offered: Set<Shape>
+}
+
 /** After so many looks at all who sleep on a thing it is cheaper to wake them. */
 const mostLooks = 32
 
 export function createTurns(beds: Pick<Beds<Shape>, 'on'>, wake: (shape: Shape) => void): Turns {
-  /** How many looks are left. */
-  const opened = new Map<object, number>()
+  const opened = new Map<object, Opening>()
 
   function first({ isOver, helps }: Help): Shape | undefined {
     let best: Shape | undefined
-    for (const [thing, looks] of opened) {
-      const found = isOver(thing) ? undefined : firstOf([...beds.on(thing)], helps)
-      if (found && looks > 0) opened.set(thing, looks - 1)
-      else opened.delete(thing)
-      if (found && looks === 0) [...beds.on(thing)].filter(helps).forEach(wake)
+    for (const [thing, opening] of opened) {
+      const sleepers = [...beds.on(thing)].filter((shape) => !opening.offered.has(shape))
+      const found = isOver(thing) ? undefined : firstOf(sleepers, helps)
+      opening.looks -= 1
+      if (!found || opening.looks < 0) opened.delete(thing)
+      if (found && opening.looks < 0) sleepers.filter(helps).forEach(wake)
       if (found && (!best || isShapeBefore(found, best))) best = found
     }
     return best
@@ -39,11 +48,12 @@ export function createTurns(beds: Pick<Beds<Shape>, 'on'>, wake: (shape: Shape) 
 
   return {
     open: (thing) => {
-      if (beds.on(thing).size > 0) opened.set(thing, mostLooks)
+      if (beds.on(thing).size > 0) opened.set(thing, { looks: mostLooks, offered: new Set() })
     },
     close: (thing) => opened.delete(thing),
     closeAll: () => opened.clear(),
     first,
+    taken: (shape) => opened.forEach(({ offered }) => void offered.add(shape)),
   }
 }
 
