@@ -284,13 +284,19 @@ describe('a flood', () => {
     const spec = { placement: { providerSelector: { region: 'eu-north' } } }
     let waiting = 0
     let working = 0
-    for (let i = 0; i < 10; i++) {
-      const job = await orderJob(stage, { namespace: 'team', name: `other-${i}`, spec })
+    const look = async () => {
       const of = await flowMetrics()
       waiting = Math.max(waiting, of('current_inqueue_requests', 'gpc-agents'))
       working = Math.max(working, of('current_executing_seats', 'gpc-agents'))
+      return waiting > 10 || undefined
+    }
+    for (let i = 0; i < 10; i++) {
+      const job = await orderJob(stage, { namespace: 'team', name: `other-${i}`, spec })
+      await look()
       await job.is('Succeeded')
     }
+    // The flood is the least of all processes here, and slow where others are busy.
+    await waitUntil(look, { what: 'more than ten requests of the flood to wait', seconds: 60 })
     const answers = await flood.end()
     const after = await flowMetrics()
     const dispatched = (level: string) =>
@@ -307,7 +313,6 @@ describe('a flood', () => {
     const isExpected = (one: string) =>
       /^(node (201|403)|megabyte (422|403)|(status|heartbeat) 200|.* (429|504))$/.test(one)
     expect(Object.keys(answers).filter((one) => !isExpected(one))).toEqual([])
-    expect(waiting).toBeGreaterThan(10)
     expect(working).toBeLessThanOrEqual(seats)
     expect(seats).toBe(5)
     for (const level of ['gpc-hub', 'gpc-agents', 'gpc-heartbeats']) expect(dispatched(level)).toBeGreaterThan(10)
