@@ -35,6 +35,7 @@ async function chaos(): Promise<boolean> {
       jobs: Number(values.jobs),
       kills: Number(values.kills),
       providers: [...stage.sides.keys()],
+      hasScarce: true,
     })
     const file = join(dir, `seed-${seed}.jsonl`)
     const out = createWriteStream(file)

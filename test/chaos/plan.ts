@@ -44,12 +44,14 @@ export interface PlanOptions {
   /** SIGKILLs of the hub, and as many of agents. */
   readonly kills: number
   readonly providers: readonly string[]
+  /** There is a machine with few GPUs, `scarceLabels`, for which jobs contend. Without one those jobs are plain. */
+  readonly hasScarce?: boolean
 }
 
 type Random = () => number
 
 /** The same for the same seed. */
-export function chaosPlan({ seed, jobs, kills, providers }: PlanOptions): ChaosPlan {
+export function chaosPlan({ seed, jobs, kills, providers, hasScarce = false }: PlanOptions): ChaosPlan {
   const random = seeded(seed)
   const turns = Array.from({ length: kills }, () => one(random, providers))
   // A new identity costs as long as a lease lasts, so there are few of them: one hub, two agents.
@@ -58,7 +60,9 @@ export function chaosPlan({ seed, jobs, kills, providers }: PlanOptions): ChaosP
   const agents = turns.map((provider, index) => ({ provider, life: life(random, 3000, newAgents.has(index)) }))
   return {
     seed,
-    jobs: Array.from({ length: jobs }, (_, index) => plannedJob(random, index, Math.floor((index * kills) / jobs))),
+    jobs: Array.from({ length: jobs }, (_, index) =>
+      plannedJob(random, { index, batch: Math.floor((index * kills) / jobs), hasScarce }),
+    ),
     hub: Array.from({ length: kills }, (_, index) => life(random, 1500, index === newHub)),
     agents: new Map(
       providers.map((name) => [name, agents.flatMap(({ provider, life }) => (provider === name ? [life] : []))]),
@@ -90,9 +94,9 @@ const scarce = { placement: { nodeSelector: scarceLabels } }
 
 /** Of each hundred jobs. */
 const stories = {
-  plain: 32,
-  contested: 8,
-  urgent: 6,
+  plain: 29,
+  contested: 12,
+  urgent: 5,
   retried: 10,
   failsByExitCode: 7,
   failsForGood: 7,
@@ -104,8 +108,15 @@ type Story = keyof typeof stories
 
 const deck = Object.entries(stories).flatMap(([story, count]) => Array.from({ length: count }, () => story as Story))
 
-function plannedJob(random: Random, index: number, batch: number): PlannedJob {
-  const story = one(random, deck)
+interface Where {
+  readonly index: number
+  readonly batch: number
+  readonly hasScarce: boolean
+}
+
+function plannedJob(random: Random, { index, batch, hasScarce }: Where): PlannedJob {
+  const drawn = one(random, deck)
+  const story = !hasScarce && (drawn === 'contested' || drawn === 'urgent') ? 'plain' : drawn
   const { workers, gpus } = one(random, shapes)
   const name = `job-${index}-${story.toLowerCase()}`
   const seconds = (0.2 + random() * 2.5).toFixed(1)
@@ -117,7 +128,7 @@ function plannedJob(random: Random, index: number, batch: number): PlannedJob {
     case 'plain':
       return plain
     case 'contested':
-      return { ...plain, order: { name, spec: { ...spec, ...scarce }, simulate: { seconds: '6' } } }
+      return { ...plain, order: { name, spec: { ...spec, ...scarce }, simulate: { seconds: '10' } } }
     case 'urgent': {
       const whole = { workers: 1, gpus: { count: scarceGpus }, priority: 5, ...scarce }
       return { ...plain, order: { name, spec: whole, simulate: { seconds } } }

@@ -15,7 +15,7 @@ let outcome: ChaosOutcome
 
 beforeAll(async () => {
   stage = await openChaosStage('restarts')
-  const plan = chaosPlan({ seed, jobs: 200, kills: 25, providers: [...stage.sides.keys()] })
+  const plan = chaosPlan({ seed, jobs: 200, kills: 25, providers: [...stage.sides.keys()], hasScarce: true })
   const write = (line: object) => void journal.push(JSON.stringify({ at: new Date().toISOString(), ...line }))
   outcome = await chaosRun(stage, { plan, namespace: 'restarts', operator: stage.supervised, journal: write })
   process.stdout.write(`${JSON.stringify({ suite: 'restarts', ...outcome })}\n`)
