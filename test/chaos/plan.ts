@@ -94,9 +94,9 @@ const scarce = { placement: { nodeSelector: scarceLabels } }
 
 /** Of each hundred jobs. */
 const stories = {
-  plain: 29,
-  contested: 12,
-  urgent: 5,
+  plain: 32,
+  contested: 8,
+  urgent: 6,
   retried: 10,
   failsByExitCode: 7,
   failsForGood: 7,
@@ -128,7 +128,7 @@ function plannedJob(random: Random, { index, batch, hasScarce }: Where): Planned
     case 'plain':
       return plain
     case 'contested':
-      return { ...plain, order: { name, spec: { ...spec, ...scarce }, simulate: { seconds: '10' } } }
+      return { ...plain, order: { name, spec: { ...spec, ...scarce }, simulate: { seconds: '6' } } }
     case 'urgent': {
       const whole = { workers: 1, gpus: { count: scarceGpus }, priority: 5, ...scarce }
       return { ...plain, order: { name, spec: whole, simulate: { seconds } } }
