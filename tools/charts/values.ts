@@ -2,14 +2,17 @@
 import { z } from 'zod'
 import { ownerRulesSchema } from '../../operator/src/api/owner-rules.ts'
 import { providerName } from '../../operator/src/api/provider.ts'
+import { defaultWeights, mostWeight, type ScoreName } from '../../operator/src/domain/scheduling/weights.ts'
 
 const text = (most: number) => z.string().max(most)
 const seconds = (least: number, most: number) => z.int().min(least).max(most)
 const labels = z.record(z.string().max(253), z.string().max(253))
 
 /** `--set` of Helm makes a text of 0.25. */
-const weight = (preset: number) =>
-  z.union([z.number().min(0).max(1000), z.string().regex(/^[0-9]{1,3}(\.[0-9]{1,4})?$/)]).default(preset)
+const weight = (name: ScoreName) =>
+  z
+    .union([z.number().min(0).max(mostWeight), z.string().regex(/^[0-9]{1,3}(\.[0-9]{1,4})?$/)])
+    .default(defaultWeights.find((one) => one.name === name)?.weight ?? 0)
 
 const image = z
   .strictObject({
@@ -91,13 +94,13 @@ export const hubValues = z.strictObject({
   tombstoneSeconds: seconds(60, 86_400).default(600).describe('how long a GpuRun outlives its job at the least'),
   weights: z
     .strictObject({
-      price: weight(0.5).describe(
+      price: weight('price').describe(
         'how many GPUs left over beside a job are as bad, per GPU, as its price where all of that is spent in vain; half where the cheapest costs half',
       ),
-      losses: weight(0.5).describe(
+      losses: weight('losses').describe(
         'the same for runs that are lost: where all of them were taken back or not heard of again',
       ),
-      moving: weight(0.1).describe('the same for another provider than the one where the job ran last'),
+      moving: weight('moving').describe('the same for another provider than the one where the job ran last'),
     })
     .prefault({})
     .describe('of what speaks against a provider: 1 is as bad as one GPU left over beside the job, for each GPU taken'),

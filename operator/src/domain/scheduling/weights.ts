@@ -16,7 +16,7 @@ export const defaultWeights: readonly Weight[] = [
   { name: 'moving', weight: 0.1 },
 ]
 
-const mostWeight = 1000
+export const mostWeight = 1000
 
 /** @param written such as `price=1,moving=0`; what is not named keeps its default. Throws with what is wrong. */
 export function weightsOf(written: string): readonly Weight[] {
