@@ -121,7 +121,7 @@ describe('wrong flags are named, with the way out', () => {
     },
     {
       args: ['--weights', 'beauty=1'],
-      says: '--weights beauty=1: beauty is none of price, losses, moving, such as price=1,moving=0',
+      says: '--weights beauty=1: beauty is none of price, losses, moving, breaking, such as price=1,moving=0',
     },
   ])('$args', ({ args, says }) => {
     expect(said(() => hub(...args))).toBe(says)

@@ -83,7 +83,7 @@ export const hubFlags = {
   'tombstone-seconds': { means: 'how long a GpuRun outlives its job at the least', example: '600', default: '600' },
   weights: {
     means:
-      'what speaks against a provider: a score of 1 is as bad as so many GPUs left over beside a job, per GPU taken',
+      'what speaks against a place: a score of 1 is as bad as so many GPUs of no use to others, per GPU taken or node broken',
     example: 'price=1,moving=0',
     default: defaultWeights.map(({ name, weight }) => `${name}=${weight}`).join(),
   },

@@ -5,6 +5,7 @@ import { fairnessBench } from './fairness.ts'
 import type { Figures } from './figures.ts'
 import { floodBench } from './flood.ts'
 import { optimumBench } from './optimum.ts'
+import { packingBench } from './packing.ts'
 import { propertiesBench } from './properties.ts'
 import { queuesBench } from './queues.ts'
 import { scaleBench } from './scale.ts'
@@ -16,6 +17,7 @@ const benches: Readonly<Record<string, (args: readonly string[]) => Figures | Pr
   fairness: fairnessBench,
   flood: floodBench,
   optimum: optimumBench,
+  packing: packingBench,
   properties: propertiesBench,
   queues: queuesBench,
   'slow-provider': slowProviderBench,

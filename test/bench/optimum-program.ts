@@ -2,9 +2,6 @@
 import type { JobFact, NodeFact } from '../../operator/src/domain/scheduling/facts.ts'
 import { gpusOf, type Instance } from './optimum-instances.ts'
 
-/** Solves a program in CPLEX LP format to its optimum. */
-export type Solve = (program: string) => number
-
 /** One way to run a job: so many of its workers on each of some nodes of one stock. */
 interface Way {
   readonly job: number

@@ -1,11 +1,11 @@
 // How much of what an integer program would place the engine places, which takes one job after the other and never
 // takes back. The value of a job is its GPUs: all are of one priority, and a GPU that stands idle is worth nothing.
-import highsLoader from 'highs'
 import { createEngine } from '../../operator/src/domain/scheduling/engine.ts'
 import type { JobFact } from '../../operator/src/domain/scheduling/facts.ts'
+import { type Solve, solver } from '../builders/solver.ts'
 import { type Figures, seeded } from './figures.ts'
 import { gpusOf, type Instance, instance } from './optimum-instances.ts'
-import { programOf, type Solve } from './optimum-program.ts'
+import { programOf } from './optimum-program.ts'
 
 export const bars = { valuePercentMean: 97, valuePercentLeast: 85 }
 
@@ -68,16 +68,6 @@ function placed({ providers, nodes, queues }: Instance, waiting: readonly JobFac
 
 function percentOf({ placed, best }: Pick<Compared, 'placed' | 'best'>): number {
   return best === 0 ? 100 : (100 * placed) / best
-}
-
-export async function solver(): Promise<Solve> {
-  const highs = await (highsLoader as unknown as typeof highsLoader.default)()
-  return (program) => {
-    // GPUs are whole: nothing better than the best that is known is left where less than one is missing.
-    const { Status, ObjectiveValue } = highs.solve(program, { output_flag: false, mip_rel_gap: 0, mip_abs_gap: 0.99 })
-    if (Status !== 'Optimal') throw new Error(`HiGHS found no optimum: ${Status}`)
-    return Math.round(ObjectiveValue)
-  }
 }
 
 function meanOf(numbers: readonly number[]): number {

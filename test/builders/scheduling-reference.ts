@@ -1,7 +1,6 @@
 // The engine again, in the plainest way: it tries every set of nodes. Slow, and meant to be obviously right;
-// it shares no code with the engine, so that what both say is said twice.
+// it shares no code with the engine but what the demand makes of prices, so that what both say is said twice.
 import type {
-  Booking,
   Choice,
   EngineSnapshot,
   JobFact,
@@ -11,6 +10,7 @@ import type {
   Taint,
 } from '../../operator/src/domain/scheduling/facts.ts'
 import { averagesAt, lets, mayStand, orderOf } from './queues-reference.ts'
+import { leftOn, parts, type Share, shareOf, toGrain } from './scheduling-costs.ts'
 
 interface NaivePass {
   readonly nowMs: number
@@ -40,33 +40,6 @@ export function everFits(job: JobFact, world: EngineSnapshot): boolean {
   return placeNaively(job, { ...world, providers, nodes, bookings: [], queues: [] }) !== undefined
 }
 
-/** What is left of a node; negative where more is promised than there is. */
-export function leftOf(
-  { provider, name, gpus, cpuMilli, memoryMiB, storageMiB, usedByOthers, slices = 1 }: NodeFact,
-  bookings: readonly Booking[],
-): Room {
-  const left = {
-    gpus: Math.floor((gpus - usedByOthers.gpus) * slices),
-    cpuMilli: cpuMilli - usedByOthers.cpuMilli,
-    memoryMiB: memoryMiB - usedByOthers.memoryMiB,
-    storageMiB: storageMiB - usedByOthers.storageMiB,
-  }
-  for (const booking of bookings.filter((each) => each.provider === provider)) {
-    for (const { workers } of booking.nodes.filter((node) => node.name === name)) {
-      left.gpus -= workers * parts(booking.perWorker, slices)
-      left.cpuMilli -= workers * booking.perWorker.cpuMilli
-      left.memoryMiB -= workers * booking.perWorker.memoryMiB
-      left.storageMiB -= workers * booking.perWorker.storageMiB
-    }
-  }
-  return { ...left, gpus: left.gpus / slices }
-}
-
-/** Of GPUs that are cut in so many: who wants a bit of one has all of it. The fractions of the stories are no sums. */
-function parts({ gpus }: Room, slices: number): number {
-  return Math.ceil(gpus * slices)
-}
-
 const nothing: Room = { gpus: 0, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 }
 
 function inLine(world: EngineSnapshot, averages: ReadonlyMap<string, number>) {
@@ -81,8 +54,7 @@ function inLine(world: EngineSnapshot, averages: ReadonlyMap<string, number>) {
 interface Option {
   readonly provider: string
   readonly model: string
-  readonly names: readonly string[]
-  readonly workersPerNode: number
+  readonly shares: readonly Share[]
   /** Compared from the left; the lowest wins. */
   readonly order: readonly (number | string)[]
 }
@@ -93,7 +65,7 @@ function placeNaively(job: JobFact, world: EngineSnapshot): Choice | undefined {
   const [best] = groups.flatMap((group = []) => choices(job, group, world)).toSorted(byOrder)
   if (!best) return undefined
   const { uid, key, run, perWorker } = job
-  const nodes = best.names.map((name) => ({ name, workers: best.workersPerNode }))
+  const nodes = best.shares.map(({ node }) => node)
   const { provider, model } = best
   return { uid, key, run, provider, model, nodes, perWorker, ...(job.queue === undefined ? {} : { queue: job.queue }) }
 }
@@ -111,24 +83,37 @@ function choices(job: JobFact, group: readonly NodeFact[], world: EngineSnapshot
       node.gpuMemoryMiB === gpuMemoryMiB &&
       node.withheld === undefined,
   )
-  const free = offered.reduce((sum, node) => sum + Math.ceil(Math.max(0, leftOf(node, bookings).gpus)), 0)
+  const free = sum(offered.map((node) => Math.ceil(Math.max(0, leftOn(node, bookings).gpus))))
   return subsets(group.toSorted((a, b) => (a.name < b.name ? -1 : 1))).flatMap((nodes): Option[] => {
     const workersPerNode = job.workers / nodes.length
     if (!Number.isInteger(workersPerNode)) return []
     const apart = howFarApart(job, nodes)
     if (apart === undefined) return []
-    const left = nodes.map((node) => leftOf(node, bookings))
+    const left = nodes.map((node) => leftOn(node, bookings))
     if (!left.every((room, i) => holds(room, workerOn(job, nodes[i]), workersPerNode))) return []
 
-    const taken = Math.ceil(job.perWorker.gpus * workersPerNode)
-    const wholes = nodes.filter((node, i) => left[i]?.gpus === node.gpus)
-    const broken = wholes.filter((node) => node.gpus > taken).length
-    const leftOver = left.reduce((sum, { gpus }) => sum + Math.ceil(gpus) - taken, 0)
-    const names = nodes.map(({ name }) => name)
-    const cost = broken * 2 ** 32 + leftOver * 2 ** 12 + wholes.length + drawback * 2 ** 12
-    const order = [apart, nodes.length, cost, -free, provider, model, gpuMemoryMiB, ...names]
-    return [{ provider, model, names, workersPerNode, order }]
+    const shares = nodes.map((node, i) => shareOf(job, { node, left: left[i] ?? nothing, workersPerNode, world }))
+    if (!shares.every((share) => share !== undefined)) return []
+    const best = shares.toSorted(byOrder)
+    const cost = sum(shares.map(({ order }) => Number(order[0]))) + toGrain(drawback)
+    const fill = sum(shares.map(({ order }) => Number(order[1])))
+    const order = [
+      apart,
+      nodes.length,
+      cost,
+      fill,
+      -free,
+      provider,
+      model,
+      gpuMemoryMiB,
+      ...best.flatMap((each) => each.order),
+    ]
+    return [{ provider, model, shares, order }]
   })
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((all, each) => all + each, 0)
 }
 
 function workerOn({ perWorker }: JobFact, { slices = 1 }: Partial<NodeFact> = {}): Room {
@@ -163,7 +148,7 @@ function holds(room: Room, worker: Room, workers: number): boolean {
   )
 }
 
-function byOrder(a: Option, b: Option): number {
+function byOrder(a: Pick<Option, 'order'>, b: Pick<Option, 'order'>): number {
   const at = a.order.findIndex((part, i) => part !== b.order[i])
   return (a.order[at] ?? 0) < (b.order[at] ?? 0) ? -1 : 1
 }

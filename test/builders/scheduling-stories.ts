@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { createEngine, type Engine } from '../../operator/src/domain/scheduling/engine.ts'
 import type {
   Booking,
+  DemandFact,
   EngineSnapshot,
   JobFact,
   NodeFact,
@@ -165,6 +166,7 @@ export type Step =
   | { readonly do: 'setQueue'; readonly fact: QueueFact }
   | { readonly do: 'removeQueue'; readonly name: string }
   | { readonly do: 'setUsage'; readonly usage: QueueUsage }
+  | { readonly do: 'setDemand'; readonly demand: readonly DemandFact[] }
   | { readonly do: 'decide'; readonly limit: number; readonly nowMs: number }
 
 /** Time goes on: none, a bit, an hour, a week. */
@@ -292,9 +294,11 @@ export interface Ledger {
   readonly queues: Map<string, QueueFact>
   /** As the engine has them: what they should be is said in queues.test.ts. */
   usages: readonly QueueUsage[]
+  /** As the engine has it, once it has priced it: what it should be is said in demand.test.ts. */
+  demand: readonly DemandFact[]
 }
 
-export function world({ providers, nodes, waiting, bookings, queues, usages }: Ledger): EngineSnapshot {
+export function world({ providers, nodes, waiting, bookings, queues, usages, demand }: Ledger): EngineSnapshot {
   return {
     providers: [...providers.values()],
     nodes: [...nodes.values()],
@@ -303,6 +307,7 @@ export function world({ providers, nodes, waiting, bookings, queues, usages }: L
     queues: [...queues.values()],
     usages,
     weights: defaultWeights,
+    demand,
   }
 }
 
@@ -338,12 +343,13 @@ export function tell(engine: Engine, what: Step): readonly Booking[] {
   if (what.do === 'setQueue') engine.setQueue(what.fact)
   if (what.do === 'removeQueue') engine.removeQueue(what.name)
   if (what.do === 'setUsage') engine.setUsage(what.usage)
+  if (what.do === 'setDemand') engine.setDemand(what.demand)
   return what.do === 'decide' ? engine.decide(what) : []
 }
 
 export function emptyLedger(): Ledger {
   const maps = { providers: new Map(), nodes: new Map(), waiting: new Map(), bookings: new Map(), queues: new Map() }
-  return { ...maps, usages: [] }
+  return { ...maps, usages: [], demand: [] }
 }
 
 /** Tells the story to an engine, and calls back before each step is taken over by the ledger. */
@@ -353,6 +359,7 @@ export function live(steps: readonly Step[], look: (before: Ledger, what: Step, 
   for (const what of steps) {
     ledger.usages = engine.snapshot().usages
     const decided = tell(engine, what)
+    ledger.demand = engine.snapshot().demand
     look(ledger, what, decided)
     take(ledger, what, decided)
   }

@@ -257,11 +257,11 @@ test('a hub is upgraded with the values of a chart that knew no weights, and sma
   const rendered = (flags: string) => shell.sh(`${template} charts/gpu-commons-hub ${flags}`)
   expect(await rendered('--set weights=null --skip-schema-validation')).not.toContain('--weights')
   expect(await rendered('--set weights.moving=null --skip-schema-validation')).toMatch(
-    /- --weights=losses=0.5000,price=0.5000$/m,
+    /- --weights=breaking=0.1250,losses=0.5000,price=0.5000$/m,
   )
   expect(await rendered('--set weights.price=0.25')).toContain('price=0.2500')
   expect(await rendered('--set-json weights.price=0.0001')).toContain(
-    '--weights=losses=0.5000,moving=0.1000,price=0.0001',
+    '--weights=breaking=0.1250,losses=0.5000,moving=0.1000,price=0.0001',
   )
 }, 60_000)
 

@@ -95,15 +95,20 @@ export const hubValues = z.strictObject({
   weights: z
     .strictObject({
       price: weight('price').describe(
-        'how many GPUs left over beside a job are as bad, per GPU, as its price where all of that is spent in vain; half where the cheapest costs half',
+        'how many GPUs of no use to others are as bad, per GPU, as its price where all of that is spent in vain; half where the cheapest costs half',
       ),
       losses: weight('losses').describe(
         'the same for runs that are lost: where all of them were taken back or not heard of again',
       ),
       moving: weight('moving').describe('the same for another provider than the one where the job ran last'),
+      breaking: weight('breaking').describe(
+        'how many GPUs of no use to others are as bad as a node of which nobody had anything, and that the job breaks up',
+      ),
     })
     .prefault({})
-    .describe('of what speaks against a provider: 1 is as bad as one GPU left over beside the job, for each GPU taken'),
+    .describe(
+      'of what speaks against a place: 1 is as bad as one GPU that becomes of no use to others, for each GPU taken',
+    ),
   tenantNamespaces: z
     .array(text(63).min(1))
     .max(500)

@@ -55,6 +55,7 @@ const rich: EngineSnapshot = {
   ],
   usages: [{ name: 'ml', share: 0.5, atMs: 7 }],
   weights: [{ name: 'price', weight: 2 }],
+  demand: [{ gpus: 0.5, workers: 3, cpuMilli: 12_000, squares: 384_000 }],
 }
 
 /** A file with one thing in it changed. */

@@ -1,7 +1,7 @@
 // What the engine knows, as a file: written by the hub, read strictly by who replays it. No Secret is in it, for the
 // engine knows none.
 import { z } from 'zod'
-import type { EngineSnapshot, JobFact, NodeFact, ProviderFact } from '../domain/scheduling/facts.ts'
+import type { DemandFact, EngineSnapshot, JobFact, NodeFact, ProviderFact } from '../domain/scheduling/facts.ts'
 import type { Reason } from '../domain/scheduling/reasons.ts'
 import { defaultWeights, SCORE_NAMES } from '../domain/scheduling/weights.ts'
 
@@ -98,12 +98,17 @@ const job = z.strictObject({
   ranAt: word.optional(),
 } satisfies Fields<JobFact>)
 
+/** Counted from 0. */
+const gpu = z.int().min(0).max(127)
+
 const booking = z.strictObject({
   uid,
   run,
   key: word.optional(),
   provider: word,
-  nodes: z.array(z.strictObject({ name: word, workers: z.int().min(1) })).max(1024),
+  nodes: z
+    .array(z.strictObject({ name: word, workers: z.int().min(1), gpus: z.array(gpu).max(1024).optional() }))
+    .max(1024),
   perWorker: room,
   queue: word.optional(),
   priority: z.int().optional(),
@@ -134,6 +139,13 @@ const usage = z.strictObject({ name: word, share: z.number().min(0).max(1), atMs
 
 const weight = z.strictObject({ name: z.enum(SCORE_NAMES), weight: amount })
 
+const demand = z.strictObject({
+  gpus: amount,
+  workers: amount,
+  cpuMilli: amount,
+  squares: amount,
+} satisfies Fields<DemandFact>)
+
 const most = 2_000_000
 
 const fileSchema = z.strictObject({
@@ -151,6 +163,7 @@ const fileSchema = z.strictObject({
       .array(weight)
       .max(SCORE_NAMES.length)
       .default([...defaultWeights]),
+    demand: z.array(demand).max(most).default([]),
   }),
 })
 

@@ -5,7 +5,7 @@ import { ApiError } from '../kubernetes/errors.ts'
 import { snapshotPieces } from '../snapshot-file.ts'
 import { snapshot } from './snapshot.ts'
 
-const nothing = { providers: [], nodes: [], waiting: [], bookings: [], queues: [], usages: [], weights: [] }
+const nothing = { providers: [], nodes: [], waiting: [], bookings: [], queues: [], usages: [], weights: [], demand: [] }
 const file = [...snapshotPieces(nothing, '2026-01-01T00:00:00Z')].join('')
 
 interface World {

@@ -76,7 +76,7 @@ function adviceAt(job: JobFact, site: Site): Advice {
 type Try = (job: JobFact) => Placement | undefined
 
 function tryAt(provider: ProviderFact, { capacity, refusal }: Pick<Site, 'capacity' | 'refusal'>): Try {
-  const place = placer(capacity.mostGpus)
+  const place = placer(capacity)
   const stocks = new Map([...capacity.stocks].filter(([, stock]) => stock.provider === provider.name))
   const alone: Capacity = { ...capacity, stocks, providers: new Map([[provider.name, provider]]) }
   return (job) => {

@@ -1,13 +1,14 @@
 // The nodes of the federation, what is booked on them, and what that leaves free.
 import { type Bookings, createBookings } from './bookings.ts'
-import type { Booking, NodeFact, ProviderFact, Room } from './facts.ts'
+import { createDemand, type Pricing } from './demand.ts'
+import type { Booking, NodeFact, NodeShare, ProviderFact, Room } from './facts.ts'
 import { capacityOf } from './filters.ts'
-import { bucketOf } from './scores.ts'
-import { partsIn, partsOf } from './sharing.ts'
+import { dividedState, isDivided, sharedState, wholeState } from './gpu-state.ts'
+import { isFraction, partsIn, partsOf } from './sharing.ts'
 import { newSpot, type Pool, type Spot, type Stock } from './spot.ts'
 import { createSpots, type Spots } from './spots.ts'
 import { createStocks, putIn, type Stocks, takeOut } from './stocks.ts'
-import { defaultWeights, type Weight } from './weights.ts'
+import { defaultWeights, type Weight, weightOf } from './weights.ts'
 
 export interface Capacity {
   readonly providers: ReadonlyMap<string, ProviderFact>
@@ -16,13 +17,15 @@ export interface Capacity {
   readonly bookings: Pick<Bookings, 'get' | 'values'>
   /** What counts in the choice of a provider. */
   readonly weights: readonly Weight[]
+  /** What is free is worth that. */
+  readonly pricing: () => Pricing
   /** Grows when pools come or go, or providers changed: then jobs may have other pools to choose from. */
   readonly version: () => number
   /** The providers of which that is so since that version; undefined: it is too long ago to know. */
   readonly changedSince: (version: number) => ReadonlySet<string> | undefined
   /** Grows with whatever changes: providers, nodes, what is free on them. */
   readonly changes: () => number
-  /** The size of the largest node ever seen. */
+  /** The size of the largest node that is offered. */
   readonly mostGpus: () => number
   readonly setProvider: (fact: ProviderFact) => void
   readonly removeProvider: (name: string) => void
@@ -34,8 +37,17 @@ export interface Capacity {
   readonly release: (uid: string, run: number) => Booking | undefined
 }
 
-/** @param grew is told of each node that may now take a job that it could not take before. */
-export function createCapacity(grew: Grew, weights: readonly Weight[] = defaultWeights): Capacity {
+interface Values {
+  readonly weights?: readonly Weight[] | undefined
+  readonly pricing?: (() => Pricing) | undefined
+}
+
+/**
+ * @param grew is told of each node that may now take a job that it could not take before.
+ * @param values by what nodes are chosen; absent: as if nothing had been asked for yet.
+ */
+export function createCapacity(grew: Grew, values: Values = {}): Capacity {
+  const { weights = defaultWeights, pricing = createDemand(weightOf(weights, 'breaking')).pricing } = values
   const providers = new Map<string, ProviderFact>()
   const bookings = createBookings()
   const news = createNews()
@@ -75,6 +87,7 @@ export function createCapacity(grew: Grew, weights: readonly Weight[] = defaultW
     stocks: nodes.stocks.all,
     bookings,
     weights,
+    pricing,
     version: news.count,
     changedSince: news.since,
     changes: () => news.count() + nodes.changes(),
@@ -138,7 +151,7 @@ function createNodes(grew: Grew, changed: (provider: string) => void): Nodes {
     how()
     measureFree(spot)
     const made = stocks.poolsMade()
-    if (spot.fact !== fact) spot.pool = spot.fact && stocks.poolFor(spot.fact)
+    if (spot.fact !== fact) move(spot, fact)
     if (stocks.poolsMade() > made) changed(spot.provider)
     if (spot.pool) putIn(spot.pool, spot)
     if (before && before !== spot.pool) leave(before)
@@ -151,6 +164,13 @@ function createNodes(grew: Grew, changed: (provider: string) => void): Nodes {
       spot.freeStorageMiB > freeStorageMiB
     const other = spot.pool !== before || isOther(fact, spot.fact)
     if (spot.pool && (more || other)) grew(spot, spot.pool.stock)
+  }
+
+  /** To the pool of what is known of it now. */
+  function move(spot: Spot, before: NodeFact | undefined): void {
+    if (spot.pool && before) stocks.countSize(capacityOf(before).gpus, -1)
+    spot.pool = spot.fact && stocks.poolFor(spot.fact)
+    if (spot.pool && spot.fact) stocks.countSize(capacityOf(spot.fact).gpus, 1)
   }
 
   /** What was in it may have been the cheapest that others were compared with. */
@@ -172,11 +192,12 @@ function createNodes(grew: Grew, changed: (provider: string) => void): Nodes {
   }
 
   function use({ provider, nodes, perWorker }: Booking, sign: 1 | -1): void {
-    for (const { name, workers } of nodes) {
-      const spot = spots.at(provider, name)
+    for (const share of nodes) {
+      const spot = spots.at(provider, share.name)
       change(spot, () => {
         spot.bookings += sign
-        take(spot, perWorker, sign * workers)
+        take(spot, perWorker, sign * share.workers)
+        if (share.gpus) place(spot, { share, worker: perWorker }, sign)
       })
     }
   }
@@ -197,7 +218,48 @@ function measureFree(spot: Spot): void {
   spot.freeCpuMilli = Math.max(0, all.cpuMilli - others.cpuMilli - spot.booked.cpuMilli)
   spot.freeMemoryMiB = Math.max(0, all.memoryMiB - others.memoryMiB - spot.booked.memoryMiB)
   spot.freeStorageMiB = Math.max(0, all.storageMiB - others.storageMiB - spot.booked.storageMiB)
-  spot.bucket = bucketOf({ freeGpus: Math.ceil(spot.freeGpus), whole: spot.freeGpus === all.gpus })
+  measureGpus(spot, all.gpus, all.gpus * slices - Math.max(0, partsIn(all.gpus - others.gpus, slices)))
+}
+
+/** @param others the parts that pods of others have. */
+function measureGpus(spot: Spot, gpus: number, others: number): void {
+  const { fact, freeGpus } = spot
+  spot.freeParts = undefined
+  if (fact?.slices === undefined) spot.gpus = wholeState(freeGpus, gpus)
+  else if (!isDivided(fact)) spot.gpus = sharedState(partsIn(freeGpus, fact.slices), fact.slices, gpus)
+  else {
+    spot.freeParts = freePartsOf(spot, { gpus, slices: fact.slices, others })
+    spot.gpus = dividedState(spot.freeParts, fact.slices)
+    // Of a GPU that more is promised of than there is nothing is free, and the others are no fuller by that.
+    spot.freeGpus = spot.gpus.free
+  }
+}
+
+interface Divided {
+  readonly gpus: number
+  readonly slices: number
+  readonly others: number
+}
+
+/** Of each GPU. Who has parts and does not say where is thought to be on the last ones, as full as they can be. */
+function freePartsOf(spot: Spot, { gpus, slices, others }: Divided): readonly number[] {
+  const free = Array.from({ length: gpus }, () => slices)
+  let unplaced = others + partsTaken(spot, slices)
+  for (const [gpu, sizes] of spot.placed ?? []) {
+    if (gpu >= gpus) continue
+    for (const [size, workers] of sizes) {
+      const parts = workers * partsOf(size, slices)
+      unplaced -= parts
+      free[gpu] = (free[gpu] ?? 0) - parts
+    }
+  }
+  for (let gpu = gpus - 1; gpu >= 0; gpu -= 1) {
+    const left = Math.max(0, free[gpu] ?? 0)
+    const taken = Math.min(left, Math.max(0, unplaced))
+    unplaced -= taken
+    free[gpu] = left - taken
+  }
+  return free
 }
 
 const nothing: Room = { gpus: 0, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 }
@@ -207,6 +269,24 @@ function partsTaken({ booked, parts }: Spot, slices: number): number {
   let taken = booked.gpus * slices
   for (const [gpus, workers] of parts ?? []) taken += workers * partsOf(gpus, slices)
   return taken
+}
+
+/** The GPUs that the share names are used, or not any more. */
+function place(
+  spot: Spot,
+  { share, worker }: { readonly share: NodeShare; readonly worker: Room },
+  sign: 1 | -1,
+): void {
+  const size = isFraction(worker.gpus) ? worker.gpus : 1
+  spot.placed ??= new Map()
+  for (const gpu of share.gpus ?? []) {
+    const sizes = spot.placed.get(gpu) ?? new Map<number, number>()
+    const workers = (sizes.get(size) ?? 0) + sign
+    if (workers === 0) sizes.delete(size)
+    else sizes.set(size, workers)
+    if (sizes.size === 0) spot.placed.delete(gpu)
+    else spot.placed.set(gpu, sizes)
+  }
 }
 
 /** Of so many workers; below zero: gives back. */

@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { cases } from '../../../../test/builders/cases.ts'
 import { overQuota } from '../../../../test/builders/queues-reference.ts'
 import { nodeFact, providerFact, rendered } from '../../../../test/builders/scheduling.ts'
-import { decideNaively, everFits, leftOf } from '../../../../test/builders/scheduling-reference.ts'
+import { gpusTakenTooOften, leftOf } from '../../../../test/builders/scheduling-costs.ts'
+import { decideNaively, everFits } from '../../../../test/builders/scheduling-reference.ts'
 import { job, live, node, type Step, story, take, tell, world } from '../../../../test/builders/scheduling-stories.ts'
 import { createEngine } from './engine.ts'
 
@@ -35,6 +36,7 @@ describe('the engine', () => {
                 (what) => perWorker[what] > 0,
               )
               expect(wanted.filter((what) => left[what] < 0)).toEqual([])
+              expect(gpusTakenTooOften(fact ?? nodeFact(), bookings)).toEqual([])
             }
           }
         })
@@ -85,6 +87,7 @@ describe('the engine', () => {
           ...bookings.map((each): Step => ({ do: 'book', booking: each })),
           ...queues.map((fact): Step => ({ do: 'setQueue', fact })),
           ...engine.snapshot().usages.map((each): Step => ({ do: 'setUsage', usage: each })),
+          { do: 'setDemand', demand: engine.snapshot().demand },
         ]
         const other = createEngine()
         const order = facts.map((fact) => ({ fact, at: seed.next().value ?? 0 })).toSorted((a, b) => a.at - b.at)

@@ -2,10 +2,12 @@
 // same decisions. A fact costs its own size, not the size of the federation.
 import { type Advice, adviceFor } from './advice.ts'
 import { type Capacity, createCapacity } from './capacity.ts'
+import { createDemand, type Demand } from './demand.ts'
 import { explainWait } from './explain.ts'
 import type {
   Booking,
   Choice,
+  DemandFact,
   EngineSnapshot,
   Explanation,
   JobFact,
@@ -28,8 +30,9 @@ import type { Reason } from './reasons.ts'
 import { first, type Need, type Shape, type Waiting } from './shape.ts'
 import { takenOn } from './sharing.ts'
 import { snapshotOf } from './snapshot.ts'
-import type { Spot, Stock } from './spot.ts'
+import { freeFor, type Spot, type Stock } from './spot.ts'
 import type { Help } from './turns.ts'
+import { defaultWeights, weightOf } from './weights.ts'
 
 export interface Engine {
   readonly setProvider: (fact: ProviderFact) => void
@@ -49,6 +52,8 @@ export interface Engine {
   readonly removeQueue: (name: string) => void
   /** What is remembered of a queue, from before a restart. */
   readonly setUsage: (usage: QueueUsage) => void
+  /** What is remembered of what was asked for when what is free was last priced. */
+  readonly setDemand: (facts: readonly DemandFact[]) => void
   /** By name. */
   readonly queues: (nowMs: number) => readonly QueueState[]
   /** Highest priority first, then oldest, then largest; each is booked before the next is tried, and leaves the line. */
@@ -72,9 +77,13 @@ export function createEngine(known: Partial<EngineSnapshot> = {}): Engine {
   const grew = (spot: Spot, stock: Stock) => {
     wakeFor({ spot, stock }, { line, making })
   }
-  const capacity = createCapacity((spot, stock) => {
-    if (!making.isTrying()) grew(spot, stock)
-  }, known.weights)
+  const demand = createDemand(weightOf(known.weights ?? defaultWeights, 'breaking'))
+  const capacity = createCapacity(
+    (spot, stock) => {
+      if (!making.isTrying()) grew(spot, stock)
+    },
+    { weights: known.weights, pricing: demand.pricing },
+  )
   const queues = createQueues({
     bookings: () => capacity.bookings.values().filter((booking) => !isKept(booking)),
     waiting: () => line.waiting.values().map(({ job }) => job),
@@ -83,7 +92,7 @@ export function createEngine(known: Partial<EngineSnapshot> = {}): Engine {
       if (sign < 0) for (const thing of accountsAbove(branch)) line.open(thing)
     },
   })
-  const line = createLine(queues)
+  const line = createLine(queues, demand)
   const making = createMakingRoom({
     capacity,
     line,
@@ -92,13 +101,14 @@ export function createEngine(known: Partial<EngineSnapshot> = {}): Engine {
     allowedOf: (shape) => allowedFor(shape, { capacity, queues }).candidates,
     grew,
   })
-  const parts = { capacity, line, queues, making }
+  const parts = { capacity, demand, line, queues, making }
   const told = bookkeeper(parts)
   const tryNext = chooser(parts, told.book)
   const help = helpFor(parts)
   let seenVersion = capacity.version()
 
   function decide({ nowMs, limit = Infinity }: Pass): readonly Choice[] {
+    demand.renew(capacity.mostGpus())
     const news = queues.pass(nowMs)
     if (news !== 'Nothing') line.arrange()
     if (news === 'Tree') line.wakeAll()
@@ -116,11 +126,6 @@ export function createEngine(known: Partial<EngineSnapshot> = {}): Engine {
     return choices
   }
 
-  function explain(uid: string): Explanation | undefined {
-    const shape = line.waiting.get(uid)?.shape
-    return shape && explained(shape, { capacity, queues })
-  }
-
   const { setProvider, removeProvider } = capacity
   const engine: Engine = {
     setProvider,
@@ -128,13 +133,14 @@ export function createEngine(known: Partial<EngineSnapshot> = {}): Engine {
     ...told,
     withdraw: line.remove,
     decide,
-    explain,
+    explain: (uid) => explained(line.waiting.get(uid)?.shape, parts),
     setQueue: queues.setQueue,
     removeQueue: queues.removeQueue,
     setUsage: queues.setUsage,
+    setDemand: demand.setPriced,
     queues: queues.states,
     advise: (uid) => advised(line.waiting.get(uid), parts),
-    snapshot: () => snapshotOf({ capacity, line, queues }),
+    snapshot: () => snapshotOf({ capacity, demand, line, queues }),
   }
   tell(engine, known)
   return engine
@@ -145,6 +151,7 @@ function tell(engine: Engine, known: Partial<EngineSnapshot>): void {
   known.nodes?.forEach(engine.setNode)
   known.queues?.forEach(engine.setQueue)
   known.usages?.forEach(engine.setUsage)
+  engine.setDemand(known.demand ?? [])
   known.bookings?.forEach(engine.book)
   known.waiting?.forEach(engine.wait)
 }
@@ -155,6 +162,7 @@ function factOf({ spots }: Capacity, { provider, name }: Pick<NodeFact, 'provide
 
 interface Parts {
   readonly capacity: Capacity
+  readonly demand: Demand
   readonly line: Line
   readonly queues: Queues
   readonly making: MakingRoom
@@ -163,17 +171,22 @@ interface Parts {
 type Told = Pick<Engine, 'setNode' | 'removeNode' | 'wait' | 'book' | 'release'>
 
 /** Tells each fact to all parts that it concerns. */
-function bookkeeper({ capacity, line, queues, making }: Parts): Told {
+function bookkeeper({ capacity, demand, line, queues, making }: Parts): Told {
   function book(booking: Booking): void {
     if (line.waiting.get(booking.uid)?.job.run === booking.run) line.remove(booking.uid)
     const before = making.book(booking)
     queues.count(booking, 1)
-    if (before) queues.count(before, -1)
+    demand.count(booking.perWorker, workersOf(booking))
+    if (!before) return
+    queues.count(before, -1)
+    demand.count(before.perWorker, -workersOf(before))
   }
 
   function release(uid: string, run: number): void {
     const booking = making.release(uid, run)
-    if (booking) queues.count(booking, -1)
+    if (!booking) return
+    queues.count(booking, -1)
+    demand.count(booking.perWorker, -workersOf(booking))
   }
 
   function wait(job: JobFact): void {
@@ -197,7 +210,7 @@ function bookkeeper({ capacity, line, queues, making }: Parts): Told {
 /** Places the first job of a shape; a shape that gets nothing sleeps on what may help it. */
 function chooser(parts: Parts, book: Engine['book']): (shape: Shape, nowMs: number) => Choice | undefined {
   const { capacity, line, making } = parts
-  const place = placer(capacity.mostGpus)
+  const place = placer(capacity)
   return (shape, nowMs) => {
     const { candidates, refusedBy } = allowedFor(shape, parts)
     const job = first(shape)
@@ -250,7 +263,8 @@ function candidatesOf({ need }: Pick<Shape, 'need'>, capacity: Capacity): readon
   return need.candidates
 }
 
-function explained(shape: Shape, { capacity, queues }: Pick<Parts, 'capacity' | 'queues'>) {
+function explained(shape: Shape | undefined, { capacity, queues }: Pick<Parts, 'capacity' | 'queues'>) {
+  if (!shape) return undefined
   const changes = capacity.changes() + queues.changes()
   if (shape.explained?.changes !== changes) {
     const { like } = shape.need
@@ -306,6 +320,10 @@ function* accountsAbove(branch: Branch): Iterable<object> {
   }
 }
 
+function workersOf({ nodes }: Booking): number {
+  return nodes.reduce((sum, { workers }) => sum + workers, 0)
+}
+
 function chosen(job: JobFact, found: Placement & Partial<Preemption>, nowMs: number): Choice {
   const { uid, key, run, perWorker, queue, priority, maxRuntimeMs } = job
   const ofQueue = queue === undefined ? {} : { queue }
@@ -315,15 +333,16 @@ function chosen(job: JobFact, found: Placement & Partial<Preemption>, nowMs: num
 
 /** A node that cannot take one worker helps no gang either. What is kept there some may have. */
 function mayTakeWorker(spot: Spot, like: JobFact, kept: Room = nothing): boolean {
-  return hasRoomFor(spot, takenOn(spot.fact ?? {}, like.perWorker), kept) && acceptance(like)(spot)
+  const room = freeFor(spot, like.perWorker.gpus)
+  return hasRoomFor(room, takenOn(spot.fact ?? {}, like.perWorker), kept) && acceptance(like)(spot)
 }
 
-function hasRoomFor(spot: Spot, { gpus, cpuMilli, memoryMiB, storageMiB }: Room, kept: Room): boolean {
+function hasRoomFor(room: Room, { gpus, cpuMilli, memoryMiB, storageMiB }: Room, kept: Room): boolean {
   return (
-    spot.freeGpus + kept.gpus >= gpus &&
-    spot.freeCpuMilli + kept.cpuMilli >= cpuMilli &&
-    spot.freeMemoryMiB + kept.memoryMiB >= memoryMiB &&
-    spot.freeStorageMiB + kept.storageMiB >= storageMiB
+    room.gpus + kept.gpus >= gpus &&
+    room.cpuMilli + kept.cpuMilli >= cpuMilli &&
+    room.memoryMiB + kept.memoryMiB >= memoryMiB &&
+    room.storageMiB + kept.storageMiB >= storageMiB
   )
 }
 

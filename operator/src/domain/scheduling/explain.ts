@@ -2,10 +2,11 @@
 import type { Capacity } from './capacity.ts'
 import type { Explanation, JobFact, NodeFact, ProviderFact, Room } from './facts.ts'
 import { capacityOf, firstReason, gpuFilters, nodeFilters, roomFilters, stateFilters } from './filters.ts'
+import { isDivided } from './gpu-state.ts'
 import { splitsOf } from './placement.ts'
 import type { Reason } from './reasons.ts'
-import { dust, takenOn } from './sharing.ts'
-import { freeOn, type Spot } from './spot.ts'
+import { dust, isFraction, partsOf, takenOn } from './sharing.ts'
+import { freeFor, type Spot } from './spot.ts'
 import { stockKey } from './stocks.ts'
 import { domainOf } from './topology.ts'
 
@@ -37,10 +38,14 @@ export function explainWait(
     const node = spot.fact
     const provider = providers.get(spot.provider) ?? unknown(spot.provider)
     const lasting = lastingReason(job, node, provider)
-    if (!lasting) addSlots(job, whenEmpty, { node, count: slots(job, node, capacityOf(node)) })
-    const reason = lasting ?? stateReason(job, provider) ?? refusal(node.model) ?? roomReason(job, node, freeOn(spot))
+    if (!lasting) addSlots(job, whenEmpty, { node, count: slots(job, node, emptyFor(job, node)) })
+    const reason =
+      lasting ??
+      stateReason(job, provider) ??
+      refusal(node.model) ??
+      roomReason(job, node, freeFor(spot, job.perWorker.gpus))
     if (reason) counts.set(reason, (counts.get(reason) ?? 0) + 1)
-    else addSlots(job, now, { node, count: slots(job, node, freeOn(spot)) })
+    else addSlots(job, now, { node, count: slots(job, node, freeFor(spot, job.perWorker.gpus)) })
   }
 
   const usable = [...now.apart.values()].flat().length
@@ -48,6 +53,15 @@ export function explainWait(
   else if (usable > 0 && !fits(job, now.together)) counts.set('TopologyDoesNotFit', usable)
   if (counts.size === 0 && usable === 0) counts.set('NoNodes', 0)
   return { verdict: fits(job, whenEmpty.together) ? 'Waits' : 'NeverFits', reasons: mostFrequentFirst(counts) }
+}
+
+/** What such workers could have of it if it were empty. */
+function emptyFor({ perWorker: { gpus } }: JobFact, node: NodeFact): Room {
+  const room = capacityOf(node)
+  const { slices = 1 } = node
+  if (!isDivided(node) || !isFraction(gpus)) return room
+  const each = partsOf(gpus, slices)
+  return { ...room, gpus: (room.gpus * Math.floor(slices / each) * each) / slices }
 }
 
 function lastingReason(job: JobFact, node: NodeFact, provider: ProviderFact): Reason | undefined {

@@ -115,7 +115,7 @@ export interface Booking {
   readonly uid: string
   readonly run: number
   readonly provider: string
-  readonly nodes: readonly { readonly name: string; readonly workers: number }[]
+  readonly nodes: readonly NodeShare[]
   readonly perWorker: Room
   /** Whose quota it takes; absent: `default`. */
   readonly queue?: string | undefined
@@ -133,6 +133,14 @@ export interface Booking {
   readonly endingMs?: number | undefined
   /** Runs that have to end first. */
   readonly preempts?: readonly RunId[] | undefined
+}
+
+/** What a run has of one node. */
+export interface NodeShare {
+  readonly name: string
+  readonly workers: number
+  /** GPUs that it has, or has a part of, counted from 0; where nobody says which, absent. A worker with a part has one. */
+  readonly gpus?: readonly number[] | undefined
 }
 
 /** One run of one job. */
@@ -182,6 +190,17 @@ export interface QueueUsage {
   readonly atMs: number
 }
 
+/** What workers of one size were asked for when what is free was last priced: see `demand.ts`. */
+export interface DemandFact {
+  /** Of each worker. */
+  readonly gpus: number
+  readonly workers: number
+  /** Of all of them. */
+  readonly cpuMilli: number
+  /** Squares of milli CPU per GPU, over a thousand; for each of their GPUs. */
+  readonly squares: number
+}
+
 /** How a queue stands, with all queues below it. */
 export interface QueueState {
   readonly name: string
@@ -222,4 +241,5 @@ export interface EngineSnapshot {
   readonly queues: readonly QueueFact[]
   readonly usages: readonly QueueUsage[]
   readonly weights: readonly Weight[]
+  readonly demand: readonly DemandFact[]
 }

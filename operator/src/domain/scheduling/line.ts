@@ -1,5 +1,6 @@
 // The jobs that wait, and who of them is next: by priority, then by what their queues have had, then by age.
 import { type Beds, createBeds } from './beds.ts'
+import type { Demand } from './demand.ts'
 import type { JobFact } from './facts.ts'
 import { addTo, removeFrom } from './heap.ts'
 import { createLanes, type Lanes, type QueuesInLine } from './lanes.ts'
@@ -37,7 +38,8 @@ export interface Line {
   readonly reorder: (branch: Branch) => void
 }
 
-export function createLine(queues: QueuesInLine): Line {
+/** @param demand is told who waits. */
+export function createLine(queues: QueuesInLine, demand: Pick<Demand, 'count'>): Line {
   const waiting = new Map<string, Waiting>()
   const needBeds = createBeds<Need>()
   const needs = createNeeds(needBeds.leave)
@@ -57,6 +59,7 @@ export function createLine(queues: QueuesInLine): Line {
     const entry: Waiting = { job, shape, place: 0 }
     const isFirst = comesFirst(job, first(shape))
     waiting.set(job.uid, entry)
+    demand.count(job.perWorker, job.workers)
     addTo(shape.jobs, entry)
     if (lane.shapes.has(need)) lanes.moved(shape)
     else {
@@ -75,8 +78,9 @@ export function createLine(queues: QueuesInLine): Line {
   }
 
   function leave(entry: Waiting): void {
-    const { shape } = entry
+    const { job, shape } = entry
     const { need, lane } = shape
+    demand.count(job.perWorker, -job.workers)
     removeFrom(shape.jobs, entry)
     if (shape.jobs.items.length > 0) {
       lanes.moved(shape)

@@ -136,7 +136,7 @@ function groundsFor(job: JobFact, candidates: readonly Candidate[], occupancy: O
 }
 
 function forEachSpot({ buckets }: Pool, look: (spot: Spot) => void): void {
-  const open = [...buckets]
+  const open = Array.from(buckets.values(), ({ root }) => root)
   while (open.length > 0) {
     const spot = open.pop()
     if (!spot) continue

@@ -1,13 +1,14 @@
 // Where a job goes: all its workers at one provider, on GPUs of one model and size, in equal numbers per node.
 import type { Capacity } from './capacity.ts'
-import type { Booking, JobFact, NodeFact, ProviderFact, Room } from './facts.ts'
+import type { Pricing } from './demand.ts'
+import type { Booking, JobFact, NodeFact, NodeShare, ProviderFact } from './facts.ts'
 import { firstReason, gpuFilters, hasLabels, priceAt, stateFilters, toleratesAll } from './filters.ts'
 import { surchargeOf } from './provider-scores.ts'
-import { gpuCost, type Preference, preferences } from './scores.ts'
-import { dust, sharingReason, takenOn } from './sharing.ts'
-import type { Pool, Spot, Stock } from './spot.ts'
-import { findRoom, type Share } from './spot-tree.ts'
-import { findTogether, reachesOf, type Within } from './topology.ts'
+import { costOf } from './scores.ts'
+import { type Found, type Shares, search } from './search.ts'
+import { dust, sharingReason } from './sharing.ts'
+import { gpusFor, type Pool, type Spot, type Stock } from './spot.ts'
+import { reachesOf, type Within } from './topology.ts'
 
 export type Placement = Pick<Booking, 'provider' | 'nodes' | 'model'>
 
@@ -18,9 +19,10 @@ export interface Candidate {
   readonly provider: ProviderFact
   /** For each GPU, in GPUs: see `surchargeOf`. */
   surcharge: number
-  /** What the best nodes cost at least; exactly, where they are found. Infinity: there are too few. */
-  cost: number
-  found: readonly Spot[] | undefined
+  /** What was found in it, by how the job is split; for as long as nothing changes there, nor the prices. */
+  readonly found: (Found | 'None' | undefined)[]
+  changes: number
+  pricing: Pricing | undefined
 }
 
 /** An equal split of a gang. */
@@ -54,7 +56,7 @@ export function candidatesFor(job: JobFact, capacity: Capacity, before?: Before)
     if (!place || firstReason(stateFilters, job, place) || firstReason(gpuFilters, job, place)) return []
     const pools = toleratedPools(job, { stock, provider })
     if (pools.length === 0) return []
-    return [{ stock, provider, pools, surcharge: 0, cost: Infinity, found: undefined }]
+    return [{ stock, provider, pools, surcharge: 0, found: [], changes: -1, pricing: undefined }]
   })
   const all = [...kept, ...found].toSorted((a, b) => byName(a.stock, b.stock))
   const cheapest = Math.min(...all.map(({ provider, stock }) => priceAt(provider, stock.model)))
@@ -76,154 +78,88 @@ export function acceptance({ nodeSelector, avoidNodes = [], perWorker }: JobFact
     sharingReason(perWorker, fact) === undefined
 }
 
-/** Its bucket says how many GPUs are free; where GPUs are shared, of the last one maybe only a part. */
-function hasParts({ freeGpus, fact }: Spot, worker: Room, workers: number): boolean {
-  return fact?.slices === undefined || freeGpus >= takenOn(fact, worker, workers).gpus
-}
-
-/** One share of a job for each of so many nodes. */
-interface Shares extends Share {
-  readonly nodes: number
-  /** Of all of them. */
-  readonly gpus: number
-  readonly order: readonly Preference[]
-  /** Where all of them have to lie together. */
-  readonly within: Within | undefined
-}
-
 /** Finds the best place, given what is free now. */
 export type Place = (job: JobFact, candidates: readonly Candidate[]) => Placement | undefined
 
-/** @param mostGpus the size of the largest node. */
-export function placer(mostGpus: () => number): Place {
+/** @param world the size of its largest node, and what is free is worth. */
+export function placer({ mostGpus, pricing }: Pick<Capacity, 'mostGpus' | 'pricing'>): Place {
   const splits = new Map<number, readonly Split[]>()
-  const orders = new Map<number, readonly Preference[]>()
-  let ordersUpTo = 0
-
-  function orderFor(gpus: number): readonly Preference[] {
-    if (ordersUpTo !== mostGpus()) orders.clear()
-    ordersUpTo = mostGpus()
-    return remembered(orders, gpus, () => preferences(gpus, ordersUpTo))
-  }
-
   return (job, candidates) => {
-    const { gpus, cpuMilli, memoryMiB, storageMiB } = job.perWorker
-    const accepts = acceptance(job)
+    const prices = pricing()
+    for (const candidate of candidates) refresh(candidate, prices)
+    let way = -1
     for (const within of reachesOf(job)) {
-      for (const { nodes, workersPerNode } of remembered(splits, job.workers, () => splitsOf(job.workers))) {
-        if (gpus * workersPerNode > mostGpus() + dust) continue
-        const best = bestOf(candidates, {
-          nodes,
-          gpus: gpus * job.workers,
-          order: orderFor(Math.ceil(gpus * workersPerNode - dust)),
-          within: nodes > 1 ? within : undefined,
-          cpuMilli: cpuMilli * workersPerNode,
-          memoryMiB: memoryMiB * workersPerNode,
-          storageMiB: storageMiB * workersPerNode,
-          accepts: (spot) => hasParts(spot, job.perWorker, workersPerNode) && accepts(spot),
-        })
-        if (best) return { provider: best.provider, model: best.model, nodes: named(best.spots, workersPerNode) }
+      for (const split of remembered(splits, job.workers, () => splitsOf(job.workers))) {
+        way += 1
+        if (job.perWorker.gpus * split.workersPerNode > mostGpus() + dust) continue
+        const best = bestOf(candidates, way, (candidate) =>
+          search(candidate.pools, sharesOf(job, split, within), prices),
+        )
+        if (best) return placementOf(job, best, split.workersPerNode)
       }
     }
     return undefined
   }
 }
 
-function named(spots: readonly Spot[], workers: number): Placement['nodes'] {
-  const nodes = spots.map(({ name }) => ({ name, workers }))
-  return nodes.length === 1 ? nodes : nodes.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+/** Forgets what may not be so any more. */
+function refresh(candidate: Candidate, prices: Pricing): void {
+  if (candidate.changes === candidate.stock.changes && candidate.pricing === prices) return
+  candidate.found.length = 0
+  candidate.changes = candidate.stock.changes
+  candidate.pricing = prices
 }
 
-/**
- * The least cost wins, then the stock with most free GPUs, so that load spreads, then the name. The sizes of
- * the buckets bound the cost from below; only the stock that leads is searched, until the leader's cost is exact.
- */
+function sharesOf(job: JobFact, { nodes, workersPerNode }: Split, within: Within | undefined): Shares {
+  const { gpus, cpuMilli, memoryMiB, storageMiB } = job.perWorker
+  return {
+    nodes,
+    workersPerNode,
+    gpus,
+    within: nodes > 1 ? within : undefined,
+    cpuMilli: cpuMilli * workersPerNode,
+    memoryMiB: memoryMiB * workersPerNode,
+    storageMiB: storageMiB * workersPerNode,
+    accepts: acceptance(job),
+  }
+}
+
+function placementOf({ perWorker }: JobFact, { candidate, found }: Best, workers: number): Placement {
+  const nodes = found.places.map(({ spot, taking }): NodeShare => {
+    const gpus = gpusFor(spot, perWorker, { workers, from: taking.from })
+    return { name: spot.name, workers, ...(gpus && { gpus }) }
+  })
+  const { provider, model } = candidate.stock
+  return { provider, model, nodes: nodes.length === 1 ? nodes : nodes.toSorted((a, b) => (a.name < b.name ? -1 : 1)) }
+}
+
+interface Best {
+  readonly candidate: Candidate
+  readonly found: Found
+  readonly cost: number
+}
+
+/** The least cost wins, then what fills begun GPUs and nodes, then the stock with most free GPUs, so that load spreads, then the name. */
 function bestOf(
   candidates: readonly Candidate[],
-  shares: Shares,
-): { readonly provider: string; readonly model: string; readonly spots: readonly Spot[] } | undefined {
+  way: number,
+  find: (candidate: Candidate) => Found | undefined,
+): Best | undefined {
+  let best: Best | undefined
   for (const candidate of candidates) {
-    candidate.cost = leastCost(candidate, shares) + extraCost(candidate, shares)
-    candidate.found = undefined
+    const found = (candidate.found[way] ??= find(candidate) ?? 'None')
+    if (found === 'None') continue
+    const cost = found.cost + costOf(candidate.surcharge * found.gpus)
+    if (!best || isBetter({ candidate, found, cost }, best)) best = { candidate, found, cost }
   }
-  let best = leader(candidates)
-  while (best && best.cost < Infinity && !best.found) {
-    const bound = best.cost
-    search(best, shares)
-    if (best.cost > bound) best = leader(candidates)
-  }
-  return best?.found && { provider: best.stock.provider, model: best.stock.model, spots: best.found }
-}
-
-function leader(candidates: readonly Candidate[]): Candidate | undefined {
-  let best: Candidate | undefined
-  for (const candidate of candidates) if (!best || isBetter(candidate, best)) best = candidate
   return best
 }
 
 /** On equal terms the earlier one stays. */
-function isBetter(a: Candidate, b: Candidate): boolean {
-  return a.cost === b.cost ? a.cost < Infinity && a.stock.freeGpus > b.stock.freeGpus : a.cost < b.cost
-}
-
-function extraCost({ surcharge }: Candidate, { gpus }: Shares): number {
-  return surcharge * gpus * gpuCost
-}
-
-/** As if every node had enough of all but GPUs and were accepted. */
-function leastCost({ pools }: Candidate, { nodes, order }: Shares): number {
-  let missing = nodes
-  let cost = 0
-  for (const preference of order) {
-    for (const pool of pools) {
-      const taken = Math.min(missing, pool.buckets[preference.bucket]?.count ?? 0)
-      missing -= taken
-      cost += taken * preference.cost
-    }
-    if (missing === 0) return cost
-  }
-  return Infinity
-}
-
-/** Makes the candidate's cost exact. */
-function search(candidate: Candidate, shares: Shares): void {
-  const { within } = shares
-  if (within !== undefined) {
-    const together = findTogether(candidate.pools, { ...shares, within })
-    candidate.cost = (together?.cost ?? Infinity) + extraCost(candidate, shares)
-    candidate.found = together?.spots
-    return
-  }
-  const spots: Spot[] = []
-  let cost = 0
-  for (const preference of shares.order) {
-    const before = spots.length
-    takeFrom(candidate.pools, { bucket: preference.bucket, shares, spots })
-    cost += (spots.length - before) * preference.cost
-    if (spots.length === shares.nodes) break
-  }
-  const enough = spots.length === shares.nodes
-  candidate.cost = enough ? cost + extraCost(candidate, shares) : Infinity
-  candidate.found = enough ? spots : undefined
-}
-
-/** Adds the first nodes by name over all pools, as many as are still missing. */
-function takeFrom(
-  pools: readonly Pool[],
-  { bucket, shares, spots }: { bucket: number; shares: Shares; spots: Spot[] },
-): void {
-  const [pool] = pools
-  if (pools.length === 1 && pool) {
-    findRoom(pool.buckets[bucket], shares, { found: spots, wanted: shares.nodes })
-    return
-  }
-  const missing = shares.nodes - spots.length
-  const found = pools.flatMap(({ buckets }) => {
-    const here: Spot[] = []
-    findRoom(buckets[bucket], shares, { found: here, wanted: missing })
-    return here
-  })
-  spots.push(...found.toSorted((a, b) => (a.name < b.name ? -1 : 1)).slice(0, missing))
+function isBetter(a: Best, b: Best): boolean {
+  if (a.cost !== b.cost) return a.cost < b.cost
+  if (a.found.order !== b.found.order) return a.found.order < b.found.order
+  return a.candidate.stock.freeGpus > b.candidate.stock.freeGpus
 }
 
 function byName(a: Stock, b: Stock): number {

@@ -67,11 +67,13 @@ describe('of providers that could take a job', () => {
     expect(goesTo({ ranAt: 'bolt' }, { weights: 'moving=0' })).toBe('acme')
   })
 
-  test('one whose whole node would be broken up does not where another one has a broken node, whatever it saves', () => {
+  test('one whose node would be broken up does not where another one has a broken node, unless it saves more than that is worth', () => {
     const half = { usedByOthers: { gpus: 4, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 } }
-    const gang = { workers: 4 }
-    expect(goesTo(gang, { acme: dear, bolt: cheap, node: half })).toBe('acme')
-    expect(goesTo(gang, { acme: dear, bolt: cheap, node: half, weights: 'price=1000' })).toBe('acme')
+    const where = { acme: dear, bolt: cheap, node: half }
+    expect(goesTo({}, { node: half })).toBe('acme')
+    expect(goesTo({}, { ...where, weights: 'price=0.25' })).toBe('acme')
+    expect(goesTo({ workers: 2 }, { ...where, weights: 'price=0.3' })).toBe('bolt')
+    expect(goesTo({ workers: 2 }, { ...where, weights: 'breaking=1000' })).toBe('acme')
   })
 })
 

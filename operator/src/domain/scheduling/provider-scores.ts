@@ -14,7 +14,7 @@ export interface ScoredPlace {
 type Score = (job: JobFact, place: ScoredPlace) => number
 
 /** Each between 0, the best, and 1. */
-export const providerScores: Readonly<Record<ScoreName, Score>> = {
+export const providerScores: Readonly<Record<Exclude<ScoreName, 'breaking'>, Score>> = {
   /** The part of its price that is spent in vain: 0.5 where it costs twice as much as the cheapest. */
   price: (_, { provider, model, cheapest }) => {
     const price = priceAt(provider, model)
@@ -28,5 +28,8 @@ export const providerScores: Readonly<Record<ScoreName, Score>> = {
 
 /** @returns in GPUs for each GPU that the job takes. */
 export function surchargeOf(job: JobFact, place: ScoredPlace, weights: readonly Weight[]): number {
-  return weights.reduce((sum, { name, weight }) => sum + weight * providerScores[name](job, place), 0)
+  return weights.reduce(
+    (sum, { name, weight }) => (name === 'breaking' ? sum : sum + weight * providerScores[name](job, place)),
+    0,
+  )
 }

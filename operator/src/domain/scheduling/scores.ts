@@ -1,51 +1,36 @@
-// Which nodes are best for a job: the sum of the scores over the nodes that it touches, the lowest wins.
+// Which nodes are best for a job: those where the fewest GPUs become of no use to others.
+import type { Pricing } from './demand.ts'
 
-/** How a node stands before the job comes. */
-export interface Standing {
-  /** With one of which only a part is free. */
-  readonly freeGpus: number
-  /** None of its GPUs is in use. */
-  readonly whole: boolean
+/** Costs are multiples of so much of a GPU: equal ones are equal, in whatever order they are summed up. */
+const grain = 2 ** -16
+
+/** In GPUs. */
+export function costOf(lostGpus: number): number {
+  return Math.round(lostGpus / grain) * grain
 }
 
-interface Score {
-  readonly name: string
-  readonly weight: number
-  /** @param gpus that the job takes of this node. */
-  readonly of: (node: Standing, gpus: number) => number
+/**
+ * The free GPUs of a node that others will probably leave idle because they find too little CPU there: the mean of
+ * max(0, gpus − cpu/κ + ξ), where κ is what a GPU gets on average. A node with n free GPUs takes about n more jobs, and
+ * the mean of n deviates by the standard deviation over √n; ξ is spread evenly as far as that.
+ */
+export function lackingCpu(gpus: number, freeCpuMilli: number, { cpuMilliPerGpu, spread }: Pricing): number {
+  if (cpuMilliPerGpu === 0) return 0
+  const over = gpus - freeCpuMilli / cpuMilliPerGpu
+  const deviation = spread * Math.sqrt(gpus)
+  if (over <= -deviation) return 0
+  return over >= deviation ? over : (over + deviation) ** 2 / (4 * deviation)
 }
 
-/** Of a GPU that is left over beside a job: what a weight of `weights.ts` is reckoned in. */
-export const gpuCost = 2 ** 12
-
-/** Weights so far apart that a later score only decides between nodes that are equal under the earlier ones. */
-export const scores: readonly Score[] = [
-  { name: 'wholeNodesBroken', weight: 2 ** 32, of: ({ whole, freeGpus }, gpus) => Number(whole && freeGpus > gpus) },
-  { name: 'gpusLeftOver', weight: gpuCost, of: ({ freeGpus }, gpus) => freeGpus - gpus },
-  { name: 'wholeNodesTaken', weight: 1, of: ({ whole }) => Number(whole) },
-]
-
-export function costOf(node: Standing, gpus: number): number {
-  return scores.reduce((cost, { weight, of }) => cost + weight * of(node, gpus), 0)
-}
-
-/** Nodes of the same standing cost the same, so they lie in one bucket and are looked at together. */
-export function bucketOf({ freeGpus, whole }: Standing): number {
-  return freeGpus * 2 + Number(whole)
-}
-
-export interface Preference {
-  readonly bucket: number
-  readonly cost: number
-}
-
-/** The buckets of nodes with at least so many free GPUs, best first. */
-export function preferences(gpus: number, mostGpus: number): readonly Preference[] {
-  return Array.from({ length: Math.max(0, mostGpus - gpus + 1) }, (_, left) => gpus + left)
-    .flatMap((freeGpus) => [
-      { freeGpus, whole: false },
-      { freeGpus, whole: true },
-    ])
-    .map((standing) => ({ bucket: bucketOf(standing), cost: costOf(standing, gpus) }))
-    .toSorted((a, b) => a.cost - b.cost)
+/** Of nodes in this state, the free CPU with which least is lost; with more or less of it, never less is lost. */
+export function idealCpuMilli(
+  gpus: number,
+  left: number,
+  { cpuMilli, pricing }: { readonly cpuMilli: number; readonly pricing: Pricing },
+): number {
+  const { cpuMilliPerGpu, spread } = pricing
+  const more = cpuMilli - cpuMilliPerGpu * (gpus - left)
+  const narrower = spread * (Math.sqrt(gpus) - Math.sqrt(left))
+  if (narrower === 0) return more > 0 ? Infinity : 0
+  return cpuMilliPerGpu * gpus + (more * spread * Math.sqrt(gpus)) / narrower
 }

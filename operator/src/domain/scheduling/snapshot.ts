@@ -1,5 +1,6 @@
 import { bookingKey } from './bookings.ts'
 import type { Capacity } from './capacity.ts'
+import type { Demand } from './demand.ts'
 import type { EngineSnapshot } from './facts.ts'
 import { isKept } from './keeping.ts'
 import type { Line } from './line.ts'
@@ -7,12 +8,13 @@ import type { Queues } from './queues.ts'
 
 interface Known {
   readonly capacity: Capacity
+  readonly demand: Pick<Demand, 'priced'>
   readonly line: Line
   readonly queues: Queues
 }
 
 /** Equal for engines that know the same, however they came to know it. */
-export function snapshotOf({ capacity, line, queues }: Known): EngineSnapshot {
+export function snapshotOf({ capacity, demand, line, queues }: Known): EngineSnapshot {
   const { providers, spots, bookings, weights } = capacity
   const nodes = spots.values().flatMap(({ fact }) => (fact ? [fact] : []))
   const jobs = line.waiting.values().map(({ job }) => job)
@@ -27,6 +29,7 @@ export function snapshotOf({ capacity, line, queues }: Known): EngineSnapshot {
     queues: sorted(queues.facts.values(), ({ name }) => name),
     usages: sorted(queues.usages(), ({ name }) => name),
     weights,
+    demand: demand.priced(),
   }
 }
 

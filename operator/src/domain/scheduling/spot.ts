@@ -1,4 +1,7 @@
+import type { Pricing } from './demand.ts'
 import type { NodeFact, Room, Taint } from './facts.ts'
+import { type GpuState, type Taking, wholeState, workersIn } from './gpu-state.ts'
+import { partsIn, partsOf } from './sharing.ts'
 
 /** GPUs of one model and size at one provider. */
 export interface Stock {
@@ -6,15 +9,25 @@ export interface Stock {
   readonly model: string
   readonly gpuMemoryMiB: number
   readonly pools: Map<string, Pool>
-  /** As its buckets count them: with those of which a part is free. */
+  /** With those of which a part is free. */
   freeGpus: number
+  /** Grows with whatever changes on its nodes. */
+  changes: number
 }
 
-/** Nodes of a stock with the same taints, in buckets of equal standing. */
+/** Nodes of a stock with the same taints, in buckets by how their free GPUs lie. */
 export interface Pool {
   readonly stock: Stock
   readonly taints: readonly Taint[]
-  readonly buckets: (Spot | undefined)[]
+  readonly buckets: Map<number | string, Bucket>
+}
+
+export interface Bucket {
+  readonly gpus: GpuState
+  root: Spot | undefined
+  /** What was found of it, by GPUs of a worker and workers; for these prices. */
+  pricing: Pricing | undefined
+  readonly takings: Map<number, Taking | undefined>
 }
 
 /** A node, what is free on it, and its place in a tree. */
@@ -28,6 +41,8 @@ export interface Spot {
   booked: Room
   /** Workers with a part of a GPU, by that part: how much that is the node says. Absent: none. */
   parts: Map<number, number> | undefined
+  /** Of GPUs counted from 0 the workers that have one, or a part of one: how many of each size. Absent: nobody says which. */
+  placed: Map<number, Map<number, number>> | undefined
   /** In whole parts, where its GPUs are shared. */
   freeGpus: number
   freeCpuMilli: number
@@ -35,8 +50,11 @@ export interface Spot {
   freeStorageMiB: number
   /** Absent where the node is withheld or not known. */
   pool: Pool | undefined
-  /** The bucket of its pool that it lies in. */
-  bucket: number
+  gpus: GpuState
+  /** Where workers may have several parts of a GPU, how many parts are free of each. */
+  freeParts: readonly number[] | undefined
+  /** Of its pool, the one that it lies in. */
+  bucket: Bucket | undefined
 
   readonly rank: number
   before: Spot | undefined
@@ -56,12 +74,15 @@ export function newSpot(provider: string, name: string, rank: number): Spot {
     bookings: 0,
     booked: { gpus: 0, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 },
     parts: undefined,
+    placed: undefined,
     freeGpus: 0,
     freeCpuMilli: 0,
     freeMemoryMiB: 0,
     freeStorageMiB: 0,
     pool: undefined,
-    bucket: 0,
+    gpus: wholeState(0, 0),
+    freeParts: undefined,
+    bucket: undefined,
     rank,
     before: undefined,
     after: undefined,
@@ -70,6 +91,31 @@ export function newSpot(provider: string, name: string, rank: number): Spot {
     mostMemoryMiB: 0,
     mostStorageMiB: 0,
   }
+}
+
+/** GPUs of a divided node for workers, counted from 0; each takes the first of those of which so much is free. */
+export function gpusFor(
+  { freeParts, fact }: Spot,
+  worker: Pick<Room, 'gpus'>,
+  { workers, from }: { readonly workers: number; readonly from: Taking['from'] },
+): readonly number[] | undefined {
+  const slices = fact?.slices
+  if (!freeParts || slices === undefined) return undefined
+  const free = [...freeParts]
+  const take = (parts: number, left: number): number => {
+    const gpu = free.indexOf(parts)
+    free[gpu] = left
+    return gpu
+  }
+  if (from.length === 0) return Array.from({ length: workers * worker.gpus }, () => take(slices, 0))
+  return from.map((piece) => take(partsIn(piece, slices), partsIn(piece, slices) - partsOf(worker.gpus, slices)))
+}
+
+/** What of it nobody uses and workers of that size can have: parts of several GPUs are no whole one. */
+export function freeFor(spot: Spot, gpus: number): Room {
+  const free = freeOn(spot)
+  if (spot.gpus.parts === 'Unknown' || spot.gpus.slices === 1) return free
+  return { ...free, gpus: (workersIn(spot.gpus, gpus) * partsOf(gpus, spot.gpus.slices)) / spot.gpus.slices }
 }
 
 /** What of it nobody uses. */

@@ -1,12 +1,12 @@
 // How much it counts where a job goes, as the operator of the federation wants it.
 
-/** What is weighed of a provider for a job. */
-export const SCORE_NAMES = ['price', 'losses', 'moving'] as const
+/** What is weighed of a provider for a job, and of nodes: `breaking` up those of which nobody has anything. */
+export const SCORE_NAMES = ['price', 'losses', 'moving', 'breaking'] as const
 export type ScoreName = (typeof SCORE_NAMES)[number]
 
 export interface Weight {
   readonly name: ScoreName
-  /** So many GPUs that are left over beside a job, for each GPU that it takes, are as bad as a score of 1. 0: it does not count. */
+  /** So many GPUs of no use to others are as bad as a score of 1, for each GPU of the job; as one broken node. 0: it does not count. */
   readonly weight: number
 }
 
@@ -14,6 +14,7 @@ export const defaultWeights: readonly Weight[] = [
   { name: 'price', weight: 0.5 },
   { name: 'losses', weight: 0.5 },
   { name: 'moving', weight: 0.1 },
+  { name: 'breaking', weight: 0.125 },
 ]
 
 export const mostWeight = 1000
@@ -24,16 +25,20 @@ export function weightsOf(written: string): readonly Weight[] {
     written
       .split(',')
       .filter((part) => part.trim() !== '')
-      .map(weightOf),
+      .map(partOf),
   )
   return defaultWeights.map(({ name, weight }) => ({ name, weight: named.get(name) ?? weight }))
 }
 
-function weightOf(part: string): [ScoreName, number] {
+function partOf(part: string): [ScoreName, number] {
   const [name = '', value = ''] = part.split('=').map((each) => each.trim())
   const known = SCORE_NAMES.find((each) => each === name)
   if (!known) throw new Error(`${name} is none of ${SCORE_NAMES.join(', ')}`)
   const weight = /^\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN
   if (!(weight <= mostWeight)) throw new Error(`${part.trim()} is not a number from 0 to ${mostWeight}`)
   return [known, weight]
+}
+
+export function weightOf(weights: readonly Weight[], wanted: ScoreName): number {
+  return weights.find(({ name }) => name === wanted)?.weight ?? 0
 }

@@ -11,6 +11,7 @@ const nothing: EngineSnapshot = {
   queues: [],
   usages: [],
   weights: [],
+  demand: [],
 }
 const user = { username: 'ann', uid: '7', groups: ['ops'], extra: { scope: ['a'] } }
 
