@@ -6,7 +6,7 @@ import { createEngine, type Engine } from '../../operator/src/domain/scheduling/
 import type { JobFact, NodeFact } from '../../operator/src/domain/scheduling/facts.ts'
 import { jobFact, nodeFact, providerFact } from '../builders/scheduling.ts'
 import { type Figures, rounded, seeded } from './figures.ts'
-import { type Free, fragmentedPercent } from './packing-fragments.ts'
+import { type Free, fragmentedPercent, type Pod } from './packing-fragments.ts'
 
 const bars = { allocatedPercentMean: 96.15, fragmentationPercentMean: 45, decisionsPerSecond: 10_000 }
 
