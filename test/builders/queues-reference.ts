@@ -110,7 +110,15 @@ export function orderOf(world: EngineSnapshot, { job, averages }: Place): readon
   const own = hasChildren ? shareOf(world, (booking) => (booking.queue ?? 'default') === queue?.name) : 0
   const levels = [...ranks.toReversed(), own]
   const all = Array.from({ length: 12 }, (_, i) => levels[i] ?? 0)
-  return [-job.priority, ...all, job.createdMs, -job.workers * job.perWorker.gpus, job.key, job.uid]
+  return [
+    -job.priority,
+    ...all,
+    job.createdMs,
+    -job.workers * job.perWorker.gpus,
+    -job.perWorker.gpus,
+    job.key,
+    job.uid,
+  ]
 }
 
 /** Of all GPUs, CPU and memory, the largest part that these bookings have. */

@@ -1,5 +1,6 @@
 // The engine again, in the plainest way: it tries every set of nodes. Slow, and meant to be obviously right;
-// it shares no code with the engine but what the demand makes of prices, so that what both say is said twice.
+// it shares no code with the engine but what the demand makes of prices and the orders that are tried, so that what both say is said twice.
+import { ordersOf } from '../../operator/src/domain/scheduling/batch-orders.ts'
 import type {
   Choice,
   EngineSnapshot,
@@ -21,14 +22,70 @@ export function decideNaively(world: EngineSnapshot, { nowMs, limit = Infinity }
   const decisions: Choice[] = []
   const averages = averagesAt(world, Math.floor(nowMs / 60_000) * 60_000)
   let left = world.waiting.filter((job) => mayStand(world, job))
+  const turns = turnsIn(world, left)
   while (left.length > 0 && decisions.length < limit) {
     const now = { ...world, bookings: [...world.bookings, ...decisions] }
-    const [job, ...others] = left.toSorted(inLine(now, averages))
+    const [job, ...others] = withTurns(left.toSorted(inLine(now, averages)), turns)
     left = others
     const decision = job && placeNaively(job, now)
     if (decision) decisions.push(decision)
   }
   return decisions
+}
+
+/** Where few wait: of those that were sent in the same second, with which order most GPUs are placed. */
+function turnsIn(world: EngineSnapshot, jobs: readonly JobFact[]): ReadonlyMap<JobFact, number> {
+  if (world.waiting.length > 64 || isRoomy(world)) return new Map()
+  const batches = Map.groupBy(jobs, batchOf)
+    .values()
+    .map((batch) => batch.toSorted(bySize))
+  return new Map(batches.flatMap((batch) => bestOrder(world, batch).map((job, turn) => [job, turn] as const)))
+}
+
+function isRoomy({ nodes, bookings, waiting }: EngineSnapshot): boolean {
+  const offered = nodes.filter(({ withheld }) => withheld === undefined)
+  const free = sum(offered.map((node) => Math.ceil(Math.max(0, leftOn(node, bookings).gpus))))
+  return free >= 2 * sum(waiting.map(({ workers, perWorker }) => workers * perWorker.gpus))
+}
+
+function batchOf({ queue = 'default', priority, createdMs }: JobFact): string {
+  return JSON.stringify([queue, priority, createdMs])
+}
+
+function bySize(a: JobFact, b: JobFact): number {
+  const order = ({ workers, perWorker, key, uid }: JobFact) => [-workers * perWorker.gpus, -perWorker.gpus, key, uid]
+  return byOrder({ order: order(a) }, { order: order(b) })
+}
+
+function bestOrder(world: EngineSnapshot, batch: readonly JobFact[]): readonly JobFact[] {
+  const first = tryIn(world, batch)
+  if (first.placed === 0 || first.placed === batch.length) return []
+  let best = { gpus: first.gpus, order: batch }
+  for (const order of ordersOf(batch)) {
+    const { gpus, placed } = tryIn(world, order)
+    if (gpus > best.gpus + 1e-9) best = { gpus, order }
+    if (placed === batch.length) break
+  }
+  return best.order
+}
+
+function tryIn(world: EngineSnapshot, order: readonly JobFact[]): { readonly gpus: number; readonly placed: number } {
+  const placed: Choice[] = []
+  for (const job of order) {
+    const choice = placeNaively(job, { ...world, bookings: [...world.bookings, ...placed] })
+    if (choice) placed.push(choice)
+  }
+  const gpus = placed.map(({ nodes, perWorker }) => perWorker.gpus * sum(nodes.map(({ workers }) => workers)))
+  return { gpus: sum(gpus), placed: placed.length }
+}
+
+/** Where the first of the line has a turn, the one of its batch that comes first by its turn stands there. */
+function withTurns(line: readonly JobFact[], turns: ReadonlyMap<JobFact, number>): readonly JobFact[] {
+  const [first] = line
+  if (!first || !turns.has(first)) return line
+  const batch = line.filter((job) => batchOf(job) === batchOf(first))
+  const [best] = batch.toSorted((a, b) => (turns.get(a) ?? 0) - (turns.get(b) ?? 0))
+  return best ? [best, ...line.filter((job) => job !== best)] : line
 }
 
 /** Whether the job would have a place if nobody else had one, and all providers were connected. */

@@ -1,6 +1,7 @@
 // Decides which waiting job starts where. Deterministic, in memory, no clock: the same facts in any order give the
 // same decisions. A fact costs its own size, not the size of the federation.
 import { type Advice, adviceFor } from './advice.ts'
+import { type Batches, createBatches } from './batches.ts'
 import { type Capacity, createCapacity } from './capacity.ts'
 import { createDemand, type Demand } from './demand.ts'
 import { explainWait } from './explain.ts'
@@ -21,7 +22,7 @@ import type {
 import { isKept } from './keeping.ts'
 import { createLine, type Line } from './line.ts'
 import { createMakingRoom, type MakingRoom } from './making-room.ts'
-import { acceptance, type Candidate, candidatesFor, type Placement, placer } from './placement.ts'
+import { acceptance, type Candidate, candidatesFor, type Place, type Placement, placer } from './placement.ts'
 import type { Preemption } from './preemption.ts'
 import type { Branch } from './queue-tree.ts'
 import { createQueues, type Queues } from './queues.ts'
@@ -80,7 +81,7 @@ export function createEngine(known: Partial<EngineSnapshot> = {}): Engine {
   const demand = createDemand(weightOf(known.weights ?? defaultWeights, 'breaking'))
   const capacity = createCapacity(
     (spot, stock) => {
-      if (!making.isTrying()) grew(spot, stock)
+      if (!making.isTrying() && !batches.isTrying()) grew(spot, stock)
     },
     { weights: known.weights, pricing: demand.pricing },
   )
@@ -103,28 +104,10 @@ export function createEngine(known: Partial<EngineSnapshot> = {}): Engine {
   })
   const parts = { capacity, demand, line, queues, making }
   const told = bookkeeper(parts)
-  const tryNext = chooser(parts, told.book)
-  const help = helpFor(parts)
-  let seenVersion = capacity.version()
-
-  function decide({ nowMs, limit = Infinity }: Pass): readonly Choice[] {
-    demand.renew(capacity.mostGpus())
-    const news = queues.pass(nowMs)
-    if (news !== 'Nothing') line.arrange()
-    if (news === 'Tree') line.wakeAll()
-    if (seenVersion !== capacity.version()) wakeWhereChanged(parts, seenVersion)
-    seenVersion = capacity.version()
-    making.renew(nowMs)
-
-    const choices: Choice[] = []
-    while (choices.length < limit) {
-      const shape = line.next(help)
-      if (!shape) break
-      const choice = tryNext(shape, nowMs)
-      if (choice) choices.push(choice)
-    }
-    return choices
-  }
+  const place = placer(capacity)
+  const placeFor = (shape: Shape) => placed(shape, allowedFor(shape, parts), place)
+  const batches = createBatches({ capacity, line, queues, placeFor })
+  const decide = decider(parts, { batches, tryNext: chooser(parts, { book: told.book, place }) })
 
   const { setProvider, removeProvider } = capacity
   const engine: Engine = {
@@ -207,19 +190,63 @@ function bookkeeper({ capacity, demand, line, queues, making }: Parts): Told {
   return { setNode, removeNode, wait, book, release }
 }
 
+interface Deciding {
+  readonly batches: Batches
+  readonly tryNext: (shape: Shape, nowMs: number) => Choice | undefined
+}
+
+function decider(parts: Parts, { batches, tryNext }: Deciding): Engine['decide'] {
+  const { capacity, demand, line, queues, making } = parts
+  const help = helpFor(parts)
+  let seenVersion = capacity.version()
+
+  /** What may have changed since the last pass. */
+  function renew(nowMs: number): void {
+    demand.renew(capacity.mostGpus())
+    const news = queues.pass(nowMs)
+    if (news !== 'Nothing') line.arrange()
+    if (news === 'Tree') line.wakeAll()
+    if (seenVersion !== capacity.version()) wakeWhereChanged(parts, seenVersion)
+    seenVersion = capacity.version()
+    making.renew(nowMs)
+  }
+
+  return ({ nowMs, limit = Infinity }) => {
+    renew(nowMs)
+    batches.arrange()
+    const choices: Choice[] = []
+    while (choices.length < limit) {
+      const shape = line.next(help)
+      if (!shape) break
+      const choice = tryNext(shape, nowMs)
+      if (choice) choices.push(choice)
+    }
+    batches.forget()
+    return choices
+  }
+}
+
+/** Nowhere, where another queue's jobs have found no room for the same. */
+function placed({ need }: Shape, { candidates, refusedBy }: Allowed, place: Place): Placement | undefined {
+  return refusedBy.length === 0 && need.isVain ? undefined : place(need.like, candidates)
+}
+
+interface Means {
+  readonly book: Engine['book']
+  readonly place: Place
+}
+
 /** Places the first job of a shape; a shape that gets nothing sleeps on what may help it. */
-function chooser(parts: Parts, book: Engine['book']): (shape: Shape, nowMs: number) => Choice | undefined {
-  const { capacity, line, making } = parts
-  const place = placer(capacity)
+function chooser(parts: Parts, { book, place }: Means): (shape: Shape, nowMs: number) => Choice | undefined {
+  const { line, making } = parts
   return (shape, nowMs) => {
-    const { candidates, refusedBy } = allowedFor(shape, parts)
+    const allowed = allowedFor(shape, parts)
+    const { candidates, refusedBy } = allowed
     const job = first(shape)
-    const { need } = shape
-    const placed = () => place(need.like, candidates)
-    // Another queue's jobs have found no room for the same.
-    const isVain = refusedBy.length === 0 && need.isVain
     const found: Preemption | Placement | undefined =
-      (isVain ? undefined : placed()) ?? making.withKept(shape, nowMs, placed) ?? making.preempt(shape, nowMs)
+      placed(shape, allowed, place) ??
+      making.withKept(shape, nowMs, () => place(shape.need.like, candidates)) ??
+      making.preempt(shape, nowMs)
     if (!found) {
       const stocks = candidates.map(({ stock }) => stock)
       if (refusedBy.length === 0) line.sleepWithNeed(shape, stocks)

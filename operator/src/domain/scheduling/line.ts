@@ -13,6 +13,8 @@ export interface Line {
   readonly waiting: ReadonlyMap<string, Waiting>
   readonly add: (job: JobFact) => void
   readonly remove: (uid: string) => void
+  /** These in this order, beside others of their queue, priority and second; all others as usual. */
+  readonly setTurns: (order: readonly Waiting[]) => void
   /** The shape whose first job comes next, of those that are awake, and of those that sleep on what is open and are helped. */
   readonly next: (help: Help) => Shape | undefined
   /** Until it is woken: when one of these things may help, or when all are. */
@@ -56,7 +58,7 @@ export function createLine(queues: QueuesInLine, demand: Pick<Demand, 'count'>):
     const need = needs.of(job)
     const lane = lanes.of(job.queue ?? unnamed)
     const shape = lane.shapes.get(need) ?? newShape(need, lane)
-    const entry: Waiting = { job, shape, place: 0 }
+    const entry: Waiting = { job, shape, turn: undefined, place: 0 }
     const isFirst = comesFirst(job, first(shape))
     waiting.set(job.uid, entry)
     demand.count(job.perWorker, job.workers)
@@ -98,6 +100,7 @@ export function createLine(queues: QueuesInLine, demand: Pick<Demand, 'count'>):
     waiting,
     add,
     remove,
+    setTurns: (order) => setTurns([...waiting.values()], order, lanes),
     wake,
     ...sleeping,
     vainNeeds: needBeds.all,
@@ -108,6 +111,22 @@ export function createLine(queues: QueuesInLine, demand: Pick<Demand, 'count'>):
     arrange: lanes.arrange,
     reorder: lanes.reorder,
   }
+}
+
+/** Jobs of a shape are alike, so the first of them gets the first of their turns. */
+function setTurns(waiting: readonly Waiting[], order: readonly Waiting[], lanes: Lanes): void {
+  const shapes = new Set(Array.from(waiting, ({ shape }) => shape))
+    .values()
+    .filter(({ isIn }) => isIn)
+    .toArray()
+  shapes.forEach(lanes.stepOut)
+  for (const entry of waiting) entry.turn = undefined
+  const turns = order.map((entry, turn) => ({ entry, turn }))
+  for (const here of Map.groupBy(turns, ({ entry }) => entry.shape).values()) {
+    const entries = here.map(({ entry }) => entry).toSorted((a, b) => (comesFirst(a.job, b.job) ? -1 : 1))
+    for (const [i, entry] of entries.entries()) entry.turn = here[i]?.turn
+  }
+  shapes.forEach(lanes.enter)
 }
 
 type Sleep = Pick<Line, 'next' | 'sleep' | 'sleepWithNeed' | 'wake' | 'wakeAll' | 'open' | 'openNeed'>

@@ -17,6 +17,8 @@ export interface Queues {
   readonly measure: (before: NodeFact | undefined, after: NodeFact | undefined) => void
   /** Counts a booking (1), or counts it no more (-1). */
   readonly count: (booking: Booking, sign: 1 | -1) => void
+  /** The same for a moment: nobody's order changes by it, and it is taken back. */
+  readonly countForNow: (booking: Booking, sign: 1 | -1) => void
   /** Time goes on. What has to be put in order anew: nothing, the ranks of all, or the tree. */
   readonly pass: (nowMs: number) => 'Nothing' | 'Ranks' | 'Tree'
   /** Undefined: nobody knows that queue. */
@@ -118,9 +120,9 @@ export function createQueues(ports: QueuesPorts): Queues {
     setUsage,
     measure,
     count,
+    countForNow: (booking, sign) => countIn(grove, [booking], sign),
     pass,
-    branchOf: (queue) => grove.grown().get(queue),
-    planted: (queue) => grove.planted().get(queue),
+    ...branchesIn(grove),
     isOneLine: () => facts.size === 0,
     changes: () => changes,
     plantings: grove.plantings,
@@ -198,18 +200,23 @@ interface Question {
 
 /** Counts what is over no more, asks, and counts it again. */
 function mayHaveAfter(grove: Grove, { job, model, ended }: Question): boolean {
-  const branches = grove.planted()
-  const branch = branches.get(job.queue ?? unnamed)
-  const count = (sign: 1 | -1) => {
-    for (const booking of ended) {
-      const of = branches.get(booking.queue ?? unnamed)
-      if (of) enter(booking, { branch: of, sign })
-    }
-  }
-  count(-1)
+  const branch = grove.planted().get(job.queue ?? unnamed)
+  countIn(grove, ended, -1)
   const refusal = queueRefusal(job, { branch, isOneLine: grove.facts.size === 0 }, model)
-  count(1)
+  countIn(grove, ended, 1)
   return refusal === undefined
+}
+
+function branchesIn({ grown, planted }: Grove): Pick<Queues, 'branchOf' | 'planted'> {
+  return { branchOf: (queue) => grown().get(queue), planted: (queue) => planted().get(queue) }
+}
+
+/** For a moment. */
+function countIn(grove: Pick<Grove, 'planted'>, bookings: readonly Booking[], sign: 1 | -1): void {
+  for (const booking of bookings) {
+    const branch = grove.planted().get(booking.queue ?? unnamed)
+    if (branch) enter(booking, { branch, sign })
+  }
 }
 
 interface Whole {

@@ -8,6 +8,8 @@ import type { Branch } from './queue-tree.ts'
 export interface Waiting extends Heaped {
   readonly job: JobFact
   readonly shape: Shape
+  /** Among those that were sent in the same second, where another order than the usual one places more: see `batches.ts`. */
+  turn: number | undefined
 }
 
 /** All that a placement depends on but the queue. */
@@ -73,7 +75,7 @@ export function newShape(need: Need, lane: Lane): Shape {
 }
 
 export function newLane(queue: string): Lane {
-  const heap: Heap<Shape> = { items: [], isBefore: (a, b) => comesFirst(first(a), first(b)) }
+  const heap: Heap<Shape> = { items: [], isBefore: isFirst }
   const lane: Lane = {
     queue,
     shapes: new Map(),
@@ -89,12 +91,21 @@ export function newLane(queue: string): Lane {
   return lane
 }
 
-/** Highest priority, then oldest, then by name. Of those sent in the same second the largest: small ones fit beside it. */
+/** Of one queue. */
+export function isFirst(a: Shape, b: Shape): boolean {
+  const [one, other] = [a.jobs.items[0], b.jobs.items[0]]
+  const areOne = one?.job.priority === other?.job.priority && one?.job.createdMs === other?.job.createdMs
+  if (areOne && one?.turn !== undefined && other?.turn !== undefined) return one.turn < other.turn
+  return comesFirst(first(a), first(b))
+}
+
+/** Highest priority, then oldest, then by name. Of those sent in the same second the largest, and that with the largest workers: small ones fit beside it. */
 export function comesFirst(a: JobFact, b: JobFact): boolean {
   if (a.priority !== b.priority) return a.priority > b.priority
   if (a.createdMs !== b.createdMs) return a.createdMs < b.createdMs
   const larger = a.workers * a.perWorker.gpus - b.workers * b.perWorker.gpus
   if (larger !== 0) return larger > 0
+  if (a.perWorker.gpus !== b.perWorker.gpus) return a.perWorker.gpus > b.perWorker.gpus
   return a.key === b.key ? a.uid < b.uid : a.key < b.key
 }
 

@@ -1,7 +1,7 @@
 // Who is next, over the tree of the queues: a heap at each level, so that a change costs its way up and no more.
 import { addTo, type Heap, removeFrom, settle } from './heap.ts'
 import type { Branch } from './queue-tree.ts'
-import { type Bracket, type Contender, comesFirst, first, type Shape } from './shape.ts'
+import { type Bracket, type Contender, comesFirst, first, isFirst, type Shape } from './shape.ts'
 
 /** @param branch absent: above all roots. */
 export function newBracket(branch: Branch | undefined, parent: Bracket | undefined): Bracket {
@@ -47,7 +47,8 @@ export function isShapeBefore(a: Shape, b: Shape): boolean {
   const [job, other] = [first(a), first(b)]
   if (job.priority !== other.priority) return job.priority > other.priority
   const ranks = compareRanks({ of: a.lane, level: levelOf(a.lane) }, { of: b.lane, level: levelOf(b.lane) })
-  return ranks === 0 ? comesFirst(job, other) : ranks < 0
+  if (ranks !== 0) return ranks < 0
+  return a.lane === b.lane ? isFirst(a, b) : comesFirst(job, other)
 }
 
 interface Climb {

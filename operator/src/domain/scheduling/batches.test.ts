@@ -1,0 +1,75 @@
+import { describe, expect, test } from '@jest/globals'
+import { jobFact, nodeFact, providerFact, queueFact, rendered } from '../../../../test/builders/scheduling.ts'
+import { ordersOf } from './batch-orders.ts'
+import { createEngine } from './engine.ts'
+import type { JobFact } from './facts.ts'
+
+const memory = (gpus: number, memoryMiB: number) => ({ gpus, memoryMiB, cpuMilli: 1000, storageMiB: 0 })
+
+/** Takes all the memory of a node of four GPUs, and one of them. */
+const greedy = jobFact({ uid: 'greedy', workers: 4, perWorker: memory(1, 1000) })
+const modest = ['a', 'b', 'c', 'd'].map((uid) => jobFact({ uid, perWorker: memory(3, 100) }))
+const nodes = ['n1', 'n2', 'n3', 'n4'].map((name) => nodeFact({ name, gpus: 4, memoryMiB: 1000 }))
+
+function placedOf(jobs: readonly JobFact[], queue?: Parameters<typeof queueFact>[0]) {
+  const engine = createEngine({ providers: [providerFact()], nodes, queues: queue ? [queueFact(queue)] : [] })
+  for (const job of jobs) engine.wait(job)
+  return { engine, placed: engine.decide({ nowMs: 0 }).map(({ uid }) => uid) }
+}
+
+describe('of jobs that were sent in the same second', () => {
+  test('those go first that leave most GPUs in use, and not always the largest', () => {
+    // In the usual order the largest takes four GPUs and the memory of all nodes.
+    expect(placedOf([greedy, ...modest]).placed.toSorted()).toEqual(['a', 'b', 'c', 'd'])
+  })
+
+  test('the usual order stays where no other one is better', () => {
+    expect(placedOf([greedy]).placed).toEqual(['greedy'])
+    expect(placedOf(modest).placed).toEqual(['a', 'b', 'c', 'd'])
+    const single = jobFact({ uid: 'single', perWorker: memory(1, 10) })
+    expect(placedOf([single, ...modest]).placed).toEqual(['a', 'b', 'c', 'd', 'single'])
+  })
+
+  test('one that came a second before goes first', () => {
+    expect(placedOf([greedy, ...modest.map((job) => ({ ...job, createdMs: 1000 }))]).placed).toEqual(['greedy'])
+  })
+
+  test('one with a higher priority goes first', () => {
+    expect(placedOf([{ ...greedy, priority: 1 }, ...modest]).placed).toEqual(['greedy'])
+  })
+
+  test('those of other queues are no part of it', () => {
+    const other = modest.map((job) => ({ ...job, queue: 'research' }))
+    expect(placedOf([greedy, ...other], { name: 'research', weight: 0 }).placed).toEqual(['greedy'])
+  })
+
+  test('what the queue lets them have counts', () => {
+    const queue = { name: 'research', quota: { '*': { guaranteed: 8, borrowLimit: 0 } } }
+    const jobs = [greedy, ...modest].map((job) => ({ ...job, queue: 'research' }))
+    expect(placedOf(jobs, queue).placed).toHaveLength(2)
+  })
+
+  test('where many wait the usual order holds: others fill what is left', () => {
+    const many = Array.from({ length: 60 }, (_, i) =>
+      jobFact({ uid: `later-${i}`, priority: -1, perWorker: memory(1, 10) }),
+    )
+    expect(placedOf([greedy, ...modest, ...many]).placed[0]).toBe('greedy')
+  })
+
+  test('nothing is left of what was tried', () => {
+    const { engine } = placedOf([greedy, ...modest])
+    const { bookings, waiting } = engine.snapshot()
+    expect(bookings.map(({ uid }) => uid)).toEqual(['a', 'b', 'c', 'd'])
+    expect(waiting.map(({ uid }) => uid)).toEqual(['greedy'])
+    for (const { uid, run } of bookings) engine.release(uid, run)
+    expect(engine.decide({ nowMs: 0 }).map(rendered)).toEqual(['greedy@acme:n1×1,n2×1,n3×1,n4×1'])
+  })
+})
+
+test('each order that is tried has all of the batch, and no other follows from the same jobs', () => {
+  const jobs = [greedy, ...modest]
+  const orders = [...ordersOf(jobs)].map((order) => order.map(({ uid }) => uid))
+  expect(orders.length).toBeGreaterThan(6)
+  for (const order of orders) expect(order.toSorted()).toEqual(jobs.map(({ uid }) => uid).toSorted())
+  expect([...ordersOf(jobs)].map((order) => order.map(({ uid }) => uid))).toEqual(orders)
+})
