@@ -61,23 +61,23 @@ export function gpusTakenTooOften({ slices = 1, provider, name }: NodeFact, book
 function devicesOf(node: NodeFact, bookings: readonly Booking[]): number[] {
   const { slices = 1, gpus, provider, name } = node
   const free = Array.from({ length: gpus }, () => slices)
+  const shares = bookings
+    .filter((each) => each.provider === provider)
+    .flatMap(({ perWorker, nodes }) => nodes.map((share) => ({ perWorker, ...share })))
+  const named = shares.filter((share) => share.name === name)
   let rest = gpus * slices - Math.round(leftOf(node, bookings).gpus * slices)
-  for (const { perWorker, nodes } of bookings.filter((each) => each.provider === provider)) {
-    for (const gpu of nodes.filter((each) => each.name === name).flatMap((each) => each.gpus ?? [])) {
-      if (gpu >= gpus) continue
-      const taken = perWorker.gpus < 1 ? parts(perWorker, slices) : slices
-      free[gpu] = (free[gpu] ?? 0) - taken
-      rest -= taken
-    }
+  for (const gpu of free.keys()) {
+    const here = named.flatMap(({ perWorker, gpus: on = [] }) => on.filter((each) => each === gpu).map(() => perWorker))
+    const taken = sum(here.map((worker) => (worker.gpus < 1 ? parts(worker, slices) : slices)))
+    free[gpu] = slices - Math.min(slices, taken, rest)
+    rest -= slices - free[gpu]
+  }
+  for (const gpu of [...free.keys()].toReversed()) {
+    const taken = Math.min(free[gpu] ?? 0, rest)
+    free[gpu] = (free[gpu] ?? 0) - taken
+    rest -= taken
   }
   return free
-    .toReversed()
-    .map((each) => {
-      const taken = Math.min(Math.max(0, each), Math.max(0, rest))
-      rest -= taken
-      return Math.max(0, each) - taken
-    })
-    .toReversed()
 }
 
 export interface Share {

@@ -22,11 +22,12 @@ export function decideNaively(world: EngineSnapshot, { nowMs, limit = Infinity }
   const decisions: Choice[] = []
   const averages = averagesAt(world, Math.floor(nowMs / 60_000) * 60_000)
   let left = world.waiting.filter((job) => mayStand(world, job))
-  const turns = turnsIn(world, left)
+  const turns = turnsIn(world)
   while (left.length > 0 && decisions.length < limit) {
     const now = { ...world, bookings: [...world.bookings, ...decisions] }
-    const [job, ...others] = withTurns(left.toSorted(inLine(now, averages)), turns)
-    left = others
+    const order = inLine(now, averages)
+    const [job] = firstIn(left.toSorted(order), turns).toSorted(order)
+    left = left.filter((each) => each !== job)
     const decision = job && placeNaively(job, now)
     if (decision) decisions.push(decision)
   }
@@ -34,16 +35,36 @@ export function decideNaively(world: EngineSnapshot, { nowMs, limit = Infinity }
 }
 
 /** Where few wait: of those that were sent in the same second, with which order most GPUs are placed. */
-function turnsIn(world: EngineSnapshot, jobs: readonly JobFact[]): ReadonlyMap<JobFact, number> {
-  if (world.waiting.length > 64 || isRoomy(world)) return new Map()
-  const batches = Map.groupBy(jobs, batchOf)
-    .values()
-    .map((batch) => batch.toSorted(bySize))
-  return new Map(batches.flatMap((batch) => bestOrder(world, batch).map((job, turn) => [job, turn] as const)))
+function turnsIn(world: EngineSnapshot): ReadonlyMap<JobFact, number> {
+  const turns = new Map<JobFact, number>()
+  if (world.waiting.length > 64 || isRoomy(world)) return turns
+  const batches = [...Map.groupBy(world.waiting, batchOf).values()].map((batch) => batch.toSorted(asUsual))
+  const several = batches.filter((batch) => batch.length > 1).toSorted(([a], [b]) => (a && b ? asUsual(a, b) : 0))
+  const orders = Math.floor(20_000 / sum(several.flat().map((job) => looksFor(job, world)))) - 1
+  let now = world
+  for (const batch of several) {
+    const best = orders < 1 ? [] : bestOrder(now, { batch, orders })
+    for (const job of best) turns.set(job, turns.size)
+    now = tryIn(now, best.length > 0 ? best : batch).after
+  }
+  return turns
 }
 
-function isRoomy({ nodes, bookings, waiting }: EngineSnapshot): boolean {
+/** Splits, for each way in which they may lie together all nodes, else their own and all stocks. */
+function looksFor({ workers, topology }: JobFact, { nodes, bookings }: EngineSnapshot): number {
+  const splits = Array.from({ length: workers }, (_, i) => i + 1).filter((each) => workers % each === 0)
   const offered = nodes.filter(({ withheld }) => withheld === undefined)
+  const stocks = new Set(offered.map(({ provider, model, gpuMemoryMiB }) => `${provider}/${model}/${gpuMemoryMiB}`))
+  const spoken = bookings.flatMap(({ provider, nodes: on }) => on.map(({ name }) => `${provider}/${name}`))
+  const known = new Set([...nodes.map(({ provider, name }) => `${provider}/${name}`), ...spoken])
+  const asked = topology && workers > 1 ? ['Zone', 'Rack', 'Node'].indexOf(topology.within) + 1 : 0
+  const levels = topology?.rule === 'Required' ? Math.min(1, asked) : asked
+  return levels * splits.length * known.size + sum(splits) + splits.length * stocks.size
+}
+
+function isRoomy({ nodes, bookings, waiting, providers }: EngineSnapshot): boolean {
+  const isThere = (at: string) => providers.some(({ name, state }) => name === at && state === 'Connected')
+  const offered = nodes.filter(({ withheld, provider }) => withheld === undefined && isThere(provider))
   const free = sum(offered.map((node) => Math.ceil(Math.max(0, leftOn(node, bookings).gpus))))
   return free >= 2 * sum(waiting.map(({ workers, perWorker }) => workers * perWorker.gpus))
 }
@@ -52,16 +73,26 @@ function batchOf({ queue = 'default', priority, createdMs }: JobFact): string {
   return JSON.stringify([queue, priority, createdMs])
 }
 
-function bySize(a: JobFact, b: JobFact): number {
-  const order = ({ workers, perWorker, key, uid }: JobFact) => [-workers * perWorker.gpus, -perWorker.gpus, key, uid]
+function asUsual(a: JobFact, b: JobFact): number {
+  const order = ({ priority, createdMs, workers, perWorker, key, uid }: JobFact) => [
+    -priority,
+    createdMs,
+    -workers * perWorker.gpus,
+    -perWorker.gpus,
+    key,
+    uid,
+  ]
   return byOrder({ order: order(a) }, { order: order(b) })
 }
 
-function bestOrder(world: EngineSnapshot, batch: readonly JobFact[]): readonly JobFact[] {
+function bestOrder(
+  world: EngineSnapshot,
+  { batch, orders }: { readonly batch: readonly JobFact[]; readonly orders: number },
+): readonly JobFact[] {
   const first = tryIn(world, batch)
   if (first.placed === 0 || first.placed === batch.length) return []
-  let best = { gpus: first.gpus, order: batch }
-  for (const order of ordersOf(batch)) {
+  let best: { gpus: number; order: readonly JobFact[] } = { gpus: first.gpus, order: [] }
+  for (const order of [...ordersOf(batch)].slice(0, orders)) {
     const { gpus, placed } = tryIn(world, order)
     if (gpus > best.gpus + 1e-9) best = { gpus, order }
     if (placed === batch.length) break
@@ -69,23 +100,28 @@ function bestOrder(world: EngineSnapshot, batch: readonly JobFact[]): readonly J
   return best.order
 }
 
-function tryIn(world: EngineSnapshot, order: readonly JobFact[]): { readonly gpus: number; readonly placed: number } {
+function tryIn(world: EngineSnapshot, order: readonly JobFact[]) {
   const placed: Choice[] = []
+  const withPlaced = () => ({ ...world, bookings: [...world.bookings, ...placed] })
   for (const job of order) {
-    const choice = placeNaively(job, { ...world, bookings: [...world.bookings, ...placed] })
+    const choice = mayStand(world, job) ? placeNaively(job, withPlaced()) : undefined
     if (choice) placed.push(choice)
   }
   const gpus = placed.map(({ nodes, perWorker }) => perWorker.gpus * sum(nodes.map(({ workers }) => workers)))
-  return { gpus: sum(gpus), placed: placed.length }
+  return { gpus: sum(gpus), placed: placed.length, after: withPlaced() }
 }
 
-/** Where the first of the line has a turn, the one of its batch that comes first by its turn stands there. */
-function withTurns(line: readonly JobFact[], turns: ReadonlyMap<JobFact, number>): readonly JobFact[] {
-  const [first] = line
-  if (!first || !turns.has(first)) return line
-  const batch = line.filter((job) => batchOf(job) === batchOf(first))
-  const [best] = batch.toSorted((a, b) => (turns.get(a) ?? 0) - (turns.get(b) ?? 0))
-  return best ? [best, ...line.filter((job) => job !== best)] : line
+/** In each queue the one comes first that has the first turn of its batch; then the queues are compared by those. */
+function firstIn(line: readonly JobFact[], turns: ReadonlyMap<JobFact, number>): readonly JobFact[] {
+  const firsts = Map.groupBy(line, ({ queue = 'default' }) => queue)
+    .values()
+    .map(([first, ...others]) => {
+      const batch = [first, ...others].filter(
+        (job) => job && first && turns.has(first) && batchOf(job) === batchOf(first),
+      )
+      return batch.toSorted((a, b) => (a && b ? (turns.get(a) ?? 0) - (turns.get(b) ?? 0) : 0))[0] ?? first
+    })
+  return firsts.filter((job) => job !== undefined).toArray()
 }
 
 /** Whether the job would have a place if nobody else had one, and all providers were connected. */

@@ -30,13 +30,16 @@ export function gpusOf({ workers, perWorker }: Pick<JobFact, 'workers' | 'perWor
   return workers * perWorker.gpus
 }
 
+/** More than anybody names. */
+const anyModels = 1000
+
 function workerOf({ perWorker }: JobFact): number {
   return perWorker.gpus
 }
 
-/** Who names fewer models has fewer places. */
+/** Who names fewer models has fewer places; who names none has all. */
 function choosy({ models }: JobFact): number {
-  return models.length === 0 ? -Infinity : -models.length
+  return models.length === 0 ? -anyModels : -models.length
 }
 
 /** CPU or memory of a GPU, of what one of the batch has on average; 1 at least. */

@@ -56,6 +56,36 @@ describe('of jobs that were sent in the same second', () => {
     expect(placedOf([greedy, ...modest, ...many]).placed[0]).toBe('greedy')
   })
 
+  test('those go first also when they have waited in vain before, as an engine that is new decides', () => {
+    const all = jobFact({ uid: 'all', workers: 4, createdMs: -1000, perWorker: memory(4, 1000) })
+    const { engine } = placedOf([all, greedy, ...modest])
+    engine.release('all', 1)
+    const replayed = createEngine(engine.snapshot()).decide({ nowMs: 0 })
+    expect(engine.decide({ nowMs: 0 })).toEqual(replayed)
+    expect(replayed.map(({ uid }) => uid).toSorted()).toEqual(['a', 'b', 'c', 'd'])
+  })
+
+  test('those that come later have what the others leave them', () => {
+    // Three that came before take three nodes, so of the later ones it counts what one node is good for.
+    const before = ['x', 'y', 'z'].map((uid) => jobFact({ uid, createdMs: -1000, perWorker: memory(4, 1000) }))
+    const two = ['a', 'b'].map((uid) => jobFact({ uid, perWorker: memory(2, 500) }))
+    const one = jobFact({ uid: 'one', perWorker: memory(3, 1000) })
+    expect(placedOf([...before, one, ...two]).placed.toSorted()).toEqual(['a', 'b', 'x', 'y', 'z'])
+  })
+
+  test('none of them is tried where that takes too long', () => {
+    const many = Array.from({ length: 40 }, (_, i) => nodeFact({ name: `far-${i}`, gpus: 1, memoryMiB: 10 }))
+    const topology = { within: 'Node', rule: 'Preferred' } as const
+    const placed = (change: Partial<JobFact>) => {
+      const engine = createEngine({ providers: [providerFact()], nodes: [...nodes, ...many] })
+      const gangs = Array.from({ length: 30 }, (_, i) => jobFact({ uid: `gang-${i}`, workers: 12, ...change }))
+      for (const job of [greedy, ...modest, ...gangs]) engine.wait(job)
+      return engine.decide({ nowMs: 0 })[0]?.uid
+    }
+    expect(placed({ perWorker: memory(8, 1000) })).not.toBe('greedy')
+    expect(placed({ perWorker: memory(8, 1000), topology, createdMs: 1000 })).toBe('greedy')
+  })
+
   test('nothing is left of what was tried', () => {
     const { engine } = placedOf([greedy, ...modest])
     const { bookings, waiting } = engine.snapshot()

@@ -4,10 +4,11 @@ import { gpusOf, ordersOf } from './batch-orders.ts'
 import type { Capacity } from './capacity.ts'
 import type { Booking, JobFact } from './facts.ts'
 import type { Line } from './line.ts'
-import type { Placement } from './placement.ts'
+import { type Placement, splitsOf } from './placement.ts'
 import type { Queues } from './queues.ts'
 import { comesFirst, type Shape, type Waiting } from './shape.ts'
 import { dust } from './sharing.ts'
+import { reachesOf } from './topology.ts'
 
 export interface Batches {
   /** Once before each pass. */
@@ -19,18 +20,21 @@ export interface Batches {
 }
 
 interface World {
-  readonly capacity: Pick<Capacity, 'stocks' | 'book' | 'release'>
+  readonly capacity: Pick<Capacity, 'providers' | 'spots' | 'stocks' | 'book' | 'release'>
   readonly line: Pick<Line, 'waiting' | 'setTurns'>
   readonly queues: Pick<Queues, 'countForNow'>
-  /** Where a job of the shape would go as things stand, without anybody who gives way. */
+  /** Where a job of the shape would go as things stand, without anybody who gives way. Found soon where nobody has room. */
   readonly placeFor: (shape: Shape) => Placement | undefined
 }
 
-/** Where more wait, others fill the gaps, and to try takes too long. */
+/** Where more wait, others fill the gaps. */
 const mostWaiting = 64
 
 /** Where so many times the GPUs that are asked for are free, hardly anybody is in another's way. */
 const roomy = 2
+
+/** What may be looked at in a pass for the sake of orders: nodes and stocks, a microsecond each or so. */
+const mostLooks = 20_000
 
 export function createBatches({ capacity, line, queues, placeFor }: World): Batches {
   let trying = false
@@ -38,16 +42,28 @@ export function createBatches({ capacity, line, queues, placeFor }: World): Batc
 
   function arrange(): void {
     if (line.waiting.size < 2 || line.waiting.size > mostWaiting || isRoomy()) return
+    const batches = batchesIn([...line.waiting.values()])
+    const orders = Math.floor(mostLooks / batches.flat().reduce((sum, { job }) => sum + looksFor(job, capacity), 0)) - 1
+    if (orders < 1) return
     trying = true
-    const batches = [...Map.groupBy(line.waiting.values(), batchOf).values()]
-    turns = batches.flatMap((batch) => bestOrder(batch.toSorted(byTurn)) ?? [])
+    const booked: Booking[] = []
+    turns = batches.flatMap((batch) => {
+      const order = bestOrder(batch, orders)
+      // Those that come after them have what they leave.
+      booked.push(...bookIn(order ?? batch))
+      return order ?? []
+    })
+    takeBack(booked)
     trying = false
     if (turns.length > 0) line.setTurns(turns)
   }
 
+  /** Of what could be had at once. */
   function isRoomy(): boolean {
-    const free = capacity.stocks.values().reduce((all, { freeGpus }) => all + freeGpus, 0)
-    return free >= roomy * line.waiting.values().reduce((all, { job }) => all + gpusOf(job), 0)
+    const wanted = line.waiting.values().reduce((all, { job }) => all + gpusOf(job), 0)
+    const isThere = (name: string) => capacity.providers.get(name)?.state === 'Connected'
+    const stocks = capacity.stocks.values().filter(({ provider }) => isThere(provider))
+    return stocks.reduce((all, { freeGpus }) => all + freeGpus, 0) >= roomy * wanted
   }
 
   function forget(): void {
@@ -56,14 +72,13 @@ export function createBatches({ capacity, line, queues, placeFor }: World): Batc
   }
 
   /** Undefined: as they stand in line. */
-  function bestOrder(batch: readonly Waiting[]): readonly Waiting[] | undefined {
-    const shapes = new Set(batch.map(({ shape }) => shape).filter(({ isAsleep }) => !isAsleep))
-    if (shapes.size < 2) return undefined
+  function bestOrder(batch: readonly Waiting[], orders: number): readonly Waiting[] | undefined {
+    if (new Set(batch.map(({ shape }) => shape)).size < 2) return undefined
     const first = tryIn(batch)
     let best: { readonly gpus: number; readonly order?: readonly Waiting[] } = first
     if (first.placed === 0 || first.placed === batch.length) return undefined
     const byJob = new Map(batch.map((one) => [one.job, one]))
-    for (const jobs of ordersOf(batch.map(({ job }) => job))) {
+    for (const jobs of ordersOf(batch.map(({ job }) => job)).take(orders)) {
       const order = jobs.flatMap((job) => byJob.get(job) ?? [])
       const { gpus, placed } = tryIn(order)
       if (gpus > best.gpus + dust) best = { gpus, order }
@@ -72,27 +87,53 @@ export function createBatches({ capacity, line, queues, placeFor }: World): Batc
     return best.order
   }
 
-  /** Who sleeps has found no place, and finds none beside others. */
   function tryIn(order: readonly Waiting[]): { readonly gpus: number; readonly placed: number } {
-    const booked: Booking[] = []
-    let gpus = 0
-    for (const { job, shape } of order) {
-      const placement = shape.isAsleep ? undefined : placeFor(shape)
-      if (!placement) continue
+    const booked = bookIn(order)
+    takeBack(booked)
+    const gpus = booked.reduce((sum, { nodes, perWorker }) => sum + workersOf(nodes) * perWorker.gpus, 0)
+    return { gpus, placed: booked.length }
+  }
+
+  /** All that find a place. */
+  function bookIn(order: readonly Waiting[]): readonly Booking[] {
+    return order.flatMap(({ job, shape }) => {
+      const placement = placeFor(shape)
+      if (!placement) return []
       const booking = bookingOf(job, placement)
       capacity.book(booking)
       queues.countForNow(booking, 1)
-      booked.push(booking)
-      gpus += gpusOf(job)
-    }
+      return [booking]
+    })
+  }
+
+  function takeBack(booked: readonly Booking[]): void {
     for (const booking of booked) {
       capacity.release(booking.uid, booking.run)
       queues.countForNow(booking, -1)
     }
-    return { gpus, placed: booked.length }
   }
 
   return { arrange, forget, isTrying: () => trying }
+}
+
+/** Of two jobs at least; in the order of their first ones. */
+function batchesIn(waiting: readonly Waiting[]): readonly (readonly Waiting[])[] {
+  const batches = Array.from(Map.groupBy(waiting, batchOf).values(), (batch) => batch.toSorted(byTurn))
+  const first = ([one]: readonly Waiting[]) => one
+  return batches
+    .filter((batch) => batch.length > 1)
+    .toSorted((a, b) => {
+      const [one, other] = [first(a), first(b)]
+      return one && other ? byTurn(one, other) : 0
+    })
+}
+
+/** About as many as it takes to find a place for the job, however much is remembered. */
+function looksFor(job: JobFact, { spots, stocks }: Pick<Capacity, 'spots' | 'stocks'>): number {
+  const splits = splitsOf(job.workers)
+  const reaches = reachesOf(job)
+  const together = reaches.filter((within) => within !== undefined).length * splits.length * spots.count()
+  return together + splits.reduce((sum, { nodes }) => sum + nodes, 0) + splits.length * stocks.size
 }
 
 function batchOf({ job, shape }: Waiting): string {
@@ -105,4 +146,8 @@ function byTurn(a: Waiting, b: Waiting): number {
 
 function bookingOf({ uid, run, perWorker, queue }: JobFact, placement: Placement): Booking {
   return { uid, run, perWorker, ...placement, ...(queue === undefined ? {} : { queue }) }
+}
+
+function workersOf(nodes: Booking['nodes']): number {
+  return nodes.reduce((sum, { workers }) => sum + workers, 0)
 }

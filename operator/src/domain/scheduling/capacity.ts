@@ -12,7 +12,7 @@ import { defaultWeights, type Weight, weightOf } from './weights.ts'
 
 export interface Capacity {
   readonly providers: ReadonlyMap<string, ProviderFact>
-  readonly spots: Pick<Spots, 'get' | 'values'>
+  readonly spots: Pick<Spots, 'get' | 'values' | 'count'>
   readonly stocks: ReadonlyMap<string, Stock>
   readonly bookings: Pick<Bookings, 'get' | 'values'>
   /** What counts in the choice of a provider. */
@@ -245,21 +245,21 @@ interface Divided {
 function freePartsOf(spot: Spot, { gpus, slices, others }: Divided): readonly number[] {
   const free = Array.from({ length: gpus }, () => slices)
   let unplaced = others + partsTaken(spot, slices)
-  for (const [gpu, sizes] of spot.placed ?? []) {
-    if (gpu >= gpus) continue
-    for (const [size, workers] of sizes) {
-      const parts = workers * partsOf(size, slices)
-      unplaced -= parts
-      free[gpu] = (free[gpu] ?? 0) - parts
-    }
-  }
-  for (let gpu = gpus - 1; gpu >= 0; gpu -= 1) {
-    const left = Math.max(0, free[gpu] ?? 0)
-    const taken = Math.min(left, Math.max(0, unplaced))
+  const take = (gpu: number, parts: number) => {
+    const left = free[gpu] ?? 0
+    const taken = Math.min(left, unplaced, parts)
     unplaced -= taken
     free[gpu] = left - taken
   }
+  for (let gpu = 0; gpu < gpus && spot.placed; gpu += 1) take(gpu, partsPlaced(spot.placed.get(gpu), slices))
+  for (let gpu = gpus - 1; gpu >= 0; gpu -= 1) take(gpu, slices)
   return free
+}
+
+function partsPlaced(sizes: ReadonlyMap<number, number> | undefined, slices: number): number {
+  let parts = 0
+  for (const [size, workers] of sizes ?? []) parts += workers * partsOf(size, slices)
+  return parts
 }
 
 const nothing: Room = { gpus: 0, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 }

@@ -95,7 +95,8 @@ export function createDemand(brokenNode: number): Demand {
     const isOther = isCounted && hasShifted(priced, now)
     isCounted = false
     if (isOther) priced = { workers: now.workers.slice(), cpuMilli: now.cpuMilli.slice(), squares: now.squares.slice() }
-    if (isOther || largest !== pricedFor) pricing = pricingOf(priced, { largest, brokenNode })
+    if (isOther) pricing = pricingOf(priced, { largest, brokenNode })
+    else if (largest !== pricedFor) pricing = { ...pricing, lostOfNode: lostOfNode(priced, largest) }
     pricedFor = largest
   }
 
@@ -156,11 +157,15 @@ function pricingOf(
   const deviation = Math.sqrt(Math.max(0, meanSquare - cpuMilliPerGpu ** 2))
   return {
     lostOfPart: lostOf(pricesOf(partsAsked(tally), unitsOfGpu), 1 / unitsOfGpu),
-    lostOfNode: lostOf(pricesOf(nodesAsked(tally), Math.max(1, largest)), 1),
+    lostOfNode: lostOfNode(tally, largest),
     cpuMilliPerGpu,
     spread: cpuMilliPerGpu === 0 ? 0 : deviation / cpuMilliPerGpu,
     brokenNode,
   }
+}
+
+function lostOfNode(tally: Tally, largest: number): Float64Array {
+  return lostOf(pricesOf(nodesAsked(tally), Math.max(1, largest)), 1)
 }
 
 /** @param unit in GPUs. */

@@ -4,8 +4,9 @@ import { cases } from '../../../../test/builders/cases.ts'
 import { overQuota } from '../../../../test/builders/queues-reference.ts'
 import { nodeFact, providerFact, rendered } from '../../../../test/builders/scheduling.ts'
 import { gpusTakenTooOften, leftOf } from '../../../../test/builders/scheduling-costs.ts'
+import { live, take, tell, world } from '../../../../test/builders/scheduling-ledger.ts'
 import { decideNaively, everFits } from '../../../../test/builders/scheduling-reference.ts'
-import { job, live, node, type Step, story, take, tell, world } from '../../../../test/builders/scheduling-stories.ts'
+import { job, node, type Step, story } from '../../../../test/builders/scheduling-stories.ts'
 import { createEngine } from './engine.ts'
 
 describe('the engine', () => {

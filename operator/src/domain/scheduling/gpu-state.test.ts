@@ -22,6 +22,8 @@ describe('the state of a node', () => {
     { state: dividedState([5, 5, 10], 10), gpus: 1, fit: 1 },
     { state: dividedState([5, 5, 10], 10), gpus: 0.5, fit: 4 },
     { state: dividedState([5, 5, 10], 10), gpus: 0.6, fit: 1 },
+    { state: dividedState([1, 0], 1), gpus: 0.5, fit: 1 },
+    { state: sharedState(2, 1, 2), gpus: 0.5, fit: 2 },
   ])('$state has room for $fit workers with $gpus', ({ state, gpus, fit }) => {
     expect(workersIn(state, gpus)).toBe(fit)
     expect(taking(state, { gpus, workers: Math.min(fit, 3) || 1 }, pricing()) !== undefined).toBe(fit > 0)
@@ -32,6 +34,8 @@ describe('the state of a node', () => {
     expect(stateKey(dividedState([5, 10, 3], 10))).toBe(stateKey(dividedState([3, 5, 10], 10)))
     expect(stateKey(dividedState([10, 0], 10))).not.toBe(stateKey(dividedState([5, 5], 10)))
     expect(stateKey(wholeState(4, 8))).not.toBe(stateKey(wholeState(4, 4)))
+    expect(stateKey(wholeState(1, 1))).not.toBe(stateKey(sharedState(1, 1, 1)))
+    expect(stateKey(sharedState(1, 4, 1))).not.toBe(stateKey(dividedState([1], 4)))
   })
 })
 

@@ -6,8 +6,8 @@ import { dust, isFraction, partsIn, partsOf } from './sharing.ts'
 
 /** Nodes in the same state differ in CPU, memory and storage alone. */
 export interface GpuState {
-  /** In how many parts each GPU may be shared. */
-  readonly slices: number
+  /** In how many parts each GPU may be shared; undefined: whole GPUs only. */
+  readonly slices: number | undefined
   /** With those of which only a part is free. */
   readonly free: number
   /** Of which all is free. */
@@ -20,8 +20,8 @@ export interface GpuState {
 
 /** What a state has in common with all that are equal to it. */
 export function stateKey({ slices, wholes, free, parts, isUntouched }: GpuState): number | string {
-  if (slices === 1) return wholes * 2 + Number(isUntouched)
-  return `${slices} ${isUntouched} ${wholes} ${parts === 'Unknown' ? free : parts.join(' ')}`
+  if (slices === undefined) return wholes * 2 + Number(isUntouched)
+  return `${slices} ${isUntouched} ${wholes} ${parts === 'Unknown' ? `of ${free}` : parts.join(' ')}`
 }
 
 /** Nearly all nodes are in one of these. */
@@ -30,7 +30,13 @@ const wholeStates: GpuState[] = []
 /** @param gpus of the node. */
 export function wholeState(wholes: number, gpus: number): GpuState {
   const isUntouched = wholes === gpus
-  return (wholeStates[wholes * 2 + Number(isUntouched)] ??= { slices: 1, free: wholes, wholes, parts: [], isUntouched })
+  return (wholeStates[wholes * 2 + Number(isUntouched)] ??= {
+    slices: undefined,
+    free: wholes,
+    wholes,
+    parts: [],
+    isUntouched,
+  })
 }
 
 /** Where it is known how many parts are free, and not of which GPUs. */
@@ -54,11 +60,11 @@ export function isDivided({ slices, slicesPerWorker }: Pick<NodeFact, 'slices' |
 
 /** How many workers can have their GPUs there. */
 export function workersIn({ slices, free, wholes, parts }: GpuState, gpus: number): number {
+  if (gpus === 0) return Infinity
+  if (slices === undefined) return isFraction(gpus) ? 0 : Math.floor(wholes / gpus)
   const each = partsOf(gpus, slices)
-  if (each === 0) return Infinity
   if (parts === 'Unknown') return Math.floor(partsIn(free, slices) / each)
   if (!isFraction(gpus)) return Math.floor(wholes / gpus)
-  if (slices === 1) return 0
   return parts.reduce((sum, part) => sum + Math.floor(partsIn(part, slices) / each), wholes * Math.floor(slices / each))
 }
 
@@ -83,7 +89,7 @@ interface Taken {
 export function taking(state: GpuState, taken: Taken, pricing: Pricing): Taking | undefined {
   const { gpus, workers } = taken
   if (workersIn(state, gpus) < workers) return undefined
-  const { slices, free, isUntouched } = state
+  const { slices = 1, free, isUntouched } = state
   const left = Math.max(0, partsIn(free, slices) - workers * partsOf(gpus, slices)) / slices
   const { lost, order, from } = lossOf(state, taken, pricing)
   const broken = isUntouched && left > 0 && left < free ? pricing.brokenNode : 0
@@ -91,7 +97,7 @@ export function taking(state: GpuState, taken: Taken, pricing: Pricing): Taking 
 }
 
 function lossOf(state: GpuState, taken: Taken, pricing: Pricing): Omit<Taking, 'left'> {
-  const { slices, free, wholes, parts } = state
+  const { slices = 1, free, wholes, parts } = state
   if (parts === 'Unknown') {
     const begun = partsIn(free, slices) % slices
     return { lost: 0, order: orderOf(begun === 0 ? 1 : begun / slices, state), from: [] }
@@ -107,7 +113,7 @@ function fromParts(
   { gpus, workers }: Taken,
   pricing: Pricing,
 ): Omit<Taking, 'left'> {
-  const { slices } = state
+  const { slices = 1 } = state
   const part = partsOf(gpus, slices) / slices
   const pieces = Array.from(state.parts)
   let { wholes } = state

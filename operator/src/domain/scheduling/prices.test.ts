@@ -32,6 +32,14 @@ describe('the price of a piece', () => {
     expect(with3(100)[7]).toBeCloseTo(2 / 3)
   })
 
+  test('of many sizes is that of fewer, which are a little larger', () => {
+    const many = Array.from({ length: 199 }, (_, i) => ({ size: i + 1, amount: 1 }))
+    const prices = pricesOf(many, 200)
+    expect(prices[200]).toBe(1)
+    expect(prices[100]).toBeCloseTo(0.5, 1)
+    expect([...prices]).toEqual([...prices].toSorted((a, b) => a - b))
+  })
+
   test('times what is asked for is in all the fewest wholes that can be cut up for it', () => {
     const cut = fc.record({ size: fc.integer({ min: 1, max: 12 }), amount: fc.integer({ min: 1, max: 50 }) })
     const cuts = fc.uniqueArray(cut, { minLength: 1, maxLength: 5, selector: ({ size }) => size })

@@ -9,8 +9,11 @@ export interface Cut {
   readonly amount: number
 }
 
-/** Far more than it takes for two hundred sizes; the prices of the last round hold whatever comes after. */
-const mostRounds = 2000
+/** More are made fewer, by sizes that are rounded up: a round takes the square of them, and there are more rounds. */
+const mostSizes = 32
+
+/** More than so many sizes need; the prices of the last round are nearly those of the best. */
+const mostRounds = 500
 const dust = 1e-9
 
 /**
@@ -20,7 +23,10 @@ const dust = 1e-9
  *   Where nothing is asked for, each is worth its size.
  */
 export function pricesOf(cuts: readonly Cut[], units: number): Float64Array {
-  const asked = cuts.filter(({ size, amount }) => size > 0 && size <= units && amount > 0)
+  const asked = fewSizes(
+    cuts.filter(({ size, amount }) => size > 0 && size <= units && amount > 0),
+    units,
+  )
   if (asked.length === 0) return Float64Array.from({ length: units + 1 }, (_, size) => size / units)
   const basis = firstBasis(asked, units)
   for (let round = 0; ; round += 1) {
@@ -29,6 +35,15 @@ export function pricesOf(cuts: readonly Cut[], units: number): Float64Array {
     if (best <= 1 + dust || round === mostRounds) return filled.worth.map((worth) => Math.min(1, worth / best))
     enter(basis, patternOf(asked, filled, units))
   }
+}
+
+function fewSizes(cuts: readonly Cut[], units: number): readonly Cut[] {
+  let rounded = cuts
+  for (let grain = 2; rounded.length > mostSizes; grain += 1) {
+    const sizes = Map.groupBy(cuts, ({ size }) => Math.min(units, Math.ceil(size / grain) * grain))
+    rounded = Array.from(sizes, ([size, here]) => ({ size, amount: here.reduce((sum, { amount }) => sum + amount, 0) }))
+  }
+  return rounded
 }
 
 /** The simplex tableau: the inverse of the matrix of the patterns in use, and how often each is used. */

@@ -54,8 +54,11 @@ export function search(pools: readonly Pool[], shares: Shares, pricing: Pricing)
   return all.toSorted((a, b) => a.cost - b.cost || a.order - b.order || comparePlaces(a.places, b.places))[0]
 }
 
+/** Jobs may ask for thousands of different fractions. */
+const mostTakings = 256
+
 function takingIn(bucket: Bucket, { gpus, workersPerNode }: Shares, pricing: Pricing): Taking | undefined {
-  if (bucket.pricing !== pricing) bucket.takings.clear()
+  if (bucket.pricing !== pricing || bucket.takings.size >= mostTakings) bucket.takings.clear()
   bucket.pricing = pricing
   const key = gpus + workersPerNode * 1024
   const known = bucket.takings.get(key)

@@ -170,6 +170,56 @@ describe('of any runs on a node that shares', () => {
   })
 })
 
+describe('of GPUs that are counted one by one', () => {
+  const two = nodeFact({ gpus: 2, slices: 4 })
+  const gpus = (count: number) => ({ gpus: count, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 })
+  const on = (...named: number[]) => [{ name: 'n1', workers: 1, gpus: named }]
+
+  test.each([
+    { name: 'each is had once', booked: [{ nodes: on(0), perWorker: gpus(1) }], whole: 1 },
+    {
+      name: 'halves of two are no whole one',
+      booked: [
+        { nodes: on(0), perWorker: gpus(0.5) },
+        { nodes: on(1), perWorker: gpus(0.5) },
+      ],
+      whole: 0,
+    },
+    { name: 'one that is named twice stands for two', booked: [{ nodes: on(0, 0), perWorker: gpus(2) }], whole: 0 },
+    {
+      name: 'who names too many hides nobody',
+      booked: [
+        { nodes: on(0, 0, 0, 0, 0), perWorker: gpus(0.25) },
+        { nodes: [{ name: 'n1', workers: 1 }], perWorker: gpus(1) },
+      ],
+      whole: 0,
+    },
+    { name: 'one that is not there is not had of another', booked: [{ nodes: on(7), perWorker: gpus(1) }], whole: 1 },
+  ])('$name', ({ booked, whole }) => {
+    const engine = createEngine({ providers: [providerFact()], nodes: [two] })
+    for (const [i, one] of booked.entries()) engine.book(booking({ uid: `other-${i}`, ...one }))
+    for (const uid of ['a', 'b', 'c']) engine.wait(jobFact({ uid }))
+    expect(engine.decide({ nowMs: 0 })).toHaveLength(whole)
+  })
+
+  test('a job says which of them it gets', () => {
+    const engine = createEngine({ providers: [providerFact()], nodes: [two] })
+    for (const [i, part] of [0.5, 1, 0.25, 0.25].entries())
+      engine.wait(jobFact({ uid: `job-${i}`, gpus: part, createdMs: i }))
+    expect(engine.decide({ nowMs: 0 }).map(({ nodes }) => nodes[0]?.gpus)).toEqual([[0], [1], [0], [0]])
+  })
+
+  test('a job that wants none is woken by the CPU that gets free', () => {
+    const engine = createEngine({ providers: [providerFact()], nodes: [two] })
+    engine.book(booking({ perWorker: { ...gpus(0), cpuMilli: 128_000 } }))
+    engine.wait(jobFact({ gpus: 0 }))
+    expect(engine.decide({ nowMs: 0 })).toEqual([])
+    expect(engine.explain('job')?.reasons).toEqual([{ reason: 'NotEnoughFreeCpu', count: 1 }])
+    engine.release('other', 1)
+    expect(engine.decide({ nowMs: 0 })).toHaveLength(1)
+  })
+})
+
 describe('a whole GPU', () => {
   test('is not had where a device may be a part of one', () => {
     expect(saysOf({ gpus: 1 }, fourths)).toBe('SharedGpus')

@@ -114,8 +114,9 @@ export function gpusFor(
 /** What of it nobody uses and workers of that size can have: parts of several GPUs are no whole one. */
 export function freeFor(spot: Spot, gpus: number): Room {
   const free = freeOn(spot)
-  if (spot.gpus.parts === 'Unknown' || spot.gpus.slices === 1) return free
-  return { ...free, gpus: (workersIn(spot.gpus, gpus) * partsOf(gpus, spot.gpus.slices)) / spot.gpus.slices }
+  const { parts, slices } = spot.gpus
+  if (gpus === 0 || parts === 'Unknown' || slices === undefined) return free
+  return { ...free, gpus: (workersIn(spot.gpus, gpus) * partsOf(gpus, slices)) / slices }
 }
 
 /** What of it nobody uses. */

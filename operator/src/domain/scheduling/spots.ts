@@ -4,6 +4,7 @@ import type { Spot } from './spot.ts'
 export interface Spots {
   readonly get: (provider: string, name: string) => Spot | undefined
   readonly values: () => IteratorObject<Spot>
+  readonly count: () => number
   /** A new one, where nobody has spoken of it yet. */
   readonly at: (provider: string, name: string) => Spot
   readonly delete: (spot: Spot) => void
@@ -12,6 +13,7 @@ export interface Spots {
 export function createSpots(newSpot: (provider: string, name: string, rank: number) => Spot): Spots {
   const byProvider = new Map<string, Map<string, Spot>>()
   const nextRank = ranks()
+  let count = 0
 
   function at(provider: string, name: string): Spot {
     const known = byProvider.get(provider)
@@ -21,16 +23,18 @@ export function createSpots(newSpot: (provider: string, name: string, rank: numb
     if (spot) return spot
     const created = newSpot(provider, name, nextRank())
     spots.set(name, created)
+    count += 1
     return created
   }
 
   return {
     get: (provider, name) => byProvider.get(provider)?.get(name),
+    count: () => count,
     values: () => byProvider.values().flatMap((spots) => spots.values()),
     at,
     delete: ({ provider, name }) => {
       const spots = byProvider.get(provider)
-      spots?.delete(name)
+      if (spots?.delete(name)) count -= 1
       if (spots?.size === 0) byProvider.delete(provider)
     },
   }
