@@ -170,9 +170,11 @@ async function measureOurs(planned: readonly Planned[], { plane, client, dir }: 
   const hub = parts.use(
     await startProgram({ ...(await hubOptions({ hub: plane }, { built: true })), dir, report, readySeconds: 60 }),
   )
+  // Another program than the tenants: their requests do not wait for each other's connections.
+  const agentsOwn = parts.use(await connect({ kubeconfig: plane.kubeconfig, userAgent: 'gpu-commons-bench-agents' }))
   const agents = parts.use(
     await startAgents({
-      client,
+      client: agentsOwn,
       providers: [provider],
       heartbeatMs: 5000,
       runtimeMs: (job) => classes[job.split('-')[0] as Class].runtimeMs,

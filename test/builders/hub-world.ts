@@ -131,7 +131,10 @@ export async function runOf({ api }: HubCluster, job: GpuJob, number = 1): Promi
   return all.items.find(({ spec }) => spec.job.uid === job.metadata.uid && spec.run === number)
 }
 
-/** The agent says how a run is. */
+/** The hub says two seconds later that a run runs. */
+const soonMs = 2000
+
+/** The agent says how a run is, and the hub has heard it. */
 export async function agentSays(
   cluster: HubCluster,
   job: GpuJob,
@@ -141,7 +144,7 @@ export async function agentSays(
   if (!found) throw new Error(`there is no run ${run}`)
   const patch = { status: { observedGeneration: 1, ...status } }
   await cluster.api.mergePatch(gpuRuns, { ref: found.metadata, patch }, { subresource: 'status' })
-  await cluster.time.advance(0)
+  await cluster.time.advance(status.state === 'Running' ? soonMs : 0)
 }
 
 /** `Running run 1@acme`, `Waiting`, `gone`. */

@@ -21,7 +21,7 @@ export function world({ begun = true, nodes = [nodeFact()] } = {}) {
     jobOf: (uid) => jobs.get(uid),
     runsOf: (uid) => (runs.get(uid) ?? []).map((run) => ({ run, provider: 'acme' })),
     modelOf: () => 'H100',
-    wake: (key) => void woken.push(key),
+    wake: (key, when) => void woken.push(when === 'Soon' ? `${key} soon` : key),
     clock: time.clock,
     timers: time.timers,
     observe: ({ decisions }) => void passes.push(decisions),

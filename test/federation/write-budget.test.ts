@@ -22,13 +22,15 @@ interface Traffic {
   readonly providers: ReadonlyMap<string, readonly Asked[]>
 }
 
-/** Long enough to be seen running, which is two of the six writes. */
-const simulate = { seconds: '1' }
+/** Long enough that the hub says that it runs, which is one of the six writes. */
+const simulate = { seconds: '4' }
 const singles: readonly Order[] = Array.from({ length: 300 }, (_, index) => ({
   namespace: 'budget',
   name: `single-${index}`,
   simulate,
 }))
+/** Over before it would say so. */
+const short = singles.slice(0, 30).map((one) => ({ ...one, name: `${one.name}-short`, simulate: { seconds: '0.2' } }))
 const gangs: readonly Order[] = Array.from({ length: 20 }, (_, index) => ({
   namespace: 'budget',
   name: `gang-${index}`,
@@ -166,6 +168,11 @@ describe('a job', () => {
     expect(figures).toMatchObject({ providerWritesPerJob: 1, hubReadsPerJob: 0, refusedWritesPerJob: atMost(0.05) })
   }, 300_000)
 
+  test('that is over in a moment costs the hub five', async () => {
+    const { hubWritesPerJob } = costs(await trafficOf(() => runAll(short)), short.length)
+    expect(Object.assign(figures, { shortHubWritesPerJob: hubWritesPerJob }).shortHubWritesPerJob).toEqual(atMost(5.2))
+  }, 120_000)
+
   test('of a gang costs its provider one more', async () => {
     const traffic = await trafficOf(() => runAll(gangs))
     const { hubWritesPerJob, providerWritesPerJob } = costs(traffic, gangs.length)
@@ -276,7 +283,7 @@ test('an idle minute with jobs that are over, that run and that wait writes Leas
   await running.is('Running')
   await gang.is('Running')
   await waiting.says('Placed=False/NeverFits')
-  expect(stage.jobs.all.size).toBe(singles.length + gangs.length + pinned.length + 3)
+  expect(stage.jobs.all.size).toBe(singles.length + short.length + gangs.length + pinned.length + 3)
   const traffic = await trafficOf(() => wait(60_000))
   const guards = traffic.hub.filter(isGuard).length
   Object.assign(figures, { idleMinuteRequests: noiseIn(traffic).length, idleMinuteGuardReads: guards })

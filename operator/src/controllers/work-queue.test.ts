@@ -73,6 +73,14 @@ describe('a work queue', () => {
     expect(log).toEqual(['a at 0', 'b at 0', 'd at 0', 'c at 0'])
   })
 
+  test('takes at leisure still fewer while others wait', async () => {
+    const { queue, log, end } = bench({ concurrency: 32 })
+    for (let i = 0; i < 40; i += 1) queue.add(`now-${i}`)
+    for (const key of ['a', 'b', 'c']) queue.add(key, 'AtLeisure')
+    for (let i = 0; i < 3; i += 1) await end(`now-${i}`)
+    expect(log.slice(32)).toEqual(['a at 0', 'now-32 at 0', 'now-33 at 0'])
+  })
+
   test('takes what is at leisure last where it can take only a few at once', async () => {
     const { queue, log, end } = bench()
     queue.add('a')
@@ -105,6 +113,71 @@ describe('a work queue', () => {
     await end('b')
     await end('c')
     expect(log).toEqual(['a at 0', 'b at 0', 'c at 500', 'a at 500'])
+  })
+
+  test('looks soon at what comes soon: two seconds after it was first said, and not before', async () => {
+    const { queue, time, log, end } = bench()
+    queue.add('a', 'Soon')
+    await time.advance(1999)
+    queue.add('a', 'Soon')
+    expect(log).toEqual([])
+    await time.advance(1)
+    await end('a')
+    await time.advance(5000)
+    expect(log).toEqual(['a at 2000'])
+  })
+
+  test('looks now at what comes soon and is wanted now, once', async () => {
+    const { queue, time, log, end } = bench()
+    queue.add('a', 'Soon')
+    queue.add('a')
+    await end('a')
+    await time.advance(5000)
+    expect(log).toEqual(['a at 0'])
+  })
+
+  test('looks soon where the pass under way asks for a later look, and where one comes at leisure', async () => {
+    const { queue, time, log, end } = bench()
+    queue.add('a')
+    queue.add('a', 'Soon')
+    await end('a', { recheckMs: 60_000 })
+    await time.advance(2000)
+    queue.add('b', 'AtLeisure')
+    queue.add('b', 'Soon')
+    await end('a')
+    expect(log).toEqual(['a at 0', 'a at 2000', 'b at 2000'])
+  })
+
+  test('looks before that where the pass asked for it', async () => {
+    const { queue, time, log, end } = bench()
+    queue.add('a')
+    await end('a', { recheckMs: 500 })
+    queue.add('a', 'Soon')
+    await time.advance(500)
+    expect(log).toEqual(['a at 0', 'a at 500'])
+  })
+
+  test('looks at once, when it begins, at what came soon before that', async () => {
+    const time = fakeTime()
+    const log: string[] = []
+    const reconcile = async (key: string) => {
+      log.push(`${key} at ${time.clock.boot()}`)
+      return settled
+    }
+    const { clock, timers } = time
+    const queue = workQueue({
+      name: 'jobs',
+      concurrency: 1,
+      clock,
+      timers,
+      random: () => 1,
+      reconcile,
+      onError: () => {},
+    })
+    queue.add('a', 'Soon')
+    void queue.run(new AbortController().signal)
+    await time.turn()
+    expect(log).toEqual(['a at 0'])
   })
 
   test('looks again when the pass asked for it', async () => {

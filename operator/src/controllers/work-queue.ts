@@ -20,8 +20,11 @@ export interface Pass {
   readonly outcome: 'settled' | 'recheck' | 'failed'
 }
 
-/** `AtLeisure`: what nobody waits for. Few such passes run at once, so that in a burst they leave the time to the others. */
-export type When = 'Now' | 'AtLeisure'
+/**
+ * `AtLeisure`: what nobody waits for. Few such passes run at once, so that in a burst they leave the time to the others.
+ * `Soon`: in two seconds, for what may be out of date by then; it never puts off a look that comes sooner.
+ */
+export type When = 'Now' | 'Soon' | 'AtLeisure'
 
 export interface WorkQueueOptions {
   readonly name: string
@@ -45,8 +48,13 @@ export interface WorkQueue {
   readonly depth: () => number
 }
 
-/** Of `concurrency`, at the most. */
+type Lane = Exclude<When, 'Soon'>
+
+/** Of `concurrency`, at the most; and while others wait. */
 const shareAtLeisure = 1 / 8
+const shareInBurst = 1 / 32
+
+const soonMs = 2000
 
 const firstRetryMs = 5
 const lastRetryMs = 60_000
@@ -65,8 +73,8 @@ class Queue {
   // Sets keep the order of insertion: first in, first out. No key is in both.
   readonly #now = new Set<string>()
   readonly #atLeisure = new Set<string>()
-  readonly #underWay = new Map<string, When>()
-  readonly #later = new Map<string, TimerHandle>()
+  readonly #underWay = new Map<string, Lane>()
+  readonly #later = new Map<string, { readonly at: number; readonly timer: TimerHandle }>()
   readonly #failures = new Map<string, number>()
   readonly #drained = Promise.withResolvers<void>()
   readonly #options: WorkQueueOptions
@@ -77,8 +85,12 @@ class Queue {
   }
 
   add(key: string, when: When = 'Now'): void {
+    if (when === 'Soon' && this.#working && !this.#atLeisure.has(key)) {
+      this.#addLater(key, soonMs, 'Now')
+      return
+    }
     this.#cancelLater(key)
-    if (when === 'Now') {
+    if (when !== 'AtLeisure') {
       this.#atLeisure.delete(key)
       this.#now.add(key)
     } else if (!this.#now.has(key)) this.#atLeisure.add(key)
@@ -99,7 +111,7 @@ class Queue {
 
   #stop(): void {
     this.#working = false
-    for (const handle of this.#later.values()) this.#options.timers.clear(handle)
+    for (const { timer } of this.#later.values()) this.#options.timers.clear(timer)
     this.#later.clear()
     this.#now.clear()
     this.#atLeisure.clear()
@@ -108,14 +120,16 @@ class Queue {
 
   #start(): void {
     const { concurrency } = this.#options
-    const atLeisure = Math.floor(concurrency * shareAtLeisure)
-    // Their share is theirs even while others wait: they come to an end in a burst that has none.
-    this.#startFrom(this.#atLeisure, { when: 'AtLeisure', atOnce: atLeisure })
+    // A small share is theirs even while others wait: they come to an end in a burst that has none.
+    this.#startFrom(this.#atLeisure, { when: 'AtLeisure', atOnce: Math.floor(concurrency * shareInBurst) })
     this.#startFrom(this.#now, { when: 'Now', atOnce: concurrency })
-    this.#startFrom(this.#atLeisure, { when: 'AtLeisure', atOnce: Math.max(1, atLeisure) })
+    this.#startFrom(this.#atLeisure, {
+      when: 'AtLeisure',
+      atOnce: Math.max(1, Math.floor(concurrency * shareAtLeisure)),
+    })
   }
 
-  #startFrom(waiting: Set<string>, { when, atOnce }: { readonly when: When; readonly atOnce: number }): void {
+  #startFrom(waiting: Set<string>, { when, atOnce }: { readonly when: Lane; readonly atOnce: number }): void {
     if (!this.#working) return
     let running = 0
     for (const one of this.#underWay.values()) if (one === when) running += 1
@@ -129,7 +143,7 @@ class Queue {
     }
   }
 
-  async #pass(key: string, when: When): Promise<void> {
+  async #pass(key: string, when: Lane): Promise<void> {
     const { name, reconcile, clock, onError, observe } = this.#options
     const began = clock.boot()
     let outcome: Pass['outcome']
@@ -149,19 +163,24 @@ class Queue {
     if (!this.#working && this.#underWay.size === 0) this.#drained.resolve()
   }
 
-  #addLater(key: string, ms: number, when: When): void {
-    // It was added during its pass: that look comes sooner.
-    if (this.#now.has(key) || this.#atLeisure.has(key) || !this.#working) return
+  #addLater(key: string, ms: number, when: Lane): void {
+    const { clock, timers } = this.#options
+    const at = clock.boot() + ms
+    const before = this.#later.get(key)
+    // Another look comes sooner, such as one for which it was added during its pass.
+    if (this.#now.has(key) || this.#atLeisure.has(key) || (before && before.at <= at) || !this.#working) return
+    this.#cancelLater(key)
     const fire = () => {
       this.#later.delete(key)
       this.add(key, when)
     }
-    this.#later.set(key, this.#options.timers.set(fire, ms))
+    this.#later.set(key, { at, timer: timers.set(fire, ms) })
   }
 
   #cancelLater(key: string): void {
-    if (!this.#later.has(key)) return
-    this.#options.timers.clear(this.#later.get(key))
+    const before = this.#later.get(key)
+    if (!before) return
+    this.#options.timers.clear(before.timer)
     this.#later.delete(key)
   }
 

@@ -1,7 +1,8 @@
-// How many choices may be on their way into their records: what is not chosen yet can still go to who is more urgent.
+// How many choices may be on their way into their records and orders: what is not chosen yet can still go to who is more
+// urgent, and what is chosen holds GPUs.
 
-/** Twice as many as jobs are looked at at once: enough to keep all of them busy. */
-const mostAtOnce = 64
+/** As many as jobs are looked at at once: enough to keep all of them busy. */
+const mostAtOnce = 32
 
 /** What takes longer waits for something else than its turn, and holds nobody up. In a burst a turn may be long in coming. */
 const mostMs = 15_000
@@ -24,7 +25,7 @@ export class Pace {
     return Math.max(0, mostAtOnce - this.#chosen.size)
   }
 
-  /** When the next one that may never be recorded holds nobody up any more. */
+  /** When the next one that may never be ordered holds nobody up any more. */
   freesAfterMs(nowMs: number): number {
     const [oldest] = this.#chosen.values()
     return oldest === undefined ? Infinity : Math.max(0, oldest + mostMs - nowMs)
@@ -41,7 +42,7 @@ export class Pace {
     this.#chosen.set(uid, nowMs)
   }
 
-  /** It is recorded, or chosen no more. */
+  /** Its run is ordered, or it is chosen no more. */
   settled(uid: string): void {
     this.#chosen.delete(uid)
   }

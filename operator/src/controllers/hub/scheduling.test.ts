@@ -108,6 +108,18 @@ describe('the choices of the engine', () => {
     expect(loop.explain(uidOf('a'))?.verdict).toBe('NeverFits')
   })
 
+  test('that a run runs is said soon, and that it is over at once', async () => {
+    const { job, pass, record, run } = world()
+    const a = job('a', whole)
+    await pass()
+    const placed = record(a)
+    await pass()
+    run(keptRun({ job: placed, status: { state: 'Running' } }))
+    const begun = await pass()
+    run(keptRun({ job: placed, status: { state: 'Succeeded' } }))
+    expect([begun, await pass()]).toEqual(['a soon', 'a'])
+  })
+
   test('a second change before the record does not choose again', async () => {
     const { job, pass, choice, booked, passes } = world()
     job('a')
@@ -243,24 +255,27 @@ describe('the line', () => {
     expect(time.pending()).toBe(0)
   })
 
-  test('of a burst no more is chosen than is soon recorded: who is more urgent goes before the rest', async () => {
+  test('of a burst no more is chosen than is soon ordered: who is more urgent goes before the rest', async () => {
     const nodes = Array.from({ length: 30 }, (_, i) => nodeFact({ name: `n${i}` }))
-    const { job, passes, pass, record, choice } = world({ nodes })
+    const { job, passes, pass, record, run, choice } = world({ nodes })
     const jobs = Array.from({ length: 200 }, (_, i) => job(`j${i}`))
     await pass()
     job('urgent', { priority: 100 })
     await pass()
-    expect([passes, choice('urgent')]).toEqual([[64, 0], undefined])
-    record(jobs[0] as KeptJob)
+    expect([passes, choice('urgent')]).toEqual([[32, 0], undefined])
+    const placed = record(jobs[0] as KeptJob)
     await pass()
-    expect([passes, choice('urgent')?.slice(0, 6)]).toEqual([[64, 0, 1], '1@acme'])
+    expect([passes, choice('urgent')]).toEqual([[32, 0, 0], undefined])
+    run(keptRun({ job: placed }))
+    await pass()
+    expect([passes, choice('urgent')?.slice(0, 6)]).toEqual([[32, 0, 0, 1], '1@acme'])
   })
 
   test('who waits for its turn alone is not told so, unless that lasts', async () => {
     const nodes = Array.from({ length: 30 }, (_, i) => nodeFact({ name: `n${i}` }))
     const { job, pass, time } = world({ nodes })
-    for (let i = 0; i < 70; i += 1) job(`j${i}`)
-    expect((await pass()).split(',')).toHaveLength(64)
+    for (let i = 0; i < 38; i += 1) job(`j${i}`)
+    expect((await pass()).split(',')).toHaveLength(32)
     await time.advance(9_999)
     expect(await pass()).toBe('')
     await time.advance(1)

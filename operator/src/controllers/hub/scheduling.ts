@@ -14,7 +14,7 @@ import { queueFact, queueUsage } from '../../domain/lifecycle/gpuqueue-status.ts
 import type { Standing } from '../../domain/lifecycle/job-queue.ts'
 import type { KeptJob, KeptRun } from '../../domain/lifecycle/kept.ts'
 import type { Preempted } from '../../domain/lifecycle/preempted.ts'
-import { timesOfRun } from '../../domain/lifecycle/run-times.ts'
+import { awaitsOrder, hasOnlyBegun, timesOfRun } from '../../domain/lifecycle/run-times.ts'
 import { type Asked, askedBy } from '../../domain/rules/asked.ts'
 import { brokenRule } from '../../domain/rules/owner-rules.ts'
 import type { Engine } from '../../domain/scheduling/engine.ts'
@@ -157,7 +157,7 @@ class SchedulingLoop implements Scheduling {
     this.#forgetStaleChoice(uid, wish)
     if (!this.#choices.has(uid)) {
       this.#preemptions.end(uid)
-      this.#pace.settled(uid)
+      if (!job || !awaitsOrder(job, this.#ports.runsOf(uid))) this.#pace.settled(uid)
     }
     this.#bookAnew(uid, job)
     this.#stand(uid, wish)
@@ -364,7 +364,7 @@ class SchedulingLoop implements Scheduling {
   }
 
   #pass(): void {
-    const { clock, timers, jobOf, wake, observe } = this.#ports
+    const { clock, timers, jobOf, runsOf, wake, observe } = this.#ports
     this.#passIsDue = false
     const started = clock.boot()
     const limit = this.#pace.left(started)
@@ -386,7 +386,8 @@ class SchedulingLoop implements Scheduling {
       if (waits && !tellsAll) continue
       this.#touched.delete(uid)
       const job = jobOf(uid)
-      if (job) wake(`${job.metadata.namespace}/${job.metadata.name}`, waits ? 'AtLeisure' : 'Now')
+      const when = job && hasOnlyBegun(job, runsOf(uid)) ? 'Soon' : 'Now'
+      if (job) wake(`${job.metadata.namespace}/${job.metadata.name}`, waits ? 'AtLeisure' : when)
     }
     observe({ decisions: decisions.length, seconds: (clock.boot() - started) / 1000 })
     // Who waits may get in by time alone, such as when those who may be preempted are no longer guarded.

@@ -3,7 +3,7 @@ import { keptJob, keptRun } from '../../../../test/builders/kept.ts'
 import type { GpuRunSpec, GpuRunStatus } from '../../api/gpurun.ts'
 import type { Condition } from '../../api/meta.ts'
 import { toTime } from '../../api/time.ts'
-import { type RunTimes, timesOfPlacement, timesOfRun } from './run-times.ts'
+import { awaitsOrder, hasOnlyBegun, type RunTimes, timesOfPlacement, timesOfRun } from './run-times.ts'
 
 const ordered = Date.parse('2026-01-01T00:00:00Z')
 const at = (seconds: number) => toTime(ordered + seconds * 1000)
@@ -92,4 +92,53 @@ describe('when a run began and is over', () => {
     const placement = { run: 1, provider: 'acme', nodes: [], recordedAt: at(10) }
     expect(rendered(timesOfPlacement(keptJob({ spec: hour }), placement))).toBe('ends 3730')
   })
+})
+
+describe('a job of which nothing is new but that its run runs', () => {
+  const placement = { run: 1, provider: 'acme', nodes: [{ name: 'n1', workers: 1 }], recordedAt: at(0) }
+  const said = (reason: string) => [
+    { type: 'Running', status: 'False', reason, message: '', lastTransitionTime: at(0) } as const,
+  ]
+  const starting = { status: { placement, lastRun: 1, conditions: said('Starting') } }
+  const stop = { reason: 'Preempted', requestedAt: at(0) } as const
+  const told: readonly {
+    name: string
+    job?: Parameters<typeof keptJob>[0]
+    status?: Partial<GpuRunStatus>
+    spec?: Partial<GpuRunSpec>
+    is: boolean
+  }[] = [
+    { name: 'is one whose run has begun', is: true },
+    { name: 'is none whose run has not', status: {}, is: false },
+    { name: 'is none whose run is over', status: { state: 'Succeeded' }, is: false },
+    { name: 'is none whose run is in trouble', status: { state: 'Running', reason: 'NodeLost' }, is: false },
+    { name: 'is none whose run is told to stop', spec: { stop }, is: false },
+    { name: 'is none that is told to stop', job: { spec: { suspend: true } }, is: false },
+    { name: 'is none on its way out', job: { metadata: { deletionTimestamp: at(0) } }, is: false },
+    { name: 'is none of which it is said', job: { status: { placement, conditions: said('Running') } }, is: false },
+    { name: 'is none that had trouble', job: { status: { placement, conditions: said('StartTrouble') } }, is: false },
+    { name: 'is none whose record is of another run', spec: { run: 2 }, is: false },
+    { name: 'is none without a record', job: { status: { conditions: said('Starting') } }, is: false },
+  ]
+
+  test.each(told)('$name', ({ job: options, status = { state: 'Running' }, spec, is }) => {
+    const one = keptJob({ ...starting, ...options })
+    expect(hasOnlyBegun(one, [{ run: keptRun({ job: one, status, ...(spec && { spec }) }) }])).toBe(is)
+  })
+})
+
+test('a job awaits its order from its record until its run is seen, or it is finished', () => {
+  const placement = { run: 1, provider: 'acme', nodes: [{ name: 'n1', workers: 1 }], recordedAt: at(0) }
+  const waits = keptJob()
+  const placed = keptJob({ status: { placement } })
+  const finished = {
+    type: 'Finished',
+    status: 'True',
+    reason: 'Succeeded',
+    message: '',
+    lastTransitionTime: at(0),
+  } as const
+  const over = keptJob({ status: { placement, conditions: [finished] } })
+  const seen = [waits, placed, over].map((one) => awaitsOrder(one, []))
+  expect([...seen, awaitsOrder(placed, [{ run: keptRun({ job: placed }) }])]).toEqual([false, true, false, false])
 })

@@ -2,7 +2,8 @@
 import type { Placement } from '../../api/gpujob.ts'
 import { toMillis } from '../../api/time.ts'
 import type { Booking } from '../scheduling/facts.ts'
-import { condition } from './claims.ts'
+import { condition, isTrue } from './claims.ts'
+import { isRunOf } from './gpurun.ts'
 import type { KeptJob, KeptRun } from './kept.ts'
 
 export type RunTimes = Pick<Booking, 'startedMs' | 'endsMs' | 'endingMs'>
@@ -38,4 +39,25 @@ function startOf(
 
 function endOf({ maxRuntimeSeconds }: Pick<KeptRun['spec'], 'maxRuntimeSeconds'>, startedMs: number): RunTimes {
   return maxRuntimeSeconds === undefined ? {} : { endsMs: startedMs + maxRuntimeSeconds * 1000 }
+}
+
+type Runs = readonly { readonly run: KeptRun }[]
+
+/** Its placement is recorded, and its run is not seen yet. */
+export function awaitsOrder(job: KeptJob, runs: Runs): boolean {
+  const isFinished = isTrue(job.status?.conditions, 'Finished')
+  return job.status?.placement !== undefined && !isFinished && !placedRunOf(job, runs)
+}
+
+/** Nothing is new of the job but that its run runs. One that is over in a moment needs no word of its own for that. */
+export function hasOnlyBegun(job: KeptJob, runs: Runs): boolean {
+  const run = placedRunOf(job, runs)
+  if (!run || run.spec.stop || job.spec.suspend || job.metadata.deletionTimestamp !== undefined) return false
+  const isUnsaid = condition(job.status?.conditions, 'Running')?.reason === 'Starting'
+  return isUnsaid && run.status?.state === 'Running' && run.status.reason === undefined
+}
+
+function placedRunOf(job: KeptJob, runs: Runs): KeptRun | undefined {
+  const { placement } = job.status ?? {}
+  return placement && runs.find(({ run }) => isRunOf(run, job, placement.run))?.run
 }
