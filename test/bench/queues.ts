@@ -7,7 +7,9 @@ import { parseArgs } from 'node:util'
 import type { KubeClient } from '../../operator/src/adapters/kubernetes/client.ts'
 import { connect } from '../../operator/src/adapters/kubernetes/connect.ts'
 import { gpuJobs, gpuQueues, gpuRuns, providers as providerKind } from '../../operator/src/adapters/kubernetes/kinds.ts'
-import type { GpuJob, GpuJobSpec } from '../../operator/src/api/gpujob.ts'
+import { sendStatus } from '../../operator/src/adapters/kubernetes/status-request.ts'
+import type { GpuJobSpec, GpuJobStatus } from '../../operator/src/api/gpujob.ts'
+import type { GpuRunStatus } from '../../operator/src/api/gpurun.ts'
 import { toTime } from '../../operator/src/api/time.ts'
 import { decide } from '../../operator/src/domain/lifecycle/gpujob-steps.ts'
 import { runName } from '../../operator/src/domain/lifecycle/gpurun.ts'
@@ -271,19 +273,21 @@ async function bareSeconds(client: KubeClient, round: string): Promise<number> {
 
 async function bareLife(client: KubeClient, name: string): Promise<void> {
   const spec = specOf({ queue: queueName(0, 0), of: 'small' })
-  const job = await client.create(gpuJobs, { metadata: { name, namespace: bareNamespace }, spec })
+  let job = await client.create(gpuJobs, { metadata: { name, namespace: bareNamespace }, spec })
   const place = { provider, nodes: [{ name: 'node-0', workers: 1 }] }
   const room = keptJob(job).needs.perWorker
   const choice = { uid: job.metadata.uid, key: '', run: 1, ...place, perWorker: room }
   const { status } = decide({ job: keptJob(job), run: undefined, choice, explain: () => undefined, now: Date.now() })
-  const ref = { name, namespace: bareNamespace }
-  const sayOfJob = (patch: Partial<NonNullable<GpuJob['status']>>) =>
-    client.mergePatch(gpuJobs, { ref, patch: { status: patch } }, { subresource: 'status' })
+  const sayOfJob = async (more: Partial<GpuJobStatus>) => {
+    const after = { ...job.status, ...more } as GpuJobStatus
+    job = await sendStatus(client, gpuJobs, { before: job, after })
+  }
   await sayOfJob(status ?? {})
   const metadata = { name: runName(job, 1), namespace: bareNamespace }
-  await client.create(gpuRuns, { metadata, spec: gpuRun({ job, provider }).spec })
-  const sayOfRun = (patch: object) =>
-    client.mergePatch(gpuRuns, { ref: metadata, patch: { status: patch } }, { subresource: 'status' })
+  let run = await client.create(gpuRuns, { metadata, spec: gpuRun({ job, provider }).spec })
+  const sayOfRun = async (more: GpuRunStatus) => {
+    run = await sendStatus(client, gpuRuns, { before: run, after: { ...run.status, ...more } })
+  }
   const now = toTime(Date.now())
   const workers = [{ index: 0, node: 'node-0' }]
   await sayOfRun({ observedGeneration: 1, state: 'Running', workers, startedAt: now })

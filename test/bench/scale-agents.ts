@@ -1,9 +1,10 @@
 // Simulated agents: they renew Leases, claim nodes and say of each GpuRun that it runs and ends. No pods, no provider clusters.
 import type { KubeClient } from '../../operator/src/adapters/kubernetes/client.ts'
-import { isAlreadyExists, isNotFound } from '../../operator/src/adapters/kubernetes/errors.ts'
+import { isAlreadyExists, isConflict, isNotFound } from '../../operator/src/adapters/kubernetes/errors.ts'
 import { gpuJobs, gpuNodes, gpuRuns, providerReports } from '../../operator/src/adapters/kubernetes/kinds.ts'
 import { reflect } from '../../operator/src/adapters/kubernetes/reflector.ts'
 import { leases } from '../../operator/src/adapters/kubernetes/resources.ts'
+import { sendStatus } from '../../operator/src/adapters/kubernetes/status-request.ts'
 import type { Store } from '../../operator/src/adapters/kubernetes/store.ts'
 import { systemClock, systemTimers } from '../../operator/src/adapters/system-clock.ts'
 import type { GpuJob } from '../../operator/src/api/gpujob.ts'
@@ -34,9 +35,9 @@ export interface SeenJob {
 }
 
 export interface SeenRun {
-  readonly metadata: SeenJob['metadata']
+  readonly metadata: SeenJob['metadata'] & Pick<GpuRun['metadata'], 'labels'>
   readonly spec: Pick<GpuRun['spec'], 'job' | 'run' | 'nodes' | 'gpus' | 'stop'>
-  readonly status: Pick<NonNullable<GpuRun['status']>, 'state'> | undefined
+  readonly status: Pick<NonNullable<GpuRun['status']>, 'state' | 'startedAt'> | undefined
 }
 
 export interface Agents extends AsyncDisposable {
@@ -135,30 +136,31 @@ function seenJob({ metadata: { namespace = '', name, uid, resourceVersion }, sta
   return { metadata: { namespace, name, uid, resourceVersion }, status: seen }
 }
 
-function seenRun({ metadata: { namespace = '', name, uid, resourceVersion }, spec, status }: GpuRun): SeenRun {
+function seenRun({ metadata: { namespace = '', name, uid, resourceVersion, labels }, spec, status }: GpuRun): SeenRun {
   const { job, run, nodes, gpus, stop } = spec
-  const state = status?.state
+  const { state, startedAt } = status ?? {}
   return {
-    metadata: { namespace, name, uid, resourceVersion },
+    metadata: { namespace, name, uid, resourceVersion, ...(labels && { labels }) },
     spec: { job, run, nodes, gpus, ...(stop ? { stop } : {}) },
-    status: state && { state },
+    status: state && { state, ...(startedAt === undefined ? {} : { startedAt }) },
   }
 }
 
+/** As an agent does: what has changed since is looked at again. */
 async function say(client: KubeClient, run: SeenRun, state: 'Running' | 'Succeeded' | 'Stopped'): Promise<void> {
-  const { namespace, name } = run.metadata
   const now = toTime(Date.now())
   const workers = run.spec.nodes.flatMap(({ name: node, workers: count }) => Array.from({ length: count }, () => node))
-  const status = {
+  const after = {
+    ...run.status,
     observedGeneration: 1,
     state,
     workers: workers.map((node, index) => ({ index, node })),
     ...(state === 'Running' ? { startedAt: now } : { finishedAt: now }),
   }
   try {
-    await client.mergePatch(gpuRuns, { ref: { namespace, name }, patch: { status } }, { subresource: 'status' })
+    await sendStatus(client, gpuRuns, { before: run as unknown as GpuRun, after })
   } catch (error) {
-    if (!isNotFound(error)) throw error
+    if (!isNotFound(error) && !isConflict(error)) throw error
   }
 }
 

@@ -9,6 +9,7 @@ export function objectRows(bench: () => Promise<Bench>): void {
   describe('an object', () => creation(bench))
   describe('an object of the core', () => coreKinds(bench))
   describe('a replacement', () => replacement(bench))
+  describe('a replacement', () => putStatus(bench))
   describe('a merge patch', () => mergePatch(bench))
   describe('a list', () => {
     lists(bench)
@@ -177,6 +178,21 @@ function replacement(bench: () => Promise<Bench>): void {
     expect(await on.client.replace(widgets, { ...bare, spec: { size: 3 } })).toMatchObject({
       status: { phase: 'Done' },
     })
+  })
+}
+
+function putStatus(bench: () => Promise<Bench>): void {
+  test('of a status alone leaves the rest as it is, also what it does not name', async () => {
+    const on = await bench()
+    const first = await widget(on)
+    const labels = { x: 'y' }
+    const { metadata } = await on.client.replace(widgets, { ...first, metadata: { ...first.metadata, labels } })
+    const { name, namespace, uid, resourceVersion } = metadata
+    const status = { phase: 'Done' }
+    const alone = { metadata: { name, namespace, uid, resourceVersion }, status } as unknown as typeof first
+    const judged = await on.client.replace(widgets, alone, { subresource: 'status' })
+    expect(judged).toMatchObject({ metadata: { labels }, spec: first.spec, status })
+    expect(isConflict(await refusal(on.client.replace(widgets, alone, { subresource: 'status' })))).toBe(true)
   })
 }
 

@@ -8,6 +8,12 @@ export const keptRights: Readonly<Record<string, string>> = {
   'gpc-hub: create tokenreviews.authentication.k8s.io': 'who wants a snapshot of the engine: explain.test.ts',
   'gpc-hub: create subjectaccessreviews.authorization.k8s.io': 'whether he may have it: explain.test.ts',
   'gpc-hub: get gpuruns.gpucommons.io': 'a stop order that was refused: is it because it stands already?',
+  'gpc-hub: patch gpujobs/status.gpucommons.io': 'of a job that somebody has annotated: status-request.ts',
+  'gpc-hub: patch gpuqueues/status.gpucommons.io': 'of a queue that somebody has annotated, as kubectl apply does',
+  'gpc-hub: update providers/status.gpucommons.io':
+    'of a Provider that nobody has annotated; those of the bed are applied',
+  'gpc-provider-agent: patch gpuruns/status.gpucommons.io':
+    'an agent of an earlier version; a run that somebody has annotated',
   'gpc-provider-agent: update providerreports.gpucommons.io':
     'the rules have changed, the hours begin or end, the network was looked at: owner-rules.test.ts, whole-way.test.ts',
   'gpc-agent: patch namespaces': 'the owner has another Pod Security level than before: test/kubelet/levels.test.ts',

@@ -20,6 +20,8 @@ export interface ObjectMeta {
   readonly labels?: Readonly<Record<string, string>>
   readonly annotations?: Readonly<Record<string, string>>
   readonly ownerReferences?: readonly OwnerReference[]
+  /** Ours, of an object in a cache: there is more metadata that somebody wrote, and it was left out. */
+  readonly isCut?: true
 }
 
 export interface OwnerReference {

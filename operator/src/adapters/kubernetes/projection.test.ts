@@ -13,7 +13,15 @@ test('an object is kept without what nobody reads', () => {
     ownerReferences: [],
   }
   const whole = { ...job, metadata: { ...job.metadata, ...ballast }, extra: true }
-  expect(withoutBallast(whole)).toEqual(job)
+  expect(withoutBallast(whole)).toEqual({ ...job, metadata: { ...job.metadata, isCut: true } })
+})
+
+test('it says where something of it was left out that somebody wrote', () => {
+  const meta = gpuJob().metadata
+  const cut = [{ finalizers: ['a/b'] }, { annotations: { a: 'b' } }, { annotations: {} }, { managedFields: [{}] }].map(
+    (more) => withoutBallast({ ...gpuJob(), metadata: { ...meta, ...more } }).metadata.isCut,
+  )
+  expect(cut).toEqual([true, true, undefined, undefined])
 })
 
 test('what is absent stays absent', () => {

@@ -26,5 +26,12 @@ function keptMeta(meta: ObjectMeta): ObjectMeta {
     ...(generation === undefined ? {} : { generation }),
     ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
     ...(labels === undefined ? {} : { labels }),
+    ...(isCut(meta) ? { isCut: true as const } : {}),
   }
+}
+
+/** What the API server keeps in `managedFields` is its own; the rest of it somebody wrote. */
+function isCut(meta: ObjectMeta & { readonly finalizers?: readonly string[] }): boolean {
+  const { annotations, ownerReferences, finalizers } = meta
+  return [Object.keys(annotations ?? {}), ownerReferences ?? [], finalizers ?? []].some(({ length }) => length > 0)
 }

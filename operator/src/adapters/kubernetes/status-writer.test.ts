@@ -55,7 +55,27 @@ describe('writing a status', () => {
     const { api, job, writer } = await world()
     const first = await writer.write(gpuJobs, job, status(waiting))
     expect(await writer.write(gpuJobs, first ?? job, status(waiting))).toBeUndefined()
-    expect(api.requests).toEqual(['PATCH gpujobs/status team/train'])
+    expect(api.requests).toEqual(['PUT gpujobs/status team/train'])
+  })
+
+  test.each([{ isCut: true } as const, { annotations: { a: 'b' } }])(
+    'patches a job of whose metadata it does not hold all: %j',
+    async (more) => {
+      const { api, job, writer, read } = await world()
+      const held = { ...job, metadata: { ...job.metadata, ...more } }
+      await writer.write(gpuJobs, held, status(recorded))
+      expect([api.requests[0], (await read())?.status]).toEqual(['PATCH gpujobs/status team/train', status(recorded)])
+    },
+  )
+
+  test.each([{}, { isCut: true } as const])('of another job of that name nothing is written: %j', async (more) => {
+    const { api, job, writer, read } = await world()
+    await api.delete(gpuJobs, job.metadata)
+    const { spec } = gpuJob()
+    await api.create(gpuJobs, { metadata: { name: job.metadata.name, namespace: 'team' }, spec })
+    const held = { ...job, metadata: { ...job.metadata, ...more } }
+    expect(await writer.write(gpuJobs, held, status(recorded))).toBeUndefined()
+    expect((await read())?.status).toBeUndefined()
   })
 
   test('a job that has changed meanwhile is not written to, and nothing is told', async () => {
@@ -73,7 +93,7 @@ describe('writing a status', () => {
 
   test('any other refusal is thrown', async () => {
     const { api, job, writer, told } = await world()
-    api.fail(/PATCH/, { with: new ApiError('PATCH', { status: 500, reason: 'InternalError', message: 'etcd' }) })
+    api.fail(/PUT/, { with: new ApiError('PUT', { status: 500, reason: 'InternalError', message: 'etcd' }) })
     await expect(writer.write(gpuJobs, job, status(recorded))).rejects.toThrow('etcd')
     expect(told).toEqual([])
   })

@@ -2,10 +2,11 @@
 import type { GpuJobReason, GpuQueueReason, ProviderReason } from '../../api/conditions.ts'
 import { apiVersion } from '../../api/group.ts'
 import type { Condition, ObjectMeta } from '../../api/meta.ts'
-import type { KubeClient, KubeObject, MergePatch, Resource } from './client.ts'
+import type { KubeClient, KubeObject, Resource } from './client.ts'
 import { isConflict, isNotFound } from './errors.ts'
 import type { Happening, Recorder } from './events.ts'
 import { mergePatchBetween } from './merge-patch.ts'
+import { sendStatus } from './status-request.ts'
 
 export interface WithConditions extends KubeObject {
   readonly metadata: ObjectMeta
@@ -87,16 +88,9 @@ export interface StatusWriter {
 export function statusWriter(client: KubeClient, onTransition: (transition: Transition) => void): StatusWriter {
   return {
     write: async (resource, before, after) => {
-      const { name, namespace, resourceVersion } = before.metadata
-      const change = mergePatchBetween(before.status ?? {}, after)
-      if (change === undefined) return undefined
-      const patch = { metadata: { resourceVersion }, status: change } as MergePatch<never>
+      if (mergePatchBetween(before.status ?? {}, after) === undefined) return undefined
       try {
-        const written = await client.mergePatch(
-          resource,
-          { ref: { name, namespace }, patch },
-          { subresource: 'status' },
-        )
+        const written = await sendStatus(client, resource, { before, after })
         for (const condition of changed(before.status?.conditions, after.conditions)) {
           onTransition({ kind: resource.kind, object: before.metadata, condition })
         }

@@ -261,8 +261,8 @@ describe('the status of a run', () => {
   })
 
   test('is not lost where the hub fails', async () => {
-    await expect(
-      write(async ({ hub }) => hub.fail(/PATCH/, { with: refusedBy(500, 'InternalError') })),
-    ).rejects.toThrow('InternalError')
+    await expect(write(async ({ hub }) => hub.fail(/PUT/, { with: refusedBy(500, 'InternalError') }))).rejects.toThrow(
+      'InternalError',
+    )
   })
 })

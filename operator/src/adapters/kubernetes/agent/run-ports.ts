@@ -20,10 +20,19 @@ import type { Payload } from '../../../domain/workload/payload-content.ts'
 import type { ProviderContext } from '../../../domain/workload/pod-manifest.ts'
 import { tenantNamespace } from '../../../domain/workload/tenant-namespace.ts'
 import type { KubeClient } from '../client.ts'
-import { ApiError, isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound, isTooLarge } from '../errors.ts'
+import {
+  ApiError,
+  isAlreadyExists,
+  isConflict,
+  isForbidden,
+  isInvalid,
+  isNotFound,
+  isTooLarge,
+  lacksRights,
+} from '../errors.ts'
 import { gpuRuns } from '../kinds.ts'
-import { mergePatchBetween } from '../merge-patch.ts'
 import { type Job, jobs, services } from '../resources.ts'
+import { patchStatus, type StatusChange, sendStatus } from '../status-request.ts'
 import { type AgentCaches, providerJob } from './caches.ts'
 import { claimOf } from './node-claim-ports.ts'
 import { ownersWord } from './owners-word.ts'
@@ -147,19 +156,19 @@ function resourceOf(world: RunWorld, { spec: { nodes } }: GpuRun): string {
 }
 
 async function writeStatus({ hub, caches }: RunWorld, run: GpuRun, status: GpuRunStatus): Promise<void> {
-  const { name, namespace, resourceVersion } = run.metadata
-  const change = mergePatchBetween(run.status ?? {}, status)
+  const change = { before: run, after: status }
   try {
-    const written = await hub.mergePatch(
-      gpuRuns,
-      { ref: { name, namespace }, patch: { metadata: { resourceVersion }, status: change as object } },
-      { subresource: 'status' },
-    )
-    caches.learnRun(written)
+    caches.learnRun(await sendStatus(hub, gpuRuns, change).catch((error: unknown) => patchAfter(error, hub, change)))
   } catch (error) {
     // The run has changed, or is gone: the watch brings what it is now.
     if (!isConflict(error) && !isNotFound(error)) throw error
   }
+}
+
+/** A hub of an earlier version lets its agents patch alone. */
+function patchAfter(error: unknown, hub: KubeClient, change: StatusChange<GpuRun>): Promise<GpuRun> {
+  if (!lacksRights(error)) throw error
+  return patchStatus(hub, gpuRuns, change)
 }
 
 function sha256Hex(text: string): string {

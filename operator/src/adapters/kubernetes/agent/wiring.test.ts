@@ -80,7 +80,7 @@ describe('a run on a provider', () => {
     await kubeletSays(world, pod, 0)
     expect(await stateOf(world, run)).toBe('Succeeded/Completed')
     const writes = (requests: readonly string[]) => requests.filter((one) => /^(POST|PATCH|PUT)/.test(one))
-    expect(writes(world.hub.requests).filter((one) => one.startsWith('PATCH'))).toHaveLength(2)
+    expect(writes(world.hub.requests).filter((one) => one.startsWith('PUT gpuruns/status'))).toHaveLength(2)
     expect(writes(world.provider.requests).filter((one) => /jobs|services/.test(one))).toHaveLength(1)
     expect(agent.errors).toEqual([])
   })
@@ -325,13 +325,18 @@ describe('what wakes the claims of nodes', () => {
 
 test('a hub that refuses a status is asked again', async () => {
   const { world, run, pod, agent } = await running()
-  world.hub.fail(/^PATCH gpuruns/, {
-    with: new ApiError('PATCH', { status: 500, reason: 'InternalError', message: 'etcd' }),
+  world.hub.fail(/^PUT gpuruns/, {
+    with: new ApiError('PUT', { status: 500, reason: 'InternalError', message: 'etcd' }),
   })
   await kubeletSays(world, pod, 0)
   await world.time.advance(1000)
-  expect([agent.errors, await stateOf(world, run)]).toEqual([
-    ['PATCH: etcd (500 InternalError)'],
-    'Succeeded/Completed',
-  ])
+  expect([agent.errors, await stateOf(world, run)]).toEqual([['PUT: etcd (500 InternalError)'], 'Succeeded/Completed'])
+})
+
+test('a hub of an earlier version, which lets it patch alone, is told in that way', async () => {
+  const { world, run, pod, agent } = await running()
+  const message = 'User "agent" cannot update resource "gpuruns/status" in API group "gpucommons.io"'
+  world.hub.fail(/^PUT gpuruns/, { with: new ApiError('PUT', { status: 403, reason: 'Forbidden', message }) })
+  await kubeletSays(world, pod, 0)
+  expect([agent.errors, await stateOf(world, run)]).toEqual([[], 'Succeeded/Completed'])
 })

@@ -160,7 +160,7 @@ describe('the status of a queue', () => {
     const { cluster, api } = await federation()
     await makeQueue(cluster, 'mine', { quota: [{ model: 'H100', guaranteed: 8 }] })
     api.requests.splice(0)
-    const writes = () => api.requests.filter((one) => one.startsWith('PATCH gpuqueues')).length
+    const writes = () => api.requests.filter((one) => one.startsWith('PUT gpuqueues')).length
     await submit(cluster, { name: 'a', spec: { gpus: { count: 6 } } })
     await submit(cluster, { name: 'b', spec: { gpus: { count: 4 }, priority: 3 } })
     expect([(await statusOf(cluster, 'mine'))?.used, writes()]).toEqual(['H100 0/8', 0])
@@ -180,7 +180,7 @@ describe('the status of a queue', () => {
     await makeQueue(cluster, 'mine')
     api.requests.splice(0)
     await minutes(cluster, 3)
-    expect(api.requests.filter((one) => one.startsWith('PATCH gpuqueues'))).toEqual([])
+    expect(api.requests.filter((one) => one.startsWith('PUT gpuqueues'))).toEqual([])
   })
 
   test('tells the next hub what the queue has used in the past', async () => {

@@ -210,10 +210,12 @@ describe('the rights of an agent on the hub', () => {
 
   test.each([
     ['watch', 'gpuruns', true],
+    ['update', 'gpuruns/status', true],
     ['patch', 'gpuruns/status', true],
     ['create', 'gpunodes', true],
     ['update', 'providerreports', true],
     ['patch', 'leases', true],
+    ['update', 'gpuruns', false],
     ['patch', 'gpuruns', false],
     ['create', 'gpuruns', false],
     ['delete', 'gpuruns', false],

@@ -47,9 +47,10 @@ export const hubRules: readonly PolicyRule[] = [
   { apiGroups: [GROUP], resources: ['joinrequests'], verbs: ['get', 'list', 'watch', 'delete'] },
   {
     apiGroups: [GROUP],
-    resources: ['gpujobs/status', 'gpuqueues/status', 'providers/status', 'joinrequests/status'],
-    verbs: ['patch'],
+    resources: ['gpujobs/status', 'gpuqueues/status', 'providers/status'],
+    verbs: ['update', 'patch'],
   },
+  { apiGroups: [GROUP], resources: ['joinrequests/status'], verbs: ['patch'] },
   {
     apiGroups: ['apiextensions.k8s.io'],
     resources: ['customresourcedefinitions'],
@@ -139,7 +140,7 @@ export const snapshotRules: readonly PolicyRule[] = [{ nonResourceURLs: [SNAPSHO
 /** All that an agent may do on the hub, and only in its own namespace. */
 export const agentRules: readonly PolicyRule[] = [
   { apiGroups: [GROUP], resources: ['gpuruns'], verbs: ['list', 'watch'] },
-  { apiGroups: [GROUP], resources: ['gpuruns/status'], verbs: ['patch'] },
+  { apiGroups: [GROUP], resources: ['gpuruns/status'], verbs: ['update', 'patch'] },
   { apiGroups: [GROUP], resources: ['gpunodes'], verbs: ['list', 'watch', 'create', 'update', 'delete'] },
   { apiGroups: [GROUP], resources: ['providerreports'], verbs: ['get', 'create', 'update'] },
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], resourceNames: [AGENT_NAME], verbs: ['get', 'patch'] },

@@ -19,5 +19,5 @@ test('a job that is over within two seconds is never said to run, and says when 
   await say({ state: 'Succeeded' })
   const { startedAt } = (await api.get(gpuJobs, job.metadata))?.status ?? {}
   expect([await stateOf(cluster, job), startedAt]).toEqual(['Succeeded run 1@acme', '2026-01-01T00:00:00Z'])
-  expect(api.requests.filter((one) => one.startsWith('PATCH gpujobs/status'))).toHaveLength(1)
+  expect(api.requests.filter((one) => one.startsWith('PUT gpujobs/status'))).toHaveLength(1)
 })

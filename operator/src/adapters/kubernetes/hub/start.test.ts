@@ -56,7 +56,7 @@ describe('a hub that starts, while what is over is not read yet', () => {
       },
     }
   }
-  const writes = ({ api }: HubCluster) => api.requests.filter((one) => /^(POST|PATCH|DELETE) gpu/.test(one))
+  const writes = ({ api }: HubCluster) => api.requests.filter((one) => /^(POST|PUT|PATCH|DELETE) gpu/.test(one))
 
   test('places what waits, beside what runs', async () => {
     const { cluster, hub } = await federation()
@@ -73,7 +73,7 @@ describe('a hub that starts, while what is over is not read yet', () => {
   test.each([
     { what: 'an order that failed at first', fails: /^POST gpuruns/, answerLost: false },
     { what: 'an order of which it did not hear the answer', fails: /^POST gpuruns/, answerLost: true },
-    { what: 'a placement of which it did not hear the answer', fails: /^PATCH gpujobs.status/, answerLost: true },
+    { what: 'a placement of which it did not hear the answer', fails: /^PUT gpujobs.status/, answerLost: true },
   ])('goes on with $what', async ({ fails, answerLost }) => {
     const { cluster, api, time, hub } = await federation()
     hub.stop()
@@ -96,7 +96,7 @@ describe('a hub that starts, while what is over is not read yet', () => {
     api.requests.splice(0)
     const { readRest } = await startingHub(cluster)
     await heartbeat(cluster)
-    expect(writes(cluster)).toEqual(['PATCH gpujobs/status team/next'])
+    expect(writes(cluster)).toEqual(['PUT gpujobs/status team/next'])
     expect([await stateOf(cluster, job), await stateOf(cluster, next)]).toEqual(['Running run 1@acme', 'Waiting'])
     await readRest()
     expect([await stateOf(cluster, job), await stateOf(cluster, next)]).toEqual([

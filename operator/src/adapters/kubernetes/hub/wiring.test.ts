@@ -41,12 +41,12 @@ describe('a job on the hub', () => {
       .map((one) => one.split(' ').slice(0, 2).join(' '))
     expect(writes).toEqual([
       'POST gpujobs',
-      'PATCH gpujobs/status',
+      'PUT gpujobs/status',
       'POST gpuruns',
       'PATCH gpuruns/status',
-      'PATCH gpujobs/status',
+      'PUT gpujobs/status',
       'PATCH gpuruns/status',
-      'PATCH gpujobs/status',
+      'PUT gpujobs/status',
     ])
     expect(hub.errors).toEqual([])
   })
@@ -387,10 +387,10 @@ describe('a provider on the hub', () => {
 
 test('a status that cannot be written now is written later', async () => {
   const { cluster, api, hub, time } = await federation()
-  api.fail(/^PATCH gpujobs.status/, {
-    with: new ApiError('PATCH', { status: 500, reason: 'InternalError', message: 'etcd' }),
+  api.fail(/^PUT gpujobs.status/, {
+    with: new ApiError('PUT', { status: 500, reason: 'InternalError', message: 'etcd' }),
   })
   const job = await submit(cluster)
   await time.advance(1000)
-  expect([hub.errors, await stateOf(cluster, job)]).toEqual([['PATCH: etcd (500 InternalError)'], 'Placed run 1@acme'])
+  expect([hub.errors, await stateOf(cluster, job)]).toEqual([['PUT: etcd (500 InternalError)'], 'Placed run 1@acme'])
 })

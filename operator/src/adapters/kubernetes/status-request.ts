@@ -1,0 +1,43 @@
+// The request that writes a status, with the version that was read as its precondition.
+import type { ObjectMeta } from '../../api/meta.ts'
+import type { KubeClient, KubeObject, MergePatch, Resource } from './client.ts'
+import { mergePatchBetween } from './merge-patch.ts'
+
+export interface StatusChange<T extends WithStatus> {
+  /** As it was read. */
+  readonly before: Pick<T, 'metadata' | 'status'>
+  /** All of the status as it is to be. */
+  readonly after: NonNullable<T['status']>
+}
+
+export interface WithStatus extends KubeObject {
+  readonly metadata: ObjectMeta
+  readonly status?: object
+}
+
+/**
+ * A PUT of the status alone costs the API server a fifth less CPU than a patch, which it lays over the whole object
+ * (operator/decisions/0033). It takes metadata that is not in it from whoever applied that server-side, so only where all
+ * of it is known. What else there is in the object the API server leaves as it is.
+ */
+export function sendStatus<T extends WithStatus>(
+  client: Pick<KubeClient, 'replace' | 'mergePatch'>,
+  resource: Resource<T>,
+  { before, after }: StatusChange<T>,
+): Promise<T> {
+  const { name, namespace, uid, resourceVersion, labels, annotations, isCut } = before.metadata
+  if (isCut || annotations) return patchStatus(client, resource, { before, after })
+  const metadata = { name, ...(namespace && { namespace }), uid, resourceVersion, ...(labels && { labels }) }
+  return client.replace(resource, { metadata, status: after } as unknown as T, { subresource: 'status' })
+}
+
+export function patchStatus<T extends WithStatus>(
+  client: Pick<KubeClient, 'mergePatch'>,
+  resource: Resource<T>,
+  { before, after }: StatusChange<T>,
+): Promise<T> {
+  const { name, namespace, resourceVersion } = before.metadata
+  const change = mergePatchBetween(before.status ?? {}, after)
+  const patch = { metadata: { resourceVersion }, status: change } as MergePatch<T>
+  return client.mergePatch(resource, { ref: { name, namespace }, patch }, { subresource: 'status' })
+}
