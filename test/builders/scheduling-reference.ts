@@ -39,10 +39,11 @@ function turnsIn(world: EngineSnapshot): ReadonlyMap<JobFact, number> {
   const turns = new Map<JobFact, number>()
   if (world.waiting.length > 64 || isRoomy(world)) return turns
   const batches = [...Map.groupBy(world.waiting, batchOf).values()].map((batch) => batch.toSorted(asUsual))
-  const several = batches.filter((batch) => batch.length > 1).toSorted(([a], [b]) => (a && b ? asUsual(a, b) : 0))
-  const orders = Math.floor(20_000 / sum(several.flat().map((job) => looksFor(job, world)))) - 1
+  if (batches.every(({ length }) => length < 2)) return turns
+  const inOrder = batches.toSorted(([a], [b]) => (a && b ? asUsual(a, b) : 0))
+  const orders = Math.floor(20_000 / sum(world.waiting.map((job) => looksFor(job, world)))) - 2
   let now = world
-  for (const batch of several) {
+  for (const batch of inOrder) {
     const best = orders < 1 ? [] : bestOrder(now, { batch, orders })
     for (const job of best) turns.set(job, turns.size)
     now = tryIn(now, best.length > 0 ? best : batch).after

@@ -2,6 +2,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { MAY_TRAVEL_LABEL } from '../../operator/src/api/labels.ts'
+import type { Provider } from '../../operator/src/api/provider.ts'
 import { type Asked, auditOf, isWrite } from '../bed/audit.ts'
 import { waitUntil } from '../bed/child.ts'
 import type { ControlPlane } from '../bed/control-plane.ts'
@@ -45,6 +46,8 @@ const pinned: readonly Order[] = Array.from({ length: 60 }, (_, index) => ({
 const wave = 100
 const notChosen = ['borealis', 'cumulus']
 
+const nodesEach = 8
+
 let stage: Stage
 const figures: Record<string, number> = {}
 
@@ -52,7 +55,7 @@ beforeAll(async () => {
   stage = await openStage({
     name: 'write-budget',
     providers: 3,
-    nodes: 8,
+    nodes: nodesEach,
     audit: true,
     takesRights: true,
     namespaces: ['budget', 'pinned', 'life'],
@@ -149,6 +152,13 @@ async function untilStarted(): Promise<void> {
     return (looked.size === providers.length && looked.values().every(({ length }) => length > 1)) || undefined
   }
   await waitUntil(haveLooked, { what: 'the agents to be done with their start', seconds: 60 })
+  // Which the hub writes once a second while nodes are told.
+  const areCounted = async () => {
+    const { body } = await hub.ask('/apis/gpucommons.io/v1alpha1/providers')
+    const { items } = body as { items: readonly Provider[] }
+    return items.every(({ status }) => status?.inventory?.nodes === nodesEach) || undefined
+  }
+  await waitUntil(areCounted, { what: 'the nodes of all providers to be counted', seconds: 60 })
 }
 
 describe('an idle federation', () => {

@@ -107,7 +107,7 @@ export const hubValues = z.strictObject({
     })
     .prefault({})
     .describe(
-      'of what speaks against a place: 1 is as bad as one GPU that becomes of no use to others, for each GPU taken',
+      'of what speaks against a place: 1 is as bad as one GPU that becomes of no use to others, for each GPU taken or node broken up',
     ),
   tenantNamespaces: z
     .array(text(63).min(1))

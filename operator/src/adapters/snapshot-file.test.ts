@@ -4,6 +4,7 @@ import { booking, jobFact, nodeFact, providerFact } from '../../../test/builders
 import { createEngine } from '../domain/scheduling/engine.ts'
 import type { EngineSnapshot } from '../domain/scheduling/facts.ts'
 import { replay } from '../domain/scheduling/replay.ts'
+import { weightsOf } from '../domain/scheduling/weights.ts'
 import { readSnapshot, snapshotPieces } from './snapshot-file.ts'
 
 const takenAt = '2026-01-01T00:00:00Z'
@@ -54,7 +55,7 @@ const rich: EngineSnapshot = {
     },
   ],
   usages: [{ name: 'ml', share: 0.5, atMs: 7 }],
-  weights: [{ name: 'price', weight: 2 }],
+  weights: weightsOf('price=2,breaking=0.5'),
   demand: [{ gpus: 0.5, workers: 3, cpuMilli: 12_000, squares: 384_000 }],
 }
 
@@ -68,6 +69,11 @@ function spoilt(change: (file: { snapshot: Record<string, Record<string, unknown
 describe('the file of a snapshot', () => {
   test('has all that the engine knows', () => {
     expect(readSnapshot(written(rich))).toEqual({ kind: 'GpuCommonsSnapshot', version: 1, takenAt, snapshot: rich })
+  })
+
+  test('of a version that knew fewer weights has the usual ones for the others', () => {
+    const old = { ...rich, weights: [{ name: 'price', weight: 2 } as const] }
+    expect(readSnapshot(written(old)).snapshot.weights).toEqual(weightsOf('price=2'))
   })
 
   test('has all of lists that are written in several pieces', () => {

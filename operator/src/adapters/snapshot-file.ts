@@ -162,6 +162,8 @@ const fileSchema = z.strictObject({
     weights: z
       .array(weight)
       .max(SCORE_NAMES.length)
+      // One of a version that knew fewer.
+      .transform((known) => defaultWeights.map((usual) => known.find(({ name }) => name === usual.name) ?? usual))
       .default([...defaultWeights]),
     demand: z.array(demand).max(most).default([]),
   }),

@@ -40,7 +40,7 @@ export interface WorkQueueOptions {
 
 export interface WorkQueue {
   readonly name: string
-  /** Asks for a pass over this key, soon: it cancels a later recheck or retry. May be called before `run`. */
+  /** Asks for a pass over this key. `Now` and `AtLeisure` cancel a recheck or retry, `Soon` one that is later. May be called before `run`. */
   readonly add: (key: string, when?: When) => void
   /** Works until the signal aborts, then resolves when the passes under way have ended; what waits is dropped. */
   readonly run: (signal: AbortSignal) => Promise<void>
@@ -120,7 +120,7 @@ class Queue {
 
   #start(): void {
     const { concurrency } = this.#options
-    // A small share is theirs even while others wait: they come to an end in a burst that has none.
+    // Of 32 at once and more a small share is theirs even while others wait: they come to an end in a burst that has none.
     this.#startFrom(this.#atLeisure, { when: 'AtLeisure', atOnce: Math.floor(concurrency * shareInBurst) })
     this.#startFrom(this.#now, { when: 'Now', atOnce: concurrency })
     this.#startFrom(this.#atLeisure, {

@@ -9,7 +9,7 @@ interface Whole<Spec, Status> {
   readonly status?: Status
 }
 
-/** Annotations and managed fields can be larger than all the rest; nothing here reads them. */
+/** Annotations and managed fields can be larger than all the rest; nobody needs them, but whether there are some. */
 export function withoutBallast<T extends Whole<unknown, unknown>>(object: T): T {
   const { apiVersion, kind, metadata, spec, status } = object
   return { apiVersion, kind, metadata: keptMeta(metadata), spec, ...(status === undefined ? {} : { status }) } as T

@@ -58,15 +58,12 @@ describe('writing a status', () => {
     expect(api.requests).toEqual(['PUT gpujobs/status team/train'])
   })
 
-  test.each([{ isCut: true } as const, { annotations: { a: 'b' } }])(
-    'patches a job of whose metadata it does not hold all: %j',
-    async (more) => {
-      const { api, job, writer, read } = await world()
-      const held = { ...job, metadata: { ...job.metadata, ...more } }
-      await writer.write(gpuJobs, held, status(recorded))
-      expect([api.requests[0], (await read())?.status]).toEqual(['PATCH gpujobs/status team/train', status(recorded)])
-    },
-  )
+  test('patches a job of whose metadata it does not hold all', async () => {
+    const { api, job, writer, read } = await world()
+    const held = { ...job, metadata: { ...job.metadata, isCut: true as const } }
+    await writer.write(gpuJobs, held, status(recorded))
+    expect([api.requests[0], (await read())?.status]).toEqual(['PATCH gpujobs/status team/train', status(recorded)])
+  })
 
   test.each([{}, { isCut: true } as const])('of another job of that name nothing is written: %j', async (more) => {
     const { api, job, writer, read } = await world()

@@ -73,6 +73,16 @@ describe('of jobs that were sent in the same second', () => {
     expect(placedOf([...before, one, ...two]).placed.toSorted()).toEqual(['a', 'b', 'x', 'y', 'z'])
   })
 
+  test('a single job that comes before them has its place first', () => {
+    // It takes one of the four nodes: on three the modest ones still fill more than the greedy one.
+    const single = jobFact({ uid: 'single', createdMs: -1000, perWorker: memory(4, 1000) })
+    expect(placedOf([single, greedy, ...modest]).placed).toEqual(['single', 'a', 'b', 'c'])
+    // And where it leaves but one, the usual order is as good.
+    const three = jobFact({ uid: 'three', workers: 3, createdMs: -1000, perWorker: memory(4, 1000) })
+    const small = jobFact({ uid: 'small', perWorker: memory(1, 1000) })
+    expect(placedOf([three, small, ...modest.slice(0, 1)]).placed).toEqual(['three', 'a'])
+  })
+
   test('none of them is tried where that takes too long', () => {
     const many = Array.from({ length: 40 }, (_, i) => nodeFact({ name: `far-${i}`, gpus: 1, memoryMiB: 10 }))
     const topology = { within: 'Node', rule: 'Preferred' } as const

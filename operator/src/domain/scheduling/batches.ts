@@ -3,6 +3,7 @@
 import { gpusOf, ordersOf } from './batch-orders.ts'
 import type { Capacity } from './capacity.ts'
 import type { Booking, JobFact } from './facts.ts'
+import { gpusOf as gpusBooked } from './ground.ts'
 import type { Line } from './line.ts'
 import { type Placement, splitsOf } from './placement.ts'
 import type { Queues } from './queues.ts'
@@ -43,7 +44,10 @@ export function createBatches({ capacity, line, queues, placeFor }: World): Batc
   function arrange(): void {
     if (line.waiting.size < 2 || line.waiting.size > mostWaiting || isRoomy()) return
     const batches = batchesIn([...line.waiting.values()])
-    const orders = Math.floor(mostLooks / batches.flat().reduce((sum, { job }) => sum + looksFor(job, capacity), 0)) - 1
+    if (batches.every(({ length }) => length < 2)) return
+    const looks = batches.flat().reduce((sum, { job }) => sum + looksFor(job, capacity), 0)
+    // The usual order is tried as well, and the best one once more.
+    const orders = Math.floor(mostLooks / looks) - 2
     if (orders < 1) return
     trying = true
     const booked: Booking[] = []
@@ -90,8 +94,7 @@ export function createBatches({ capacity, line, queues, placeFor }: World): Batc
   function tryIn(order: readonly Waiting[]): { readonly gpus: number; readonly placed: number } {
     const booked = bookIn(order)
     takeBack(booked)
-    const gpus = booked.reduce((sum, { nodes, perWorker }) => sum + workersOf(nodes) * perWorker.gpus, 0)
-    return { gpus, placed: booked.length }
+    return { gpus: booked.reduce((sum, booking) => sum + gpusBooked(booking), 0), placed: booked.length }
   }
 
   /** All that find a place. */
@@ -116,16 +119,14 @@ export function createBatches({ capacity, line, queues, placeFor }: World): Batc
   return { arrange, forget, isTrying: () => trying }
 }
 
-/** Of two jobs at least; in the order of their first ones. */
+/** In the order of their first jobs. Many have one job: it has its place before those that come after it. */
 function batchesIn(waiting: readonly Waiting[]): readonly (readonly Waiting[])[] {
   const batches = Array.from(Map.groupBy(waiting, batchOf).values(), (batch) => batch.toSorted(byTurn))
   const first = ([one]: readonly Waiting[]) => one
-  return batches
-    .filter((batch) => batch.length > 1)
-    .toSorted((a, b) => {
-      const [one, other] = [first(a), first(b)]
-      return one && other ? byTurn(one, other) : 0
-    })
+  return batches.toSorted((a, b) => {
+    const [one, other] = [first(a), first(b)]
+    return one && other ? byTurn(one, other) : 0
+  })
 }
 
 /** About as many as it takes to find a place for the job, however much is remembered. */
@@ -146,8 +147,4 @@ function byTurn(a: Waiting, b: Waiting): number {
 
 function bookingOf({ uid, run, perWorker, queue }: JobFact, placement: Placement): Booking {
   return { uid, run, perWorker, ...placement, ...(queue === undefined ? {} : { queue }) }
-}
-
-function workersOf(nodes: Booking['nodes']): number {
-  return nodes.reduce((sum, { workers }) => sum + workers, 0)
 }

@@ -213,7 +213,7 @@ function decider(parts: Parts, { batches, tryNext }: Deciding): Engine['decide']
 
   return ({ nowMs, limit = Infinity }) => {
     renew(nowMs)
-    batches.arrange()
+    if (limit > 0) batches.arrange()
     const choices: Choice[] = []
     while (choices.length < limit) {
       const shape = line.next(help)

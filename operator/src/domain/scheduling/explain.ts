@@ -38,14 +38,11 @@ export function explainWait(
     const node = spot.fact
     const provider = providers.get(spot.provider) ?? unknown(spot.provider)
     const lasting = lastingReason(job, node, provider)
+    const free = freeFor(spot, job.perWorker.gpus)
     if (!lasting) addSlots(job, whenEmpty, { node, count: slots(job, node, emptyFor(job, node)) })
-    const reason =
-      lasting ??
-      stateReason(job, provider) ??
-      refusal(node.model) ??
-      roomReason(job, node, freeFor(spot, job.perWorker.gpus))
+    const reason = lasting ?? stateReason(job, provider) ?? refusal(node.model) ?? roomReason(job, node, free)
     if (reason) counts.set(reason, (counts.get(reason) ?? 0) + 1)
-    else addSlots(job, now, { node, count: slots(job, node, freeFor(spot, job.perWorker.gpus)) })
+    else addSlots(job, now, { node, count: slots(job, node, free) })
   }
 
   const usable = [...now.apart.values()].flat().length

@@ -4,7 +4,7 @@ import type { Pricing } from './demand.ts'
 import type { Booking, JobFact, NodeFact, NodeShare, ProviderFact } from './facts.ts'
 import { firstReason, gpuFilters, hasLabels, priceAt, stateFilters, toleratesAll } from './filters.ts'
 import { surchargeOf } from './provider-scores.ts'
-import { costOf } from './scores.ts'
+import { onGrain } from './scores.ts'
 import { type Found, type Shares, search } from './search.ts'
 import { dust, sharingReason } from './sharing.ts'
 import { gpusFor, type Pool, type Spot, type Stock } from './spot.ts'
@@ -125,7 +125,7 @@ function sharesOf(job: JobFact, { nodes, workersPerNode }: Split, within: Within
 }
 
 function placementOf({ perWorker }: JobFact, { candidate, found }: Best, workers: number): Placement {
-  const nodes = found.places.map(({ spot, taking }): NodeShare => {
+  const nodes = found.seats.map(({ spot, taking }): NodeShare => {
     const gpus = gpusFor(spot, perWorker, { workers, from: taking.from })
     return { name: spot.name, workers, ...(gpus && { gpus }) }
   })
@@ -149,7 +149,7 @@ function bestOf(
   for (const candidate of candidates) {
     const found = (candidate.found[way] ??= find(candidate) ?? 'None')
     if (found === 'None') continue
-    const cost = found.cost + costOf(candidate.surcharge * found.gpus)
+    const cost = found.cost + onGrain(candidate.surcharge * found.gpus)
     if (!best || isBetter({ candidate, found, cost }, best)) best = { candidate, found, cost }
   }
   return best

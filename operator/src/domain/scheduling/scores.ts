@@ -5,7 +5,7 @@ import type { Pricing } from './demand.ts'
 const grain = 2 ** -16
 
 /** In GPUs. */
-export function costOf(lostGpus: number): number {
+export function onGrain(lostGpus: number): number {
   return Math.round(lostGpus / grain) * grain
 }
 

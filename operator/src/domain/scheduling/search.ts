@@ -1,7 +1,7 @@
 // The nodes of a stock on which a job costs least.
 import type { Pricing } from './demand.ts'
 import { type Taking, taking } from './gpu-state.ts'
-import { costOf, idealCpuMilli, lackingCpu } from './scores.ts'
+import { idealCpuMilli, lackingCpu, onGrain } from './scores.ts'
 import type { Bucket, Pool, Spot } from './spot.ts'
 import { findRoom, findRoomDown, type Share } from './spot-tree.ts'
 import { domainOf, type Within } from './topology.ts'
@@ -17,7 +17,7 @@ export interface Shares extends Share {
 }
 
 export interface Found {
-  readonly places: readonly Place[]
+  readonly seats: readonly Seat[]
   /** GPUs that become of no use to others. */
   readonly cost: number
   /** Of two that cost as much the lower one comes first. */
@@ -27,7 +27,7 @@ export interface Found {
 }
 
 /** A node, and what it means for it that its workers come. */
-export interface Place {
+export interface Seat {
   readonly spot: Spot
   readonly taking: Taking
   readonly cost: number
@@ -39,19 +39,19 @@ export interface Place {
 export function search(pools: readonly Pool[], shares: Shares, pricing: Pricing): Found | undefined {
   const { nodes, within } = shares
   const wanted = within === undefined ? nodes : Infinity
-  const places: Place[] = []
+  const seats: Seat[] = []
   for (const { buckets } of pools) {
     for (const bucket of buckets.values()) {
       const taken = takingIn(bucket, shares, pricing)
-      if (taken) placesIn(bucket, { taken, shares, pricing, wanted, places })
+      if (taken) seatsIn(bucket, { taken, shares, pricing, wanted, seats })
     }
   }
-  if (places.length < nodes) return undefined
-  if (within === undefined) return foundAt(firstOf(places, nodes), shares)
-  const domains = Map.groupBy(places, ({ spot }) => (spot.fact ? domainOf(spot.fact, within) : ''))
+  if (seats.length < nodes) return undefined
+  if (within === undefined) return foundAt(firstOf(seats, nodes), shares)
+  const domains = Map.groupBy(seats, ({ spot }) => (spot.fact ? domainOf(spot.fact, within) : ''))
   const together = domains.values().filter((here) => here.length >= nodes)
   const all = Array.from(together, (here) => foundAt(firstOf(here, nodes), shares))
-  return all.toSorted((a, b) => a.cost - b.cost || a.order - b.order || comparePlaces(a.places, b.places))[0]
+  return all.toSorted((a, b) => a.cost - b.cost || a.order - b.order || compareSeats(a.seats, b.seats))[0]
 }
 
 /** Jobs may ask for thousands of different fractions. */
@@ -73,11 +73,11 @@ interface Looking {
   readonly shares: Shares
   readonly pricing: Pricing
   readonly wanted: number
-  readonly places: Place[]
+  readonly seats: Seat[]
 }
 
 /** Adds the best nodes of the bucket: those whose CPU is nearest to what would suit best, above it and below. */
-function placesIn({ gpus, root }: Bucket, { taken, shares, pricing, wanted, places }: Looking): void {
+function seatsIn({ gpus, root }: Bucket, { taken, shares, pricing, wanted, seats }: Looking): void {
   const { cpuMilli } = shares
   const ideal = idealCpuMilli(gpus.free, taken.left, { cpuMilli, pricing })
   const above: Spot[] = []
@@ -88,8 +88,8 @@ function placesIn({ gpus, root }: Bucket, { taken, shares, pricing, wanted, plac
     for (const spot of found) {
       const { freeCpuMilli } = spot
       const before = lackingCpu(gpus.free, freeCpuMilli, pricing)
-      const cost = costOf(taken.lost + lackingCpu(taken.left, freeCpuMilli - cpuMilli, pricing) - before)
-      places.push({ spot, taking: taken, cost, off: Math.abs(freeCpuMilli - Math.min(ideal, mostCpuMilli)) })
+      const cost = onGrain(taken.lost + lackingCpu(taken.left, freeCpuMilli - cpuMilli, pricing) - before)
+      seats.push({ spot, taking: taken, cost, off: Math.abs(freeCpuMilli - Math.min(ideal, mostCpuMilli)) })
     }
   }
 }
@@ -97,30 +97,30 @@ function placesIn({ gpus, root }: Bucket, { taken, shares, pricing, wanted, plac
 /** Stands for any amount. */
 const mostCpuMilli = Number.MAX_SAFE_INTEGER
 
-function firstOf(places: Place[], nodes: number): readonly Place[] {
-  const [first] = places
-  if (nodes > 1 || !first) return places.toSorted(byCost).slice(0, nodes)
-  return [places.reduce((best, place) => (byCost(place, best) < 0 ? place : best), first)]
+function firstOf(seats: Seat[], nodes: number): readonly Seat[] {
+  const [first] = seats
+  if (nodes > 1 || !first) return seats.toSorted(byCost).slice(0, nodes)
+  return [seats.reduce((best, seat) => (byCost(seat, best) < 0 ? seat : best), first)]
 }
 
-function byCost(a: Place, b: Place): number {
+function byCost(a: Seat, b: Seat): number {
   if (a.cost !== b.cost) return a.cost - b.cost
   if (a.taking.order !== b.taking.order) return a.taking.order - b.taking.order
   if (a.off !== b.off) return a.off - b.off
   return a.spot.name < b.spot.name ? -1 : Number(a.spot.name > b.spot.name)
 }
 
-function foundAt(places: readonly Place[], { gpus, workersPerNode, nodes }: Shares): Found {
-  const cost = places.reduce((sum, place) => sum + place.cost, 0)
-  const order = places.reduce((sum, place) => sum + place.taking.order, 0)
-  return { places, cost, order, gpus: gpus * workersPerNode * nodes }
+function foundAt(seats: readonly Seat[], { gpus, workersPerNode, nodes }: Shares): Found {
+  const cost = seats.reduce((sum, seat) => sum + seat.cost, 0)
+  const order = seats.reduce((sum, seat) => sum + seat.taking.order, 0)
+  return { seats, cost, order, gpus: gpus * workersPerNode * nodes }
 }
 
 /** Both in order. */
-function comparePlaces(a: readonly Place[], b: readonly Place[]): number {
-  for (const [i, place] of a.entries()) {
+function compareSeats(a: readonly Seat[], b: readonly Seat[]): number {
+  for (const [i, seat] of a.entries()) {
     const other = b[i]
-    const difference = other ? byCost(place, other) : 0
+    const difference = other ? byCost(seat, other) : 0
     if (difference !== 0) return difference
   }
   return 0

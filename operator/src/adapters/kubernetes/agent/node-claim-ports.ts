@@ -69,7 +69,8 @@ export function nodeClaimPorts({
       note(name, false)
       return 'Told'
     },
-    replace: (old, claim) => written(() => hub.replace(gpuNodes, { ...old, spec: claim })),
+    replace: ({ metadata: { isCut: _, ...metadata }, ...old }, claim) =>
+      written(() => hub.replace(gpuNodes, { ...old, metadata, spec: claim })),
     remove: async ({ metadata: { name, uid } }) => {
       await hub.delete(gpuNodes, { name, namespace }, { uid })
     },
