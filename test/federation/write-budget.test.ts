@@ -2,7 +2,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { MAY_TRAVEL_LABEL } from '../../operator/src/api/labels.ts'
-import type { Provider } from '../../operator/src/api/provider.ts'
 import { type Asked, auditOf, isWrite } from '../bed/audit.ts'
 import { waitUntil } from '../bed/child.ts'
 import type { ControlPlane } from '../bed/control-plane.ts'
@@ -16,6 +15,7 @@ import { orderJob } from './ordered-job.ts'
 import { createOwnerPod } from './owner.ts'
 import { isFree, isOurs, rights, withBinds } from './rights-used.ts'
 import { agentOf, openStage, type Stage, sideOf } from './stage.ts'
+import { untilStarted } from './until-started.ts'
 
 /** What our programs asked the API servers for in some time. */
 interface Traffic {
@@ -142,28 +142,9 @@ function noiseIn({ hub, providers }: Traffic): string[] {
     .map(({ verb, uri, status }) => `${verb} ${uri} ${status}`)
 }
 
-/** What an agent does last when it starts: it looks past its caches whether something runs that nobody orders. */
-async function untilStarted(): Promise<void> {
-  const { hub, providers } = stage.federation
-  const haveLooked = async () => {
-    const told = (await auditOf(hub)).filter((one) => one.verb === 'get' && one.resource === 'providerreports')
-    const looked = Map.groupBy(told.filter(isOurs), ({ user }) => user)
-    // Once before it writes its first report, once to compare what it found.
-    return (looked.size === providers.length && looked.values().every(({ length }) => length > 1)) || undefined
-  }
-  await waitUntil(haveLooked, { what: 'the agents to be done with their start', seconds: 60 })
-  // Which the hub writes once a second while nodes are told.
-  const areCounted = async () => {
-    const { body } = await hub.ask('/apis/gpucommons.io/v1alpha1/providers')
-    const { items } = body as { items: readonly Provider[] }
-    return items.every(({ status }) => status?.inventory?.nodes === nodesEach) || undefined
-  }
-  await waitUntil(areCounted, { what: 'the nodes of all providers to be counted', seconds: 60 })
-}
-
 describe('an idle federation', () => {
   test('without jobs writes Leases only, and reads nothing', async () => {
-    await untilStarted()
+    await untilStarted(stage.federation, nodesEach)
     expect(noiseIn(await trafficOf(() => wait(10_000)))).toEqual([])
   }, 90_000)
 })
