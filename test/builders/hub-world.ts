@@ -16,7 +16,7 @@ import { leases } from '../../operator/src/adapters/kubernetes/resources.ts'
 import { statusWriter } from '../../operator/src/adapters/kubernetes/status-writer.ts'
 import type { GpuJob } from '../../operator/src/api/gpujob.ts'
 import type { GpuRun, GpuRunStatus } from '../../operator/src/api/gpurun.ts'
-import { workQueue } from '../../operator/src/controllers/work-queue.ts'
+import { soonMs, workQueue } from '../../operator/src/controllers/work-queue.ts'
 import { defaultWeights } from '../../operator/src/domain/scheduling/weights.ts'
 import { type FakeKubeApi, fakeKubeApi } from '../fakes/kube-api.ts'
 import { type FakeTime, fakeTime } from '../fakes/time.ts'
@@ -131,9 +131,6 @@ export async function runOf({ api }: HubCluster, job: GpuJob, number = 1): Promi
   return all.items.find(({ spec }) => spec.job.uid === job.metadata.uid && spec.run === number)
 }
 
-/** The hub says two seconds later that a run runs. */
-const soonMs = 2000
-
 /** The agent says how a run is, and the hub has heard it. */
 export async function agentSays(
   cluster: HubCluster,
@@ -144,6 +141,7 @@ export async function agentSays(
   if (!found) throw new Error(`there is no run ${run}`)
   const patch = { status: { observedGeneration: 1, ...status } }
   await cluster.api.mergePatch(gpuRuns, { ref: found.metadata, patch }, { subresource: 'status' })
+  // The hub says a moment later that a run runs.
   await cluster.time.advance(status.state === 'Running' ? soonMs : 0)
 }
 

@@ -1,5 +1,6 @@
 // The engine again, in the plainest way: it tries every set of nodes. Slow, and meant to be obviously right;
-// it shares no code with the engine but what the demand makes of prices and the orders that are tried, so that what both say is said twice.
+// it shares no code with the engine but what the demand makes of prices and the orders that are tried, so that what both
+// say is said twice.
 import { ordersOf } from '../../operator/src/domain/scheduling/batch-orders.ts'
 import type {
   Choice,

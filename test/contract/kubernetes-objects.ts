@@ -8,8 +8,10 @@ const otherUid = '11111111-1111-4111-8111-111111111111'
 export function objectRows(bench: () => Promise<Bench>): void {
   describe('an object', () => creation(bench))
   describe('an object of the core', () => coreKinds(bench))
-  describe('a replacement', () => replacement(bench))
-  describe('a replacement', () => putStatus(bench))
+  describe('a replacement', () => {
+    replacement(bench)
+    putStatus(bench)
+  })
   describe('a merge patch', () => mergePatch(bench))
   describe('a list', () => {
     lists(bench)

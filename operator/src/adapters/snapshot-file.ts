@@ -2,6 +2,7 @@
 // engine knows none.
 import { z } from 'zod'
 import type { DemandFact, EngineSnapshot, JobFact, NodeFact, ProviderFact } from '../domain/scheduling/facts.ts'
+import { mostGpus } from '../domain/scheduling/filters.ts'
 import type { Reason } from '../domain/scheduling/reasons.ts'
 import { defaultWeights, SCORE_NAMES } from '../domain/scheduling/weights.ts'
 
@@ -99,7 +100,10 @@ const job = z.strictObject({
 } satisfies Fields<JobFact>)
 
 /** Counted from 0. */
-const gpu = z.int().min(0).max(127)
+const gpu = z
+  .int()
+  .min(0)
+  .max(mostGpus - 1)
 
 const booking = z.strictObject({
   uid,

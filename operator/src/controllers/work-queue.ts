@@ -54,7 +54,7 @@ type Lane = Exclude<When, 'Soon'>
 const shareAtLeisure = 1 / 8
 const shareInBurst = 1 / 32
 
-const soonMs = 2000
+export const soonMs = 2000
 
 const firstRetryMs = 5
 const lastRetryMs = 60_000

@@ -1,8 +1,11 @@
 // How many choices may be on their way into their records and orders: what is not chosen yet can still go to who is more
 // urgent, and what is chosen holds GPUs.
 
-/** As many as jobs are looked at at once: enough to keep all of them busy. */
-const mostAtOnce = 32
+/** As many jobs are looked at at once. */
+export const jobsAtOnce = 32
+
+/** Enough to keep all of them busy. */
+const mostAtOnce = jobsAtOnce
 
 /** What takes longer waits for something else than its turn, and holds nobody up. In a burst a turn may be long in coming. */
 const mostMs = 15_000

@@ -8,7 +8,7 @@ import type { Booking, Explanation, JobFact, ProviderFact } from './facts.ts'
 import { stateFilters } from './filters.ts'
 import { isKept } from './keeping.ts'
 import { obstaclesOn } from './obstacles.ts'
-import { candidatesFor, type Placement, placer } from './placement.ts'
+import { candidatesFor, gpusAsked, type Placement, placer } from './placement.ts'
 import type { Reason } from './reasons.ts'
 import type { Spot } from './spot.ts'
 
@@ -89,8 +89,8 @@ function tryAt(provider: ProviderFact, { capacity, refusal }: Pick<Site, 'capaci
 }
 
 /** A job that is made smaller must not remain larger than the owner lets runs be. */
-function keepsOwnersLimit({ workers, perWorker }: JobFact, { rules }: ProviderFact): boolean {
-  return workers * perWorker.gpus <= (rules?.mostGpusPerRun ?? Infinity)
+function keepsOwnersLimit(job: JobFact, { rules }: ProviderFact): boolean {
+  return gpusAsked(job) <= (rules?.mostGpusPerRun ?? Infinity)
 }
 
 type Option = readonly Change[]

@@ -1,5 +1,7 @@
 // In which orders a batch of jobs is tried: none is the best for all.
 import type { JobFact } from './facts.ts'
+import { gpusAsked } from './placement.ts'
+import { xorshift } from './xorshift.ts'
 
 /** Beside those with a meaning: each of them finds what the others miss, ever more seldom. */
 const mixedOrders = 16
@@ -10,25 +12,21 @@ export function* ordersOf(jobs: readonly JobFact[]): Generator<readonly JobFact[
   const by = (...of: readonly Score[]) =>
     jobs.toSorted((a, b) => of.map((score) => score(b) - score(a)).find((difference) => difference !== 0) ?? 0)
   const light: Score = (job) => -heavy(job)
-  yield by(light, gpusOf, workerOf)
-  yield by((job) => gpusOf(job) / heavy(job), workerOf)
-  yield by(light, choosy, gpusOf, workerOf)
-  yield by(workerOf, gpusOf)
-  yield by(gpusOf, choosy, workerOf)
-  yield by(choosy, gpusOf, workerOf)
-  const random = numbers()
+  yield by(light, gpusAsked, workerOf)
+  yield by((job) => gpusAsked(job) / heavy(job), workerOf)
+  yield by(light, choosy, gpusAsked, workerOf)
+  yield by(workerOf, gpusAsked)
+  yield by(gpusAsked, choosy, workerOf)
+  yield by(choosy, gpusAsked, workerOf)
+  const next = xorshift(0x2545f491)
   for (let i = 0; i < mixedOrders; i += 1) {
-    const mixed = new Map(jobs.map((job) => [job, gpusOf(job) * (0.5 + random())]))
+    const mixed = new Map(jobs.map((job) => [job, gpusAsked(job) * (0.5 + (next() >>> 0) / 2 ** 32)]))
     yield by((job) => mixed.get(job) ?? 0)
   }
 }
 
 /** The highest comes first. */
 type Score = (job: JobFact) => number
-
-export function gpusOf({ workers, perWorker }: Pick<JobFact, 'workers' | 'perWorker'>): number {
-  return workers * perWorker.gpus
-}
 
 /** More than anybody names. */
 const anyModels = 1000
@@ -54,15 +52,4 @@ function heavinessIn(jobs: readonly JobFact[]): Score {
 
 function part(some: number, all: number): number {
   return all > 0 ? some / all : 0
-}
-
-/** From 0 to 1 without a pattern, the same each time. */
-function numbers(): () => number {
-  let state = 0x2545f491
-  return () => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) / 2 ** 32
-  }
 }

@@ -1,13 +1,13 @@
 // Jobs of one queue and one priority that were sent in the same second are a batch: which of them comes first is free.
 // Where few wait, nobody fills the gaps that an unlucky order leaves; so some are tried, and the one that places most wins.
-import { gpusOf, ordersOf } from './batch-orders.ts'
+import { ordersOf } from './batch-orders.ts'
 import type { Capacity } from './capacity.ts'
 import type { Booking, JobFact } from './facts.ts'
-import { gpusOf as gpusBooked } from './ground.ts'
+import { gpusOf } from './ground.ts'
 import type { Line } from './line.ts'
-import { type Placement, splitsOf } from './placement.ts'
+import { gpusAsked, type Placement, splitsOf } from './placement.ts'
 import type { Queues } from './queues.ts'
-import { comesFirst, type Shape, type Waiting } from './shape.ts'
+import { asUsual, type Shape, type Waiting } from './shape.ts'
 import { dust } from './sharing.ts'
 import { reachesOf } from './topology.ts'
 
@@ -64,7 +64,7 @@ export function createBatches({ capacity, line, queues, placeFor }: World): Batc
 
   /** Of what could be had at once. */
   function isRoomy(): boolean {
-    const wanted = line.waiting.values().reduce((all, { job }) => all + gpusOf(job), 0)
+    const wanted = line.waiting.values().reduce((all, { job }) => all + gpusAsked(job), 0)
     const isThere = (name: string) => capacity.providers.get(name)?.state === 'Connected'
     const stocks = capacity.stocks.values().filter(({ provider }) => isThere(provider))
     return stocks.reduce((all, { freeGpus }) => all + freeGpus, 0) >= roomy * wanted
@@ -94,7 +94,7 @@ export function createBatches({ capacity, line, queues, placeFor }: World): Batc
   function tryIn(order: readonly Waiting[]): { readonly gpus: number; readonly placed: number } {
     const booked = bookIn(order)
     takeBack(booked)
-    return { gpus: booked.reduce((sum, booking) => sum + gpusBooked(booking), 0), placed: booked.length }
+    return { gpus: booked.reduce((sum, booking) => sum + gpusOf(booking), 0), placed: booked.length }
   }
 
   /** All that find a place. */
@@ -121,12 +121,7 @@ export function createBatches({ capacity, line, queues, placeFor }: World): Batc
 
 /** In the order of their first jobs. Many have one job: it has its place before those that come after it. */
 function batchesIn(waiting: readonly Waiting[]): readonly (readonly Waiting[])[] {
-  const batches = Array.from(Map.groupBy(waiting, batchOf).values(), (batch) => batch.toSorted(byTurn))
-  const first = ([one]: readonly Waiting[]) => one
-  return batches.toSorted((a, b) => {
-    const [one, other] = [first(a), first(b)]
-    return one && other ? byTurn(one, other) : 0
-  })
+  return [...Map.groupBy(waiting.toSorted(asUsual), batchOf).values()]
 }
 
 /** About as many as it takes to find a place for the job, however much is remembered. */
@@ -139,10 +134,6 @@ function looksFor(job: JobFact, { spots, stocks }: Pick<Capacity, 'spots' | 'sto
 
 function batchOf({ job, shape }: Waiting): string {
   return JSON.stringify([shape.lane.queue, job.priority, job.createdMs])
-}
-
-function byTurn(a: Waiting, b: Waiting): number {
-  return comesFirst(a.job, b.job) ? -1 : 1
 }
 
 function bookingOf({ uid, run, perWorker, queue }: JobFact, placement: Placement): Booking {

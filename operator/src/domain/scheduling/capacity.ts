@@ -146,7 +146,7 @@ function createNodes(grew: Grew, changed: (provider: string) => void): Nodes {
   /** Takes the spot out of its pool, changes it, and puts it where it belongs then. */
   function change(spot: Spot, how: () => void): void {
     changes += 1
-    const { fact, pool: before, freeGpus, freeCpuMilli, freeMemoryMiB, freeStorageMiB } = spot
+    const { fact, pool: before, gpus, freeCpuMilli, freeMemoryMiB, freeStorageMiB } = spot
     if (before) takeOut(before, spot)
     how()
     measureFree(spot)
@@ -158,7 +158,7 @@ function createNodes(grew: Grew, changed: (provider: string) => void): Nodes {
     if (!spot.fact && spot.bookings === 0) spots.delete(spot)
 
     const more =
-      spot.freeGpus > freeGpus ||
+      spot.gpus.free > gpus.free ||
       spot.freeCpuMilli > freeCpuMilli ||
       spot.freeMemoryMiB > freeMemoryMiB ||
       spot.freeStorageMiB > freeStorageMiB
@@ -213,45 +213,46 @@ function placeOf({ provider, nodes, perWorker }: Booking): unknown {
 function measureFree(spot: Spot): void {
   const all = spot.fact ? capacityOf(spot.fact) : nothing
   const others = spot.fact?.usedByOthers ?? nothing
-  const slices = spot.fact?.slices ?? 1
-  spot.freeGpus = Math.max(0, partsIn(all.gpus - others.gpus, slices) - partsTaken(spot, slices)) / slices
   spot.freeCpuMilli = Math.max(0, all.cpuMilli - others.cpuMilli - spot.booked.cpuMilli)
   spot.freeMemoryMiB = Math.max(0, all.memoryMiB - others.memoryMiB - spot.booked.memoryMiB)
   spot.freeStorageMiB = Math.max(0, all.storageMiB - others.storageMiB - spot.booked.storageMiB)
-  measureGpus(spot, all.gpus, all.gpus * slices - Math.max(0, partsIn(all.gpus - others.gpus, slices)))
+  measureGpus(spot, all.gpus, others.gpus)
 }
 
-/** @param others the parts that pods of others have. */
-function measureGpus(spot: Spot, gpus: number, others: number): void {
-  const { fact, freeGpus } = spot
+function measureGpus(spot: Spot, gpus: number, ofOthers: number): void {
+  const { fact } = spot
+  const slices = fact?.slices ?? 1
+  const offered = Math.max(0, partsIn(gpus - ofOthers, slices))
+  const taken = partsTaken(spot, slices)
+  const freeParts = Math.max(0, offered - taken)
   spot.freeParts = undefined
-  if (fact?.slices === undefined) spot.gpus = wholeState(freeGpus, gpus)
-  else if (!isDivided(fact)) spot.gpus = sharedState(partsIn(freeGpus, fact.slices), fact.slices, gpus)
+  if (fact?.slices === undefined) spot.gpus = wholeState(freeParts, gpus)
+  else if (!isDivided(fact)) spot.gpus = sharedState(freeParts, slices, gpus)
   else {
-    spot.freeParts = freePartsOf(spot, { gpus, slices: fact.slices, others })
-    spot.gpus = dividedState(spot.freeParts, fact.slices)
     // Of a GPU that more is promised of than there is nothing is free, and the others are no fuller by that.
-    spot.freeGpus = spot.gpus.free
+    spot.freeParts = freePartsOf(spot, { gpus, slices, taken: gpus * slices - offered + taken })
+    spot.gpus = dividedState(spot.freeParts, slices)
   }
 }
 
 interface Divided {
   readonly gpus: number
   readonly slices: number
-  readonly others: number
+  /** Parts, by whomever. */
+  readonly taken: number
 }
 
 /** Of each GPU. Who has parts and does not say where is thought to be on the last ones, as full as they can be. */
-function freePartsOf(spot: Spot, { gpus, slices, others }: Divided): readonly number[] {
+function freePartsOf({ placed }: Spot, { gpus, slices, taken: all }: Divided): readonly number[] {
   const free = Array.from({ length: gpus }, () => slices)
-  let unplaced = others + partsTaken(spot, slices)
+  let unplaced = all
   const take = (gpu: number, parts: number) => {
     const left = free[gpu] ?? 0
     const taken = Math.min(left, unplaced, parts)
     unplaced -= taken
     free[gpu] = left - taken
   }
-  for (let gpu = 0; gpu < gpus && spot.placed; gpu += 1) take(gpu, partsPlaced(spot.placed.get(gpu), slices))
+  for (let gpu = 0; gpu < gpus; gpu += 1) take(gpu, partsPlaced(placed?.get(gpu), slices))
   for (let gpu = gpus - 1; gpu >= 0; gpu -= 1) take(gpu, slices)
   return free
 }

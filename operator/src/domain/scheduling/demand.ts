@@ -1,5 +1,6 @@
 // What is asked of nodes: by the jobs that wait and by those that run. What is free on a node is worth what they make of it.
 import type { DemandFact, Room } from './facts.ts'
+import { mostGpus } from './filters.ts'
 import { pricesOf } from './prices.ts'
 import { dust } from './sharing.ts'
 
@@ -19,9 +20,6 @@ export interface Pricing {
 
 /** A GPU has so many units: halves to tenths, and hundredths, are whole numbers of them, or nearly so. */
 export const unitsOfGpu = 200
-
-/** More GPUs in one node are believed by nobody: see `capacityOf`. */
-const mostGpus = 128
 
 /** Beyond it nobody knows what he asks for; so the sums stay exact, in whatever order they are made. */
 const mostCpuMilliPerGpu = 1_000_000

@@ -19,6 +19,7 @@ import type {
   QueueUsage,
   Room,
 } from './facts.ts'
+import { workersOf } from './ground.ts'
 import { isKept } from './keeping.ts'
 import { createLine, type Line } from './line.ts'
 import { createMakingRoom, type MakingRoom } from './making-room.ts'
@@ -345,10 +346,6 @@ function* accountsAbove(branch: Branch): Iterable<object> {
     yield each
     yield* each.accounts.values()
   }
-}
-
-function workersOf({ nodes }: Booking): number {
-  return nodes.reduce((sum, { workers }) => sum + workers, 0)
 }
 
 function chosen(job: JobFact, found: Placement & Partial<Preemption>, nowMs: number): Choice {

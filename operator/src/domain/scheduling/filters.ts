@@ -116,7 +116,7 @@ export function hasLabels(labels: Readonly<Record<string, string>>, wanted: Read
 }
 
 /** More GPUs in one node are believed by nobody, and would make the search for them slow. */
-const mostGpus = 128
+export const mostGpus = 128
 
 /** What an empty node has room for. */
 export function capacityOf({ gpus, cpuMilli, memoryMiB, storageMiB }: NodeFact): Room {

@@ -121,8 +121,12 @@ export function workersOn(nodes: Booking['nodes'], node: string): number {
   return workers
 }
 
-export function gpusOf({ nodes, perWorker }: Booking): number {
-  return nodes.reduce((sum, { workers }) => sum + workers, 0) * perWorker.gpus
+export function workersOf({ nodes }: Pick<Booking, 'nodes'>): number {
+  return nodes.reduce((sum, { workers }) => sum + workers, 0)
+}
+
+export function gpusOf(booking: Booking): number {
+  return workersOf(booking) * booking.perWorker.gpus
 }
 
 export function more(a: Room, b: Room): Room {

@@ -5,7 +5,7 @@ import type { JobFact } from './facts.ts'
 import { addTo, removeFrom } from './heap.ts'
 import { createLanes, type Lanes, type QueuesInLine } from './lanes.ts'
 import { type Branch, unnamed } from './queue-tree.ts'
-import { comesFirst, first, type Need, needOf, newNeed, newShape, type Shape, type Waiting } from './shape.ts'
+import { asUsual, comesFirst, first, type Need, needOf, newNeed, newShape, type Shape, type Waiting } from './shape.ts'
 import { isShapeBefore } from './tournament.ts'
 import { createTurns, type Help } from './turns.ts'
 
@@ -123,7 +123,7 @@ function setTurns(waiting: readonly Waiting[], order: readonly Waiting[], lanes:
   for (const entry of waiting) entry.turn = undefined
   const turns = order.map((entry, turn) => ({ entry, turn }))
   for (const here of Map.groupBy(turns, ({ entry }) => entry.shape).values()) {
-    const entries = here.map(({ entry }) => entry).toSorted((a, b) => (comesFirst(a.job, b.job) ? -1 : 1))
+    const entries = here.map(({ entry }) => entry).toSorted(asUsual)
     for (const [i, entry] of entries.entries()) entry.turn = here[i]?.turn
   }
   shapes.forEach(lanes.enter)

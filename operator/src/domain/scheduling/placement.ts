@@ -25,6 +25,11 @@ export interface Candidate {
   pricing: Pricing | undefined
 }
 
+/** GPUs of all its workers. */
+export function gpusAsked({ workers, perWorker }: Pick<JobFact, 'workers' | 'perWorker'>): number {
+  return workers * perWorker.gpus
+}
+
 /** An equal split of a gang. */
 export interface Split {
   readonly nodes: number
@@ -92,9 +97,8 @@ export function placer({ mostGpus, pricing }: Pick<Capacity, 'mostGpus' | 'prici
       for (const split of remembered(splits, job.workers, () => splitsOf(job.workers))) {
         way += 1
         if (job.perWorker.gpus * split.workersPerNode > mostGpus() + dust) continue
-        const best = bestOf(candidates, way, (candidate) =>
-          search(candidate.pools, sharesOf(job, split, within), prices),
-        )
+        const find = ({ pools }: Candidate) => search(pools, sharesOf(job, split, within), prices)
+        const best = bestOf(candidates, { way, gpus: gpusAsked(job), find })
         if (best) return placementOf(job, best, split.workersPerNode)
       }
     }
@@ -139,17 +143,21 @@ interface Best {
   readonly cost: number
 }
 
+interface Looking {
+  /** Which of the ways to split it. */
+  readonly way: number
+  /** Of the job. */
+  readonly gpus: number
+  readonly find: (candidate: Candidate) => Found | undefined
+}
+
 /** The least cost wins, then what fills begun GPUs and nodes, then the stock with most free GPUs, so that load spreads, then the name. */
-function bestOf(
-  candidates: readonly Candidate[],
-  way: number,
-  find: (candidate: Candidate) => Found | undefined,
-): Best | undefined {
+function bestOf(candidates: readonly Candidate[], { way, gpus, find }: Looking): Best | undefined {
   let best: Best | undefined
   for (const candidate of candidates) {
     const found = (candidate.found[way] ??= find(candidate) ?? 'None')
     if (found === 'None') continue
-    const cost = found.cost + onGrain(candidate.surcharge * found.gpus)
+    const cost = found.cost + onGrain(candidate.surcharge * gpus)
     if (!best || isBetter({ candidate, found, cost }, best)) best = { candidate, found, cost }
   }
   return best

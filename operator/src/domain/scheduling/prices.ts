@@ -14,7 +14,8 @@ const mostSizes = 32
 
 /** More than so many sizes need; the prices of the last round are nearly those of the best. */
 const mostRounds = 500
-const dust = 1e-9
+/** What the arithmetic of the tableau may be off by. */
+const tolerance = 1e-9
 
 /**
  * @param cuts of different sizes; those that are larger than the whole are left out.
@@ -32,7 +33,7 @@ export function pricesOf(cuts: readonly Cut[], units: number): Float64Array {
   for (let round = 0; ; round += 1) {
     const filled = fill(asked, basisPrices(basis), units)
     const best = filled.worth[units] ?? 0
-    if (best <= 1 + dust || round === mostRounds) return filled.worth.map((worth) => Math.min(1, worth / best))
+    if (best <= 1 + tolerance || round === mostRounds) return filled.worth.map((worth) => Math.min(1, worth / best))
     enter(basis, patternOf(asked, filled, units))
   }
 }
@@ -82,7 +83,7 @@ function fill(cuts: readonly Cut[], prices: Float64Array, units: number): Filled
     let most = worth[all - 1] ?? 0
     for (const [i, { size }] of cuts.entries()) {
       const value = size <= all ? (worth[all - size] ?? 0) + (prices[i] ?? 0) : 0
-      if (value <= most + dust / 1000) continue
+      if (value <= most + tolerance / 1000) continue
       most = value
       last[all] = i
     }
@@ -105,7 +106,7 @@ function patternOf(cuts: readonly Cut[], { last }: Filled, units: number): Float
 /** The pattern takes the place of the one that is used up first. */
 function enter({ inverse, used }: Basis, pattern: Float64Array): void {
   const steps = inverse.map((row) => row.reduce((sum, value, i) => sum + value * (pattern[i] ?? 0), 0))
-  const ratios = steps.map((step, i) => (step > dust ? (used[i] ?? 0) / step : Infinity))
+  const ratios = steps.map((step, i) => (step > tolerance ? (used[i] ?? 0) / step : Infinity))
   const least = Math.min(...ratios)
   const at = ratios.indexOf(least)
   const [row, step] = [inverse[at], steps[at]]

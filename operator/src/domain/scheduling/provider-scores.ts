@@ -1,7 +1,7 @@
 // What speaks against a provider that may take a job, beside how its GPUs are used up: numbers with names, and weights.
 import type { JobFact, ProviderFact } from './facts.ts'
 import { priceAt } from './filters.ts'
-import type { ScoreName, Weight } from './weights.ts'
+import { PROVIDER_SCORES, type ProviderScore, type Weight, weightOf } from './weights.ts'
 
 /** GPUs of one model at one provider that may take the job. */
 export interface ScoredPlace {
@@ -14,7 +14,7 @@ export interface ScoredPlace {
 type Score = (job: JobFact, place: ScoredPlace) => number
 
 /** Each between 0, the best, and 1. */
-export const providerScores: Readonly<Record<Exclude<ScoreName, 'breaking'>, Score>> = {
+export const providerScores: Readonly<Record<ProviderScore, Score>> = {
   /** The part of its price that is spent in vain: 0.5 where it costs twice as much as the cheapest. */
   price: (_, { provider, model, cheapest }) => {
     const price = priceAt(provider, model)
@@ -28,8 +28,5 @@ export const providerScores: Readonly<Record<Exclude<ScoreName, 'breaking'>, Sco
 
 /** @returns in GPUs for each GPU that the job takes. */
 export function surchargeOf(job: JobFact, place: ScoredPlace, weights: readonly Weight[]): number {
-  return weights.reduce(
-    (sum, { name, weight }) => (name === 'breaking' ? sum : sum + weight * providerScores[name](job, place)),
-    0,
-  )
+  return PROVIDER_SCORES.reduce((sum, name) => sum + weightOf(weights, name) * providerScores[name](job, place), 0)
 }

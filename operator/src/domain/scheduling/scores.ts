@@ -30,7 +30,6 @@ export function idealCpuMilli(
 ): number {
   const { cpuMilliPerGpu, spread } = pricing
   const more = cpuMilli - cpuMilliPerGpu * (gpus - left)
-  const narrower = spread * (Math.sqrt(gpus) - Math.sqrt(left))
-  if (narrower === 0) return more > 0 ? Infinity : 0
-  return cpuMilliPerGpu * gpus + (more * spread * Math.sqrt(gpus)) / narrower
+  if (spread === 0 || gpus === left) return more > 0 ? Infinity : 0
+  return cpuMilliPerGpu * gpus + (more * Math.sqrt(gpus)) / (Math.sqrt(gpus) - Math.sqrt(left))
 }

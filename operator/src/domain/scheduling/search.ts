@@ -22,8 +22,6 @@ export interface Found {
   readonly cost: number
   /** Of two that cost as much the lower one comes first. */
   readonly order: number
-  /** That the job takes. */
-  readonly gpus: number
 }
 
 /** A node, and what it means for it that its workers come. */
@@ -47,10 +45,10 @@ export function search(pools: readonly Pool[], shares: Shares, pricing: Pricing)
     }
   }
   if (seats.length < nodes) return undefined
-  if (within === undefined) return foundAt(firstOf(seats, nodes), shares)
+  if (within === undefined) return foundAt(firstOf(seats, nodes))
   const domains = Map.groupBy(seats, ({ spot }) => (spot.fact ? domainOf(spot.fact, within) : ''))
   const together = domains.values().filter((here) => here.length >= nodes)
-  const all = Array.from(together, (here) => foundAt(firstOf(here, nodes), shares))
+  const all = Array.from(together, (here) => foundAt(firstOf(here, nodes)))
   return all.toSorted((a, b) => a.cost - b.cost || a.order - b.order || compareSeats(a.seats, b.seats))[0]
 }
 
@@ -110,10 +108,10 @@ function byCost(a: Seat, b: Seat): number {
   return a.spot.name < b.spot.name ? -1 : Number(a.spot.name > b.spot.name)
 }
 
-function foundAt(seats: readonly Seat[], { gpus, workersPerNode, nodes }: Shares): Found {
+function foundAt(seats: readonly Seat[]): Found {
   const cost = seats.reduce((sum, seat) => sum + seat.cost, 0)
   const order = seats.reduce((sum, seat) => sum + seat.taking.order, 0)
-  return { seats, cost, order, gpus: gpus * workersPerNode * nodes }
+  return { seats, cost, order }
 }
 
 /** Both in order. */

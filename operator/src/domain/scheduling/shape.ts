@@ -2,7 +2,7 @@
 // Shapes of several queues that need the same share one need: where they may go at all is found once.
 import type { Explanation, JobFact } from './facts.ts'
 import type { Heap, Heaped } from './heap.ts'
-import type { Candidate } from './placement.ts'
+import { type Candidate, gpusAsked } from './placement.ts'
 import type { Branch } from './queue-tree.ts'
 
 export interface Waiting extends Heaped {
@@ -99,14 +99,22 @@ export function isFirst(a: Shape, b: Shape): boolean {
   return comesFirst(first(a), first(b))
 }
 
-/** Highest priority, then oldest, then by name. Of those sent in the same second the largest, and that with the largest workers: small ones fit beside it. */
+/**
+ * Highest priority, then oldest, then by name. Of those sent in the same second the largest, and that with the largest
+ * workers: small ones fit beside it.
+ */
 export function comesFirst(a: JobFact, b: JobFact): boolean {
   if (a.priority !== b.priority) return a.priority > b.priority
   if (a.createdMs !== b.createdMs) return a.createdMs < b.createdMs
-  const larger = a.workers * a.perWorker.gpus - b.workers * b.perWorker.gpus
+  const larger = gpusAsked(a) - gpusAsked(b)
   if (larger !== 0) return larger > 0
   if (a.perWorker.gpus !== b.perWorker.gpus) return a.perWorker.gpus > b.perWorker.gpus
   return a.key === b.key ? a.uid < b.uid : a.key < b.key
+}
+
+/** As `comesFirst` says, for lists. */
+export function asUsual(a: Pick<Waiting, 'job'>, b: Pick<Waiting, 'job'>): number {
+  return comesFirst(a.job, b.job) ? -1 : 1
 }
 
 /** All that a placement depends on but the queue, as text; equal for jobs that can go to the same places. */

@@ -121,7 +121,6 @@ function joined(first: Spot | undefined, second: Spot | undefined): Spot | undef
 
 function measure(spot: Spot): Spot {
   const { before, after } = spot
-  spot.count = 1 + (before?.count ?? 0) + (after?.count ?? 0)
   spot.mostCpuMilli = Math.max(spot.freeCpuMilli, before?.mostCpuMilli ?? 0, after?.mostCpuMilli ?? 0)
   spot.mostMemoryMiB = Math.max(spot.freeMemoryMiB, before?.mostMemoryMiB ?? 0, after?.mostMemoryMiB ?? 0)
   spot.mostStorageMiB = Math.max(spot.freeStorageMiB, before?.mostStorageMiB ?? 0, after?.mostStorageMiB ?? 0)

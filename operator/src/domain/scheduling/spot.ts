@@ -43,13 +43,12 @@ export interface Spot {
   parts: Map<number, number> | undefined
   /** Of GPUs counted from 0 the workers that have one, or a part of one: how many of each size. Absent: nobody says which. */
   placed: Map<number, Map<number, number>> | undefined
-  /** In whole parts, where its GPUs are shared. */
-  freeGpus: number
   freeCpuMilli: number
   freeMemoryMiB: number
   freeStorageMiB: number
   /** Absent where the node is withheld or not known. */
   pool: Pool | undefined
+  /** What of its GPUs is free. */
   gpus: GpuState
   /** Where workers may have several parts of a GPU, how many parts are free of each. */
   freeParts: readonly number[] | undefined
@@ -60,7 +59,6 @@ export interface Spot {
   before: Spot | undefined
   after: Spot | undefined
   /** Of this spot and all below it. */
-  count: number
   mostCpuMilli: number
   mostMemoryMiB: number
   mostStorageMiB: number
@@ -75,7 +73,6 @@ export function newSpot(provider: string, name: string, rank: number): Spot {
     booked: { gpus: 0, cpuMilli: 0, memoryMiB: 0, storageMiB: 0 },
     parts: undefined,
     placed: undefined,
-    freeGpus: 0,
     freeCpuMilli: 0,
     freeMemoryMiB: 0,
     freeStorageMiB: 0,
@@ -86,7 +83,6 @@ export function newSpot(provider: string, name: string, rank: number): Spot {
     rank,
     before: undefined,
     after: undefined,
-    count: 0,
     mostCpuMilli: 0,
     mostMemoryMiB: 0,
     mostStorageMiB: 0,
@@ -120,6 +116,6 @@ export function freeFor(spot: Spot, gpus: number): Room {
 }
 
 /** What of it nobody uses. */
-export function freeOn({ freeGpus, freeCpuMilli, freeMemoryMiB, freeStorageMiB }: Spot): Room {
-  return { gpus: freeGpus, cpuMilli: freeCpuMilli, memoryMiB: freeMemoryMiB, storageMiB: freeStorageMiB }
+export function freeOn({ gpus, freeCpuMilli, freeMemoryMiB, freeStorageMiB }: Spot): Room {
+  return { gpus: gpus.free, cpuMilli: freeCpuMilli, memoryMiB: freeMemoryMiB, storageMiB: freeStorageMiB }
 }

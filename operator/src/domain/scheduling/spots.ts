@@ -1,4 +1,5 @@
 import type { Spot } from './spot.ts'
+import { xorshift } from './xorshift.ts'
 
 /** The nodes that facts or bookings speak of, by provider and name: a key of both would have to be built for each look. */
 export interface Spots {
@@ -12,7 +13,8 @@ export interface Spots {
 
 export function createSpots(newSpot: (provider: string, name: string, rank: number) => Spot): Spots {
   const byProvider = new Map<string, Map<string, Spot>>()
-  const nextRank = ranks()
+  // For the trees: the same in every engine, and nobody outside chooses them.
+  const nextRank = xorshift(0x9e3779b9)
   let count = 0
 
   function at(provider: string, name: string): Spot {
@@ -37,16 +39,5 @@ export function createSpots(newSpot: (provider: string, name: string, rank: numb
       if (spots?.delete(name)) count -= 1
       if (spots?.size === 0) byProvider.delete(provider)
     },
-  }
-}
-
-/** Numbers without a pattern for the trees (xorshift), the same in every engine; nobody outside chooses them. */
-function ranks(): () => number {
-  let state = 0x9e3779b9
-  return () => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return state
   }
 }

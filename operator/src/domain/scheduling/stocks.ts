@@ -71,7 +71,7 @@ function keyOf(taints: readonly Taint[]): string {
 }
 
 export function putIn({ stock, buckets }: Pool, spot: Spot): void {
-  stock.freeGpus += Math.ceil(spot.freeGpus)
+  stock.freeGpus += Math.ceil(spot.gpus.free)
   stock.changes += 1
   const key = stateKey(spot.gpus)
   const bucket = buckets.get(key) ?? { gpus: spot.gpus, root: undefined, pricing: undefined, takings: new Map() }
@@ -81,7 +81,7 @@ export function putIn({ stock, buckets }: Pool, spot: Spot): void {
 }
 
 export function takeOut({ stock, buckets }: Pool, spot: Spot): void {
-  stock.freeGpus -= Math.ceil(spot.freeGpus)
+  stock.freeGpus -= Math.ceil(spot.gpus.free)
   stock.changes += 1
   const { bucket } = spot
   if (!bucket) return

@@ -1,6 +1,7 @@
 // What bookings take, and what nodes offer.
 import type { Booking, NodeFact } from './facts.ts'
 import { capacityOf } from './filters.ts'
+import { workersOf } from './ground.ts'
 import type { Branch, Taken } from './queue-tree.ts'
 import { anyModel, milli, take } from './quota.ts'
 
@@ -26,8 +27,9 @@ export function enter(booking: Booking, { branch, sign, fold }: Entry): void {
   }
 }
 
-function takenBy({ nodes, perWorker }: Booking): Taken {
-  const workers = nodes.reduce((sum, node) => sum + node.workers, 0)
+function takenBy(booking: Booking): Taken {
+  const { perWorker } = booking
+  const workers = workersOf(booking)
   return {
     milliGpus: milli(perWorker.gpus) * workers,
     cpuMilli: Math.ceil(perWorker.cpuMilli) * workers,

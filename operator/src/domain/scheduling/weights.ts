@@ -1,7 +1,11 @@
 // How much it counts where a job goes, as the operator of the federation wants it.
 
-/** What is weighed of a provider for a job, and of nodes: `breaking` up those of which nobody has anything. */
-export const SCORE_NAMES = ['price', 'losses', 'moving', 'breaking'] as const
+/** What is weighed of a provider for a job. */
+export const PROVIDER_SCORES = ['price', 'losses', 'moving'] as const
+export type ProviderScore = (typeof PROVIDER_SCORES)[number]
+
+/** And of nodes: `breaking` up those of which nobody has anything. */
+export const SCORE_NAMES = [...PROVIDER_SCORES, 'breaking'] as const
 export type ScoreName = (typeof SCORE_NAMES)[number]
 
 export interface Weight {

@@ -64,6 +64,24 @@ describe('the claim of a node', () => {
     expect([await look(), (await claim())?.usedByOthers.gpus]).toEqual(['PUT', 2])
   })
 
+  test('is replaced without what a cache says of it, where somebody has annotated it', async () => {
+    const { cluster, look } = await world()
+    await look()
+    const ref = { name: 'node-1', namespace }
+    await cluster.hub.mergePatch(gpuNodes, { ref, patch: { metadata: { annotations: { a: 'b' } } } })
+    const resources = { requests: { 'nvidia.com/gpu': '2' }, limits: { 'nvidia.com/gpu': '2' } }
+    await cluster.provider.create(pods, {
+      metadata: { name: 'theirs', namespace: 'default' },
+      spec: { nodeName: 'node-1', containers: [{ name: 'main', resources }] },
+    })
+    await cluster.time.advance(0)
+    const written = await look()
+    expect([written, Object.keys((await cluster.hub.get(gpuNodes, ref))?.metadata ?? {})]).toEqual([
+      'PUT',
+      expect.not.arrayContaining(['isCut']),
+    ])
+  })
+
   test('a pod with our label, but of another hub, is one of the others', async () => {
     const { cluster, look, claim } = await world()
     const resources = { requests: { 'nvidia.com/gpu': '3' }, limits: { 'nvidia.com/gpu': '3' } }

@@ -3,6 +3,7 @@ import type { Clock, Timers } from '../../../controllers/clock.ts'
 import { gpuJobReconciler } from '../../../controllers/hub/gpujob.ts'
 import { inviteReconciler } from '../../../controllers/hub/invites.ts'
 import { joinReconciler } from '../../../controllers/hub/joining.ts'
+import { jobsAtOnce } from '../../../controllers/hub/pace.ts'
 import { believeWhatWasSaid, providerReconciler } from '../../../controllers/hub/provider.ts'
 import { queueReconciler } from '../../../controllers/hub/queues.ts'
 import { type Scheduling, type SchedulingPorts, schedulingLoop } from '../../../controllers/hub/scheduling.ts'
@@ -68,7 +69,7 @@ export function hubControllers(hub: HubWorld): HubControllers {
   const world = { ...hub, scheduling, engine, losses, now: clock.now }
   const ofProviders = providerPorts({ ...world, wake: (name) => queues.providers.add(name) })
   const queues: HubQueues = {
-    jobs: queue('gpujob', gpuJobReconciler(gpuJobPorts(world)), 32),
+    jobs: queue('gpujob', gpuJobReconciler(gpuJobPorts(world)), jobsAtOnce),
     providers: queue('provider', providerReconciler(ofProviders), 4),
     tombstones: queue('tombstone', tombstoneReconciler(tombstonePorts(world)), 8),
     joins: queue('join', joinReconciler(joiningPorts(world)), 4),
