@@ -92,6 +92,24 @@ describe('a work queue', () => {
     expect(log).toEqual(['a at 0', 'c at 0', 'b at 0'])
   })
 
+  test('takes what comes first before all others', async () => {
+    const { queue, log, end } = bench()
+    for (const key of ['a', 'b', 'c']) queue.add(key)
+    queue.add('c', 'First')
+    queue.add('c')
+    await end('a')
+    await end('c')
+    expect(log).toEqual(['a at 0', 'c at 0', 'b at 0'])
+  })
+
+  test('leaves a quarter of its passes to the others, however many come first', async () => {
+    const { queue, log, end } = bench({ concurrency: 4 })
+    for (let i = 0; i < 8; i += 1) queue.add(`first-${i}`, 'First')
+    for (let i = 0; i < 3; i += 1) queue.add(`now-${i}`)
+    for (let i = 0; i < 4; i += 1) await end(`first-${i}`)
+    expect(log.slice(4).map((line) => line.replace(' at 0', ''))).toEqual(['now-0', 'first-4', 'first-5', 'first-6'])
+  })
+
   test('takes a key now that was at leisure and is wanted now, once', async () => {
     const { queue, log, end } = bench()
     queue.add('a')

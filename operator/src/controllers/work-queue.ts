@@ -21,10 +21,11 @@ export interface Pass {
 }
 
 /**
+ * `First`: what holds something that others wait for. Most of the passes at once are its, a quarter is left to the others.
  * `AtLeisure`: what nobody waits for. Few such passes run at once, so that in a burst they leave the time to the others.
  * `Soon`: in two seconds, for what may be out of date by then; it never puts off a look that comes sooner.
  */
-export type When = 'Now' | 'Soon' | 'AtLeisure'
+export type When = 'First' | 'Now' | 'Soon' | 'AtLeisure'
 
 export interface WorkQueueOptions {
   readonly name: string
@@ -40,7 +41,7 @@ export interface WorkQueueOptions {
 
 export interface WorkQueue {
   readonly name: string
-  /** Asks for a pass over this key. `Now` and `AtLeisure` cancel a recheck or retry, `Soon` one that is later. May be called before `run`. */
+  /** Asks for a pass over this key. `Soon` cancels a recheck or retry that is later, the others any. May be called before `run`. */
   readonly add: (key: string, when?: When) => void
   /** Works until the signal aborts, then resolves when the passes under way have ended; what waits is dropped. */
   readonly run: (signal: AbortSignal) => Promise<void>
@@ -50,9 +51,13 @@ export interface WorkQueue {
 
 type Lane = Exclude<When, 'Soon'>
 
-/** Of `concurrency`, at the most; and while others wait. */
+/** Most urgent first. */
+const lanes: readonly Lane[] = ['First', 'Now', 'AtLeisure']
+
+/** Of `concurrency`, at the most: while others wait, and else. */
+const shareFirst = 3 / 4
 const shareAtLeisure = 1 / 8
-const shareInBurst = 1 / 32
+const shareAtLeisureInBurst = 1 / 32
 
 export const soonMs = 2000
 
@@ -70,9 +75,8 @@ export function workQueue(options: WorkQueueOptions): WorkQueue {
 }
 
 class Queue {
-  // Sets keep the order of insertion: first in, first out. No key is in both.
-  readonly #now = new Set<string>()
-  readonly #atLeisure = new Set<string>()
+  // Sets keep the order of insertion: first in, first out. No key is in two.
+  readonly #waiting: Readonly<Record<Lane, Set<string>>> = { First: new Set(), Now: new Set(), AtLeisure: new Set() }
   readonly #underWay = new Map<string, Lane>()
   readonly #later = new Map<string, { readonly at: number; readonly timer: TimerHandle }>()
   readonly #failures = new Map<string, number>()
@@ -85,20 +89,26 @@ class Queue {
   }
 
   add(key: string, when: When = 'Now'): void {
-    if (when === 'Soon' && this.#working && !this.#atLeisure.has(key)) {
+    const before = this.#laneOf(key)
+    if (when === 'Soon' && this.#working && before !== 'AtLeisure') {
       this.#addLater(key, soonMs, 'Now')
       return
     }
     this.#cancelLater(key)
-    if (when !== 'AtLeisure') {
-      this.#atLeisure.delete(key)
-      this.#now.add(key)
-    } else if (!this.#now.has(key)) this.#atLeisure.add(key)
+    const lane = when === 'Soon' ? 'Now' : when
+    if (before === undefined || lanes.indexOf(lane) < lanes.indexOf(before)) {
+      if (before) this.#waiting[before].delete(key)
+      this.#waiting[lane].add(key)
+    }
     this.#start()
   }
 
   depth(): number {
-    return this.#now.size + this.#atLeisure.size
+    return lanes.reduce((sum, lane) => sum + this.#waiting[lane].size, 0)
+  }
+
+  #laneOf(key: string): Lane | undefined {
+    return lanes.find((lane) => this.#waiting[lane].has(key))
   }
 
   run(signal: AbortSignal): Promise<void> {
@@ -113,37 +123,36 @@ class Queue {
     this.#working = false
     for (const { timer } of this.#later.values()) this.#options.timers.clear(timer)
     this.#later.clear()
-    this.#now.clear()
-    this.#atLeisure.clear()
+    for (const lane of lanes) this.#waiting[lane].clear()
     if (this.#underWay.size === 0) this.#drained.resolve()
   }
 
   #start(): void {
     const { concurrency } = this.#options
+    const share = (of: number) => Math.max(1, Math.floor(concurrency * of))
     // Of 32 at once and more a small share is theirs even while others wait: they come to an end in a burst that has none.
-    this.#startFrom(this.#atLeisure, { when: 'AtLeisure', atOnce: Math.floor(concurrency * shareInBurst) })
-    this.#startFrom(this.#now, { when: 'Now', atOnce: concurrency })
-    this.#startFrom(this.#atLeisure, {
-      when: 'AtLeisure',
-      atOnce: Math.max(1, Math.floor(concurrency * shareAtLeisure)),
-    })
+    this.#startFrom('AtLeisure', Math.floor(concurrency * shareAtLeisureInBurst))
+    this.#startFrom('First', share(shareFirst))
+    this.#startFrom('Now', concurrency)
+    this.#startFrom('First', concurrency)
+    this.#startFrom('AtLeisure', share(shareAtLeisure))
   }
 
-  #startFrom(waiting: Set<string>, { when, atOnce }: { readonly when: Lane; readonly atOnce: number }): void {
+  #startFrom(lane: Lane, atOnce: number): void {
     if (!this.#working) return
     let running = 0
-    for (const one of this.#underWay.values()) if (one === when) running += 1
-    for (const key of waiting) {
+    for (const one of this.#underWay.values()) if (one === lane) running += 1
+    for (const key of this.#waiting[lane]) {
       if (running >= atOnce || this.#underWay.size >= this.#options.concurrency) return
       if (this.#underWay.has(key)) continue // Never two at once: its next turn comes when this one ends.
-      waiting.delete(key)
+      this.#waiting[lane].delete(key)
       running += 1
-      this.#underWay.set(key, when)
-      void this.#pass(key, when)
+      this.#underWay.set(key, lane)
+      void this.#pass(key, lane)
     }
   }
 
-  async #pass(key: string, when: Lane): Promise<void> {
+  async #pass(key: string, lane: Lane): Promise<void> {
     const { name, reconcile, clock, onError, observe } = this.#options
     const began = clock.boot()
     let outcome: Pass['outcome']
@@ -151,10 +160,10 @@ class Queue {
       const { recheckMs } = await reconcile(key)
       this.#failures.delete(key)
       outcome = recheckMs === undefined ? 'settled' : 'recheck'
-      if (recheckMs !== undefined) this.#addLater(key, recheckMs, when)
+      if (recheckMs !== undefined) this.#addLater(key, recheckMs, lane)
     } catch (error) {
       outcome = 'failed'
-      this.#addLater(key, this.#retryMs(key), when)
+      this.#addLater(key, this.#retryMs(key), lane)
       onError(error, key)
     }
     this.#underWay.delete(key)
@@ -163,16 +172,16 @@ class Queue {
     if (!this.#working && this.#underWay.size === 0) this.#drained.resolve()
   }
 
-  #addLater(key: string, ms: number, when: Lane): void {
+  #addLater(key: string, ms: number, lane: Lane): void {
     const { clock, timers } = this.#options
     const at = clock.boot() + ms
     const before = this.#later.get(key)
     // Another look comes sooner, such as one for which it was added during its pass.
-    if (this.#now.has(key) || this.#atLeisure.has(key) || (before && before.at <= at) || !this.#working) return
+    if (this.#laneOf(key) || (before && before.at <= at) || !this.#working) return
     this.#cancelLater(key)
     const fire = () => {
       this.#later.delete(key)
-      this.add(key, when)
+      this.add(key, lane)
     }
     this.#later.set(key, { at, timer: timers.set(fire, ms) })
   }

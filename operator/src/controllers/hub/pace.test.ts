@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
-import { Pace } from './pace.ts'
+import { keptJob, keptRun } from '../../../../test/builders/kept.ts'
+import { Pace, whenToLook } from './pace.ts'
 
 function paceOf(chosen: number, at: number): Pace {
   const pace = new Pace()
@@ -36,4 +37,19 @@ test('says when the oldest holds nobody up any more', () => {
     0,
     Infinity,
   ])
+})
+
+test('who holds GPUs that nothing runs on is looked at first: chosen, recorded, or told to end for another one', () => {
+  const placement = {
+    run: 1,
+    provider: 'acme',
+    nodes: [{ name: 'n1', workers: 1 }],
+    recordedAt: '2026-01-01T00:00:00Z',
+  }
+  const placed = keptJob({ status: { placement } })
+  const runs = [{ run: keptRun({ job: placed, status: { state: 'Succeeded' } }) }]
+  expect(whenToLook(keptJob(), [], true)).toBe('First')
+  expect(whenToLook(placed, [], false)).toBe('First')
+  expect(whenToLook(placed, runs, true)).toBe('First')
+  expect(whenToLook(placed, runs, false)).toBe('Now')
 })

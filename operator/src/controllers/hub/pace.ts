@@ -1,6 +1,10 @@
 // How many choices may be on their way into their records and orders: what is not chosen yet can still go to who is more
 // urgent, and what is chosen holds GPUs.
 
+import type { KeptJob } from '../../domain/lifecycle/kept.ts'
+import { awaitsOrder, hasOnlyBegun, type Runs } from '../../domain/lifecycle/run-times.ts'
+import type { When } from '../work-queue.ts'
+
 /** As many jobs are looked at at once. */
 export const jobsAtOnce = 32
 
@@ -49,4 +53,13 @@ export class Pace {
   settled(uid: string): void {
     this.#chosen.delete(uid)
   }
+}
+
+/**
+ * How soon a job that does not wait for room is looked at: first where it holds GPUs that nothing runs on before.
+ * @param isWaitedFor it is chosen and not recorded, or its run is to end for another job.
+ */
+export function whenToLook(job: KeptJob, runs: Runs, isWaitedFor: boolean): Exclude<When, 'AtLeisure'> {
+  if (isWaitedFor || awaitsOrder(job, runs)) return 'First'
+  return hasOnlyBegun(job, runs) ? 'Soon' : 'Now'
 }

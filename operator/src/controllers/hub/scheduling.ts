@@ -14,7 +14,7 @@ import { queueFact, queueUsage } from '../../domain/lifecycle/gpuqueue-status.ts
 import type { Standing } from '../../domain/lifecycle/job-queue.ts'
 import type { KeptJob, KeptRun } from '../../domain/lifecycle/kept.ts'
 import type { Preempted } from '../../domain/lifecycle/preempted.ts'
-import { awaitsOrder, hasOnlyBegun, timesOfRun } from '../../domain/lifecycle/run-times.ts'
+import { awaitsOrder, timesOfRun } from '../../domain/lifecycle/run-times.ts'
 import { type Asked, askedBy } from '../../domain/rules/asked.ts'
 import { brokenRule } from '../../domain/rules/owner-rules.ts'
 import type { Engine } from '../../domain/scheduling/engine.ts'
@@ -31,7 +31,7 @@ import { isSameQueue } from '../../domain/scheduling/queue-tree.ts'
 import type { Reason } from '../../domain/scheduling/reasons.ts'
 import type { Clock, TimerHandle, Timers } from '../clock.ts'
 import type { When } from '../work-queue.ts'
-import { Pace } from './pace.ts'
+import { Pace, whenToLook } from './pace.ts'
 import { Preemptions } from './preemptions.ts'
 import { QueueCounts } from './queue-counts.ts'
 import { Standings } from './standings.ts'
@@ -386,8 +386,9 @@ class SchedulingLoop implements Scheduling {
       if (waits && !tellsAll) continue
       this.#touched.delete(uid)
       const job = jobOf(uid)
-      const when = job && hasOnlyBegun(job, runsOf(uid)) ? 'Soon' : 'Now'
-      if (job) wake(`${job.metadata.namespace}/${job.metadata.name}`, waits ? 'AtLeisure' : when)
+      const isWaitedFor = this.#choices.has(uid) || this.preemptedOf(uid) !== undefined
+      const when = (one: KeptJob) => (waits ? 'AtLeisure' : whenToLook(one, runsOf(uid), isWaitedFor))
+      if (job) wake(`${job.metadata.namespace}/${job.metadata.name}`, when(job))
     }
     observe({ decisions: decisions.length, seconds: (clock.boot() - started) / 1000 })
     // Who waits may get in by time alone, such as when those who may be preempted are no longer guarded.

@@ -41,7 +41,7 @@ function endOf({ maxRuntimeSeconds }: Pick<KeptRun['spec'], 'maxRuntimeSeconds'>
   return maxRuntimeSeconds === undefined ? {} : { endsMs: startedMs + maxRuntimeSeconds * 1000 }
 }
 
-type Runs = readonly { readonly run: KeptRun }[]
+export type Runs = readonly { readonly run: KeptRun }[]
 
 /** Its placement is recorded, and its run is not seen yet. */
 export function awaitsOrder(job: KeptJob, runs: Runs): boolean {

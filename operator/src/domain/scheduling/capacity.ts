@@ -25,6 +25,8 @@ export interface Capacity {
   readonly changedSince: (version: number) => ReadonlySet<string> | undefined
   /** Grows with whatever changes: providers, nodes, what is free on them. */
   readonly changes: () => number
+  /** Grows with each node that comes, changes or goes. */
+  readonly offers: () => number
   /** The size of the largest node that is offered. */
   readonly mostGpus: () => number
   readonly setProvider: (fact: ProviderFact) => void
@@ -91,6 +93,7 @@ export function createCapacity(grew: Grew, values: Values = {}): Capacity {
     version: news.count,
     changedSince: news.since,
     changes: () => news.count() + nodes.changes(),
+    offers: nodes.offers,
     mostGpus: nodes.stocks.mostGpus,
     setProvider,
     removeProvider,
@@ -129,6 +132,7 @@ type Grew = (spot: Spot, stock: Stock) => void
 
 interface Nodes {
   readonly changes: () => number
+  readonly offers: () => number
   readonly spots: Spots
   readonly stocks: Stocks
   readonly set: (fact: NodeFact) => void
@@ -142,6 +146,7 @@ function createNodes(grew: Grew, changed: (provider: string) => void): Nodes {
   const spots = createSpots(newSpot)
   const stocks = createStocks()
   let changes = 0
+  let offers = 0
 
   /** Takes the spot out of its pool, changes it, and puts it where it belongs then. */
   function change(spot: Spot, how: () => void): void {
@@ -182,11 +187,13 @@ function createNodes(grew: Grew, changed: (provider: string) => void): Nodes {
   }
 
   function set(fact: NodeFact): void {
+    offers += 1
     const spot = spots.at(fact.provider, fact.name)
     change(spot, () => (spot.fact = fact))
   }
 
   function remove(provider: string, name: string): void {
+    offers += 1
     const spot = spots.get(provider, name)
     if (spot) change(spot, () => (spot.fact = undefined))
   }
@@ -202,7 +209,7 @@ function createNodes(grew: Grew, changed: (provider: string) => void): Nodes {
     }
   }
 
-  return { changes: () => changes, spots, stocks, set, remove, use }
+  return { changes: () => changes, offers: () => offers, spots, stocks, set, remove, use }
 }
 
 function placeOf({ provider, nodes, perWorker }: Booking): unknown {

@@ -27,7 +27,7 @@ import { acceptance, type Candidate, candidatesFor, type Place, type Placement, 
 import type { Preemption } from './preemption.ts'
 import type { Branch } from './queue-tree.ts'
 import { createQueues, type Queues } from './queues.ts'
-import { type Allowed, allowedCandidates, queueRefusal, refusesAll } from './quota-filter.ts'
+import { type Allowed, allowedCandidates, isRefusedForNow, queueRefusal, refusesAll } from './quota-filter.ts'
 import type { Reason } from './reasons.ts'
 import { first, type Need, type Shape, type Waiting } from './shape.ts'
 import { takenOn } from './sharing.ts'
@@ -101,6 +101,15 @@ export function createEngine(known: Partial<EngineSnapshot> = {}): Engine {
     queues,
     candidatesOf: (shape) => candidatesOf(shape, capacity),
     allowedOf: (shape) => allowedFor(shape, { capacity, queues }).candidates,
+    isRefusedForNow: (shape) => {
+      const { branch } = shape.lane
+      if (queues.isOneLine() || branch?.state !== 'Active') return false
+      return isRefusedForNow(shape.need.like, branch, candidatesOf(shape, capacity))
+    },
+    freed: (queue) => {
+      const branch = queues.planted(queue)
+      if (branch) for (const thing of accountsAbove(branch)) line.open(thing)
+    },
     grew,
   })
   const parts = { capacity, demand, line, queues, making }
@@ -213,8 +222,10 @@ function decider(parts: Parts, { batches, tryNext }: Deciding): Engine['decide']
   }
 
   return ({ nowMs, limit = Infinity }) => {
+    // Who may choose nothing needs no look at who might be next.
+    if (limit <= 0) return []
     renew(nowMs)
-    if (limit > 0) batches.arrange()
+    batches.arrange()
     const choices: Choice[] = []
     while (choices.length < limit) {
       const shape = line.next(help)
@@ -223,6 +234,7 @@ function decider(parts: Parts, { batches, tryNext }: Deciding): Engine['decide']
       if (choice) choices.push(choice)
     }
     batches.forget()
+    making.rest()
     return choices
   }
 }
@@ -246,7 +258,7 @@ function chooser(parts: Parts, { book, place }: Means): (shape: Shape, nowMs: nu
     const job = first(shape)
     const found: Preemption | Placement | undefined =
       placed(shape, allowed, place) ??
-      making.withKept(shape, nowMs, () => place(shape.need.like, candidates)) ??
+      making.withKept(shape, nowMs, () => place(shape.need.like, allowedFor(shape, parts).candidates)) ??
       making.preempt(shape, nowMs)
     if (!found) {
       const stocks = candidates.map(({ stock }) => stock)

@@ -2,6 +2,7 @@
 import type { Capacity } from './capacity.ts'
 import type { Booking, JobFact, Room } from './facts.ts'
 import { holds, less, mapped, workersOn } from './ground.ts'
+import type { KeptQuota } from './kept-quota.ts'
 import type { Line } from './line.ts'
 import { createLookout, type LookoutWorld } from './lookout.ts'
 import type { Placement } from './placement.ts'
@@ -28,6 +29,7 @@ export interface Keeping {
 interface World extends LookoutWorld {
   readonly capacity: Capacity
   readonly line: Line
+  readonly quota: KeptQuota
   /** To be told of a node on which less is kept than before. */
   readonly grew: (spot: Spot, stock: Stock) => void
 }
@@ -40,7 +42,7 @@ export function isKept({ uid }: Pick<Booking, 'uid'>): boolean {
 }
 
 export function createKeeping(world: World): Keeping {
-  const { capacity, line, grew } = world
+  const { capacity, line, quota, grew } = world
   const firstThatHasToWait = createLookout(world)
   /** Who might not have what was kept when last tried. */
   const denied = new WeakSet<Shape>()
@@ -55,6 +57,7 @@ export function createKeeping(world: World): Keeping {
     reserved = found?.reserved
     quietly(() => rebook(capacity, before, reservation)).forEach(tell)
     if (!isForTheSame(before, reservation, nowMs)) wakeThoseWhoMightNow(nowMs)
+    quota.settle(nowMs)
   }
 
   /** What is shown as free does not tell them that something has changed. */
@@ -85,20 +88,20 @@ export function createKeeping(world: World): Keeping {
 
   function withKept(shape: Shape, nowMs: number, place: () => Placement | undefined): Placement | undefined {
     const job = first(shape)
-    if (!mayUse(job, nowMs)) {
-      if (reservation) denied.add(shape)
-      return undefined
-    }
-    denied.delete(shape)
-    const lifted = reservation
+    const mayUseNodes = mayUse(job, nowMs)
+    if (reservation && !mayUseNodes) denied.add(shape)
+    else denied.delete(shape)
+    if (!mayUseNodes && !quota.mayUse(job, nowMs)) return undefined
+    const lifted = mayUseNodes ? reservation : undefined
     const placement = quietly(() => {
       if (lifted) letGo(capacity, lifted)
-      const found = place()
+      const found = quota.lifted(job, nowMs, place)
       if (found && job.uid === lifted?.uid) reservation = undefined
       else if (found && lifted) reservation = beside(capacity, lifted, { ...job, ...found })
-      if (reservation) keep(capacity, reservation)
+      if (lifted && reservation) keep(capacity, reservation)
       return found
     })
+    if (placement) quota.drop(job)
     // It needs nothing any more: where it did not go others may.
     if (!reservation) spotsOf(capacity, lifted).forEach(tell)
     return placement

@@ -1,13 +1,25 @@
 // Finds the first of those that have to wait, without a look at all of them before each pass.
 import type { Grounds } from './ground.ts'
+import type { KeptQuota } from './kept-quota.ts'
 import type { Line } from './line.ts'
-import { type Outlooks, patienceMs, type Reservation, reserve, turnAt } from './reservation.ts'
+import {
+  firstTurnMs,
+  type Outlooks,
+  patienceMs,
+  type Reservation,
+  reserve,
+  turnAt,
+  usableUntilMs,
+} from './reservation.ts'
 import { comesFirst, first, type Shape } from './shape.ts'
 
 export interface LookoutWorld {
   readonly line: Pick<Line, 'shapes'>
-  /** Where a job of the shape may run. */
+  /** Where a job of the shape may run, as its queue says now. */
   readonly groundsOf: (shape: Shape) => readonly Grounds[]
+  /** Of one whose queue lets it have nothing now, and might if others had less: the model that it may have. */
+  readonly refusedModel: (shape: Shape) => string | undefined
+  readonly quota: Pick<KeptQuota, 'keep'>
   /** Grows with all that says where that is. */
   readonly changes: () => number
 }
@@ -22,7 +34,9 @@ const mostLooks = 8
 /** And so many again that fitted nowhere when last looked at, if something has changed since. */
 const mostSecondLooks = 8
 
-export function createLookout({ line, groundsOf, changes }: LookoutWorld): (nowMs: number) => Found | undefined {
+/** Keeps quota for those who have to wait for it, one of each queue, and finds the first of those who wait for nodes. */
+export function createLookout(world: LookoutWorld): (nowMs: number) => Found | undefined {
+  const { line, groundsOf, refusedModel, quota, changes } = world
   const outlooks = new WeakMap<Shape, Outlooks>()
   const misfits = createMisfits(changes)
 
@@ -32,20 +46,24 @@ export function createLookout({ line, groundsOf, changes }: LookoutWorld): (nowM
     // An order that does not move with what queues have used.
     const inLine = old.toSorted((a, b) => (comesFirst(first(a), first(b)) ? -1 : 1))
     const skipped = misfits.toSkip(inLine)
+    const fronts = createFronts(nowMs)
     let looks = mostLooks
-    let frontMs = -Infinity
+    let reserved: Found | undefined
     for (const shape of inLine) {
-      if (skipped.has(shape)) continue
-      if (looks === 0) return undefined
-      const isSecond = misfits.has(shape)
-      const found = look(shape, nowMs)
-      if (found || !isSecond) looks -= 1
-      if (!found || found.mayStart) continue
-      const turn = turnAt(nowMs, Math.max(frontMs, first(shape).createdMs + patienceMs))
-      if (found.isKnown || turn.isOn) return { reservation: found, reserved: shape }
-      frontMs = turn.pausedMs
+      const model = refusedModel(shape)
+      if (model !== undefined) {
+        const { queue } = shape.lane
+        if (fronts.isItsTurn(shape, queue)) quota.keep({ shape, model, lentUntilMs: since(shape) + firstTurnMs })
+      } else if (!reserved && looks > 0 && !skipped.has(shape)) {
+        const isSecond = misfits.has(shape)
+        const found = look(shape, nowMs)
+        if (found || !isSecond) looks -= 1
+        if (!found || found.mayStart || !(found.isKnown || fronts.isItsTurn(shape))) continue
+        reserved = { reservation: found, reserved: shape }
+        quota.keep({ shape, model: found.model, lentUntilMs: usableUntilMs(found, nowMs) })
+      }
     }
-    return undefined
+    return reserved
   }
 
   function look(shape: Shape, nowMs: number): Reservation | undefined {
@@ -57,6 +75,29 @@ export function createLookout({ line, groundsOf, changes }: LookoutWorld): (nowM
   }
 
   return firstThatHasToWait
+}
+
+function since(shape: Shape): number {
+  return first(shape).createdMs + patienceMs
+}
+
+interface Fronts {
+  /** Of those that wait for nodes, or for the quota of one queue: at most one has its turn. */
+  readonly isItsTurn: (shape: Shape, queue?: string) => boolean
+}
+
+/** To be asked in the order of the line: in the pause of one it is the turn of the next. */
+function createFronts(nowMs: number): Fronts {
+  const frontsMs = new Map<string | undefined, number>()
+  return {
+    isItsTurn: (shape, queue) => {
+      const frontMs = frontsMs.get(queue) ?? -Infinity
+      if (frontMs === Infinity) return false
+      const turn = turnAt(nowMs, Math.max(frontMs, since(shape)))
+      frontsMs.set(queue, turn.isOn ? Infinity : turn.pausedMs)
+      return turn.isOn
+    },
+  }
 }
 
 /** The shapes that fit nowhere, as far as anybody has looked. */

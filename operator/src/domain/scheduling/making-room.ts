@@ -3,12 +3,14 @@ import type { Capacity } from './capacity.ts'
 import type { Booking, JobFact, QueueFact } from './facts.ts'
 import { apart, createOccupancy, type Ground, type Grounds, type Occupancy } from './ground.ts'
 import { createKeeping, isKept, type Keeping } from './keeping.ts'
+import { createKeptQuota } from './kept-quota.ts'
 import type { Line } from './line.ts'
 import { acceptance, type Candidate } from './placement.ts'
 import { type Preemption, preempt } from './preemption.ts'
 import { rightsOf } from './preemption-rights.ts'
 import { createQueueUse } from './queue-use.ts'
 import type { Queues } from './queues.ts'
+import { createRefusals } from './refusals.ts'
 import { comesFirst, first, type Shape } from './shape.ts'
 import type { Pool, Spot, Stock } from './spot.ts'
 
@@ -17,6 +19,8 @@ export interface MakingRoom extends Keeping {
   readonly book: Capacity['book']
   readonly release: Capacity['release']
   readonly removeNode: (provider: string, name: string) => void
+  /** Once after each pass. */
+  readonly rest: () => void
   readonly preempt: (shape: Shape, nowMs: number) => Preemption | undefined
   /** Whether it may find room where others that need the same do not. */
   readonly mayMakeRoom: (shape: Shape) => boolean
@@ -25,10 +29,13 @@ export interface MakingRoom extends Keeping {
 interface World {
   readonly capacity: Capacity
   readonly line: Line
-  readonly queues: Pick<Queues, 'facts' | 'plantings' | 'changes' | 'mayHave'>
+  readonly queues: Pick<Queues, 'facts' | 'plantings' | 'changes' | 'mayHave' | 'holdQuota' | 'planted'>
   readonly candidatesOf: (shape: Shape) => readonly Candidate[]
   /** Of those the ones that its queue lets it have: for no other are nodes kept. */
   readonly allowedOf: (shape: Shape) => readonly Candidate[]
+  /** Whether quota alone lets it have none of them, because others have it. */
+  readonly isRefusedForNow: (shape: Shape) => boolean
+  readonly freed: (queue: string) => void
   readonly grew: (spot: Spot, stock: Stock) => void
 }
 
@@ -40,15 +47,16 @@ const triedAgainMs = 10_000
 const triedAtOnce = 4
 
 export function createMakingRoom(world: World): MakingRoom {
-  const { capacity, line, queues, candidatesOf, allowedOf, grew } = world
+  const { capacity, line, queues, candidatesOf, allowedOf } = world
   let occupancy: Occupancy | undefined
   const groundsOf = (shape: Shape) => groundsFor(first(shape), candidatesOf(shape), occupied())
+  const quota = createKeptQuota(world)
   const keeping = createKeeping({
-    capacity,
-    line,
+    ...world,
+    quota,
     groundsOf: (shape) => groundsFor(first(shape), allowedOf(shape), occupied()),
+    refusedModel: createRefusals({ ...world, groundsOf }),
     changes: () => capacity.changes() + queues.changes(),
-    grew,
   })
   const tried = new Map<Shape, number>()
   const bookings = () => capacity.bookings.values().filter((booking) => !isKept(booking))
@@ -72,9 +80,7 @@ export function createMakingRoom(world: World): MakingRoom {
 
   function wakePreemptors(nowMs: number): void {
     for (const shape of tried.keys()) if (shape.jobs.items.length === 0 || !mayPreempt(shape)) tried.delete(shape)
-    const due = [...tried].filter(([shape, triedMs]) => shape.isAsleep && nowMs - triedMs >= triedAgainMs)
-    due.sort(([a, aMs], [b, bMs]) => aMs - bMs || (comesFirst(first(a), first(b)) ? -1 : 1))
-    for (const [shape] of due.slice(0, triedAtOnce)) line.wake(shape)
+    for (const shape of dueIn(tried, nowMs)) line.wake(shape)
   }
 
   function preemptFor(shape: Shape, nowMs: number): Preemption | undefined {
@@ -87,7 +93,7 @@ export function createMakingRoom(world: World): MakingRoom {
       nodes: nodes.filter(({ name }) => mayUseAll || !keeping.keptAt(stock.provider, name)),
     }))
     const book = { ...use.now(), facts: queues.facts, mayHave: queues.mayHave }
-    return preempt({ job, rights: rightsOf(job, book, nowMs), nowMs }, grounds)
+    return quota.lifted(job, nowMs, () => preempt({ job, rights: rightsOf(job, book, nowMs), nowMs }, grounds))
   }
 
   return {
@@ -112,9 +118,16 @@ export function createMakingRoom(world: World): MakingRoom {
       wakePreemptors(nowMs)
       keeping.renew(nowMs)
     },
+    rest: quota.rest,
     preempt: preemptFor,
     mayMakeRoom: (shape) => mayPreempt(shape) || keeping.mayBeKeptFor(shape),
   }
+}
+
+function dueIn(tried: ReadonlyMap<Shape, number>, nowMs: number): readonly Shape[] {
+  const due = [...tried].filter(([shape, triedMs]) => shape.isAsleep && nowMs - triedMs >= triedAgainMs)
+  due.sort(([a, aMs], [b, bMs]) => aMs - bMs || (comesFirst(first(a), first(b)) ? -1 : 1))
+  return due.slice(0, triedAtOnce).map(([shape]) => shape)
 }
 
 function letsPreempt(queue: QueueFact | undefined): boolean {

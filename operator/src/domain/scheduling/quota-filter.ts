@@ -2,7 +2,7 @@
 import type { JobFact } from './facts.ts'
 import type { Candidate } from './placement.ts'
 import type { Branch } from './queue-tree.ts'
-import { type Account, anyModel, levelsAsked, mayTake, milli } from './quota.ts'
+import { type Account, anyModel, couldTake, levelsAsked, mayTake, milli } from './quota.ts'
 import type { Reason } from './reasons.ts'
 
 /** Of the queues, what a job has to know of its own. */
@@ -49,6 +49,20 @@ export function allowedCandidates(job: JobFact, branch: Branch, candidates: read
   }
 }
 
+/** Whether quota alone lets the job have nothing of them, because others have it. */
+export function isRefusedForNow(job: JobFact, branch: Branch, candidates: readonly Candidate[]): boolean {
+  if (candidates.length === 0 || fullUpFrom(branch)) return false
+  return allowedCandidates(job, branch, candidates).candidates.length === 0
+}
+
+/** Whether the queue could let the job have GPUs of that model if nobody else had any. */
+export function couldHave(job: JobFact, { accounts }: Branch, model: string): boolean {
+  return [anyModel, model].every((each) => {
+    const account = accounts.get(each)
+    return !account || couldTake(account, gpusOf(job))
+  })
+}
+
 /** Whether this queue, or account, itself lets nobody have anything: who sleeps on it sleeps on. */
 export function refusesAll(thing: object): boolean {
   if (isBranch(thing)) return isFull(thing)
@@ -79,6 +93,6 @@ function refusingAccount(branch: Branch, job: JobFact, model: string): Account |
 }
 
 /** In thousandths, of all its workers. */
-function gpusOf({ perWorker, workers }: JobFact): number {
+export function gpusOf({ perWorker, workers }: JobFact): number {
   return milli(perWorker.gpus) * workers
 }

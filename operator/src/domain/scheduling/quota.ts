@@ -119,6 +119,19 @@ export function mayTake(account: Account, amount: number): boolean {
   return missing <= 0 || (missing <= allowance(account) && mayTake(parent, missing))
 }
 
+/** Whether so much could be taken if nobody had anything. */
+export function couldTake(account: Account, amount: number): boolean {
+  const { parent, bounded, pool, borrowLimit } = account
+  if (!parent) return !bounded || amount <= pool
+  const missing = amount - kept(account)
+  return missing <= 0 || (missing <= lendable(account) + borrowLimit && couldTake(parent, missing))
+}
+
+/** Whether it would have no more than its own with so much more. */
+export function isItsOwn({ bounded, pool, used }: Account, amount: number): boolean {
+  return bounded && used + amount <= pool
+}
+
 /** The accounts that have a say in it, up to the one that refuses: where one of them is used less, it may go. */
 export function levelsAsked(account: Account, amount: number): readonly Account[] {
   const { parent } = account

@@ -6,8 +6,8 @@ import { splitsOf } from './placement.ts'
 import { comesFirst } from './shape.ts'
 import { takenOn } from './sharing.ts'
 
-/** How long a job waits before nodes are kept for it, counted from when it was made. */
-export const patienceMs = 300_000
+/** How long a job waits before nodes or quota are kept for it, counted from when it was made. Many start by themselves. */
+export const patienceMs = 5000
 
 /** Who is over so soon may use what is kept for a start that nobody knows: it delays it by no more than that, once. */
 export const shortMs = 3_600_000
@@ -22,6 +22,7 @@ export interface Reservation {
   readonly uid: string
   readonly run: number
   readonly provider: string
+  readonly model: string
   /**
    * Nothing that is known of what runs there lets it start before. What is over by then delays it by nothing.
    * It is no promise: what has not declared how long it runs may end later.
@@ -48,6 +49,7 @@ interface Prospect {
 
 interface Outlook {
   readonly provider: string
+  readonly model: string
   readonly prospects: readonly Prospect[]
   readonly workersPerNode: number
   readonly startMs: number
@@ -73,14 +75,14 @@ export function reserve(
     }
   }
   if (!best) return undefined
-  const { startMs, provider, unknown, prospects, workersPerNode } = best
+  const { startMs, provider, model, unknown, prospects, workersPerNode } = best
   const mayStart = prospects.every(({ isFree }) => isFree)
   const isKnown = unknown === 0 && !prospects.some((one) => !one.isFree && nowMs - one.startMs > lateMs)
   const kept = prospects.map(({ node }) => {
     const share = takenOn(node, job.perWorker, workersPerNode)
     return { node: node.name, room: keptOf(node, { share, startMs }) }
   })
-  return { uid: job.uid, run: job.run, provider, startMs, isKnown, mayStart, kept }
+  return { uid: job.uid, run: job.run, provider, model, startMs, isKnown, mayStart, kept }
 }
 
 interface Wanted {
@@ -91,7 +93,7 @@ interface Wanted {
   readonly seen: Outlooks
 }
 
-function outlookIn({ provider, nodes: all }: Grounds, wanted: Wanted): Outlook | undefined {
+function outlookIn({ provider, model, nodes: all }: Grounds, wanted: Wanted): Outlook | undefined {
   const { nodes, workersPerNode, nowMs } = wanted
   const prospects: Prospect[] = []
   for (const node of all) {
@@ -101,7 +103,7 @@ function outlookIn({ provider, nodes: all }: Grounds, wanted: Wanted): Outlook |
   if (prospects.length < nodes) return undefined
   const startMs = prospects.reduce((latest, one) => Math.max(latest, one.startMs), nowMs)
   const unknown = prospects.reduce((sum, one) => sum + one.unknown, 0)
-  return { provider, prospects, workersPerNode, startMs, unknown }
+  return { provider, model, prospects, workersPerNode, startMs, unknown }
 }
 
 /** What was found for nodes on which nothing has changed since, by the workers that a node would get. */
@@ -175,9 +177,14 @@ function keptOf(node: Ground, { share, startMs }: { readonly share: Room; readon
 }
 
 /** Whether a job may use what is kept: it is over before, or soon where nobody knows, or it comes first anyway. */
-export function mayUseKept(job: JobFact, { reserved, startMs, isKnown, nowMs }: Keeper): boolean {
-  const untilMs = isKnown ? startMs : Math.max(startMs, nowMs + shortMs)
-  return comesFirst(job, reserved) || (job.maxRuntimeMs !== undefined && nowMs + job.maxRuntimeMs <= untilMs)
+export function mayUseKept(job: JobFact, { reserved, nowMs, ...start }: Keeper): boolean {
+  const { maxRuntimeMs = Infinity } = job
+  return comesFirst(job, reserved) || nowMs + maxRuntimeMs <= usableUntilMs(start, nowMs)
+}
+
+/** Who is over by then may use what is kept. */
+export function usableUntilMs({ startMs, isKnown }: Pick<Reservation, 'startMs' | 'isKnown'>, nowMs: number): number {
+  return isKnown ? startMs : Math.max(startMs, nowMs + shortMs)
 }
 
 export interface Keeper {

@@ -1,0 +1,145 @@
+import { describe, expect, test } from '@jest/globals'
+import { engineOf, minute, nowMs, queue, run, told } from '../../../../test/builders/making-room.ts'
+import { jobFact } from '../../../../test/builders/scheduling.ts'
+import type { Engine } from './engine.ts'
+import type { JobFact, QueueFact } from './facts.ts'
+import { firstTurnMs, patienceMs } from './reservation.ts'
+
+const never = { withinQueue: 'Never', reclaim: 'Never', minRuntimeMs: 0 } as const
+const nodes = ['n1', 'n2', 'n3']
+const old = nowMs - patienceMs
+
+function leaf(name: string, change: Partial<QueueFact> = {}): QueueFact {
+  return queue(name, { preemption: never, ...change })
+}
+
+const small = jobFact({ uid: 'small', queue: 'a', createdMs: nowMs })
+const big = jobFact({ uid: 'big', queue: 'a', gpus: 8, createdMs: old })
+
+/** Queue `a` may have 8 GPUs, of which a run has 5; there is room for more on the nodes. */
+function waiting(jobs: readonly JobFact[], queues: readonly QueueFact[] = [leaf('a')]): Engine {
+  return engineOf({ nodes, bookings: [run('x', 'n1', { gpus: 5, model: 'H100' })], queues, jobs })
+}
+
+describe('a job that its queue lets have nothing yet', () => {
+  test('has what is left of its quota kept: a lower one of its queue does not get it', () => {
+    expect(told(waiting([big, small]).decide({ nowMs }))).toEqual([])
+  })
+
+  test('has nothing kept in its first seconds', () => {
+    const young = { ...big, createdMs: old + 1 }
+    expect(told(waiting([young, small]).decide({ nowMs }))).toEqual(['small@acme:n1×1'])
+  })
+
+  test('starts when others of its queue are over, under an endless stream of small ones', () => {
+    const engine = waiting([big, small])
+    for (let i = 0; i < 5; i += 1) {
+      engine.wait({ ...small, uid: `small-${i}`, key: `small-${i}` })
+      expect(told(engine.decide({ nowMs: nowMs + i * minute }))).toEqual([])
+    }
+    engine.release('x', 1)
+    expect(told(engine.decide({ nowMs: nowMs + 5 * minute }))).toEqual(['big@acme:n1×1'])
+    engine.release('big', 1)
+    const after = engine.decide({ nowMs: nowMs + 6 * minute })
+    expect(after).toHaveLength(6)
+  })
+
+  test('starts before a younger one that waits for the same, both of which have quota kept in turn', () => {
+    const engine = waiting([big, { ...big, uid: 'younger', gpus: 7, createdMs: old + 1 } as JobFact])
+    engine.decide({ nowMs: nowMs + minute })
+    engine.release('x', 1)
+    expect(told(engine.decide({ nowMs: nowMs + minute }))).toEqual(['big@acme:n1×1'])
+  })
+
+  test('is passed by what comes before it in line', () => {
+    expect(told(waiting([big, { ...small, priority: 1 }]).decide({ nowMs }))).toEqual(['small@acme:n1×1'])
+  })
+
+  test('is passed by what comes before it in line and waited for quota as well, when there is some', () => {
+    const high = jobFact({ uid: 'high', queue: 'a', gpus: 4, priority: 1, createdMs: nowMs })
+    const engine = engineOf({
+      nodes,
+      bookings: [run('x', 'n1', { gpus: 3 }), run('y', 'n2', { gpus: 2 })],
+      queues: [leaf('a')],
+      jobs: [big, high],
+    })
+    expect(told(engine.decide({ nowMs }))).toEqual([])
+    engine.release('y', 1)
+    expect(told(engine.decide({ nowMs }))).toEqual(['high@acme:n1×1'])
+  })
+
+  test('lets one pass that is over in the first hour', () => {
+    const engine = waiting([big, { ...small, maxRuntimeMs: firstTurnMs }])
+    expect(told(engine.decide({ nowMs }))).toEqual(['small@acme:n1×1'])
+  })
+
+  test('lets no one pass that is over later, however short it is', () => {
+    const engine = waiting([big, { ...small, maxRuntimeMs: minute }])
+    expect(told(engine.decide({ nowMs: nowMs + firstTurnMs - 1 }))).toEqual([])
+  })
+
+  test('has its turn for an hour, then others have theirs, and then it again for two', () => {
+    const turns = [0, 1, 2, 3, 4].map((hour) => waiting([big, small]).decide({ nowMs: nowMs + hour * firstTurnMs }))
+    expect(turns.map((choices) => told(choices).length)).toEqual([0, 1, 0, 0, 1])
+  })
+
+  test.each([
+    { name: 'that has no node', job: { ...big, perWorker: { ...big.perWorker, gpus: 9 } }, guaranteed: 9 },
+    { name: 'that its queue never lets have so much', job: big, guaranteed: 7 },
+  ])('holds nothing back as one $name', ({ job, guaranteed }) => {
+    const engine = waiting([job, small], [leaf('a', { quota: { '*': { guaranteed } } })])
+    expect(told(engine.decide({ nowMs }))).toEqual(['small@acme:n1×1'])
+  })
+
+  test('holds nothing back where it is over', () => {
+    const engine = waiting([big, small])
+    engine.decide({ nowMs })
+    engine.withdraw('big')
+    expect(told(engine.decide({ nowMs }))).toEqual(['small@acme:n1×1'])
+  })
+
+  test('is counted by nobody between passes', () => {
+    const engine = waiting([big, small])
+    const before = engine.queues(nowMs)
+    engine.decide({ nowMs })
+    expect(engine.queues(nowMs)).toEqual(before)
+    expect(engine.snapshot().bookings.map(({ uid }) => uid)).toEqual(['x'])
+  })
+
+  describe('beyond what is guaranteed to its queue', () => {
+    const family = [
+      leaf('all', { quota: { '*': { guaranteed: 0 } } }),
+      leaf('a', { parent: 'all' }),
+      leaf('b', { parent: 'all' }),
+    ]
+    const borrower = { ...big, workers: 2 }
+
+    test('leaves another queue what is its own', () => {
+      const engine = waiting([borrower, small, { ...small, uid: 'own', queue: 'b' }], family)
+      expect(told(engine.decide({ nowMs }))).toEqual(['own@acme:n1×1'])
+    })
+
+    test('leaves another queue nothing beyond its own', () => {
+      const engine = waiting([borrower, { ...small, uid: 'more', queue: 'b' }], family)
+      engine.book(run('y', 'n2', { gpus: 8, queue: 'b' }))
+      expect(told(engine.decide({ nowMs }))).toEqual([])
+    })
+  })
+
+  test('has quota of a model kept where that is what is short', () => {
+    const quota = { H100: { guaranteed: 8 }, '*': { guaranteed: 100 } }
+    expect(told(waiting([big, small], [leaf('a', { quota })]).decide({ nowMs }))).toEqual([])
+  })
+})
+
+test('a job that nodes are kept for has its quota kept as well', () => {
+  const engine = engineOf({
+    nodes: ['n1', 'n2'],
+    bookings: [run('x', 'n1', { gpus: 4, queue: 'b' }), run('y', 'n2', { gpus: 4, queue: 'b' })],
+    queues: [leaf('a'), leaf('b')],
+    jobs: [big, small],
+  })
+  expect(told(engine.decide({ nowMs }))).toEqual([])
+  engine.release('x', 1)
+  expect(told(engine.decide({ nowMs }))).toEqual(['big@acme:n1×1'])
+})

@@ -1,0 +1,155 @@
+// Quota that is kept, while jobs are placed, for those whom their queues let have nothing yet: what comes free in small
+// amounts would go to small jobs for ever. Docs in operator/decisions/0039-quota-is-kept-too.md.
+import type { JobFact } from './facts.ts'
+import type { Line } from './line.ts'
+import { type Branch, rootOf, unnamed } from './queue-tree.ts'
+import type { Queues, QuotaClaim } from './queues.ts'
+import { anyModel, isItsOwn } from './quota.ts'
+import { gpusOf } from './quota-filter.ts'
+import { comesFirst, first, type Shape } from './shape.ts'
+
+/** The quota that the first job of a shape is to have. */
+export interface Claim {
+  readonly shape: Shape
+  readonly model: string
+  /** Who is over by then may use it, though it does not come first. */
+  readonly lentUntilMs: number
+}
+
+export interface KeptQuota {
+  /** Counted as used from now on, until `rest`. */
+  readonly keep: (claim: Claim) => void
+  /** Once before each pass, when all is kept that is to be: wakes those who may have quota now. */
+  readonly settle: (nowMs: number) => void
+  /** Whether some of it is of no hindrance to the job. */
+  readonly mayUse: (job: JobFact, nowMs: number) => boolean
+  /** Without what the job may use of it. */
+  readonly lifted: <T>(job: JobFact, nowMs: number, what: () => T) => T
+  /** The job has what it waited for. */
+  readonly drop: (job: Pick<JobFact, 'uid'>) => void
+  /** Nothing is kept between passes: others see quota as it is. */
+  readonly rest: () => void
+}
+
+interface World {
+  readonly queues: Pick<Queues, 'holdQuota' | 'planted'>
+  readonly line: Pick<Line, 'sleepers' | 'wake'>
+  /** Where its queue lets it go now. */
+  readonly allowedOf: (shape: Shape) => readonly unknown[]
+  /** Some of the quota of that queue is kept no more. */
+  readonly freed: (queue: string) => void
+}
+
+interface Held extends QuotaClaim {
+  readonly claim: Claim
+  readonly branch: Branch
+}
+
+const nothing: readonly Held[] = []
+
+export function createKeptQuota({ queues, line, allowedOf, freed }: World): KeptQuota {
+  /** By the root of their tree: others have nothing to do with each other. */
+  const byRoot = new Map<Branch, Held[]>()
+  let before: readonly Shape[] = []
+  const isAllowed = (shape: Shape) => allowedOf(shape).length > 0
+  const all = () => byRoot.values().toArray().flat()
+
+  function keep(claim: Claim): void {
+    const { branch } = claim.shape.lane
+    if (!branch) return
+    const held = { job: first(claim.shape), model: claim.model, claim, branch }
+    const root = rootOf(branch)
+    byRoot.set(root, [...(byRoot.get(root) ?? []), held])
+    queues.holdQuota(held, 1)
+  }
+
+  function rest(): void {
+    for (const held of all()) queues.holdQuota(held, -1)
+    byRoot.clear()
+  }
+
+  function drop({ uid }: Pick<JobFact, 'uid'>): void {
+    for (const [root, here] of byRoot) {
+      const [gone, left] = [here.filter(({ job }) => job.uid === uid), here.filter(({ job }) => job.uid !== uid)]
+      for (const held of gone) queues.holdQuota(held, -1)
+      byRoot.set(root, left)
+    }
+  }
+
+  /** Who sleeps on quota that is kept hears nothing when some of it comes free: others seem to have it. */
+  function settle(nowMs: number): void {
+    const shapes = new Set(all().map(({ claim }) => claim.shape))
+    for (const shape of before) {
+      if (shapes.has(shape)) continue
+      freed(shape.lane.queue)
+      if (isAllowed(shape)) line.wake(shape)
+    }
+    before = [...shapes]
+    if (shapes.size === 0) return
+    for (const shape of line.sleepers()) {
+      if (shape.need.isVain) continue
+      const usable = usableBy(first(shape), nowMs)
+      if (usable.length > 0 && without(usable, () => isAllowed(shape))) line.wake(shape)
+    }
+  }
+
+  function usableBy(job: JobFact, nowMs: number): readonly Held[] {
+    const branch = queues.planted(job.queue ?? unnamed)
+    const here = (branch && byRoot.get(rootOf(branch))) ?? nothing
+    const endsMs = nowMs + (job.maxRuntimeMs ?? Infinity)
+    return here.filter(
+      ({ job: claimant, model, claim, branch: other }) =>
+        job.uid === claimant.uid ||
+        endsMs <= claim.lentUntilMs ||
+        comesFirst(job, claimant) ||
+        (branch !== undefined && isOwed(job, { model, branch, other })),
+    )
+  }
+
+  function without<T>(usable: readonly Held[], what: () => T): T {
+    for (const held of usable) queues.holdQuota(held, -1)
+    const done = what()
+    for (const held of usable) queues.holdQuota(held, 1)
+    return done
+  }
+
+  return {
+    keep,
+    settle,
+    mayUse: (job, nowMs) => usableBy(job, nowMs).length > 0,
+    lifted: (job, nowMs, what) => without(usableBy(job, nowMs), what),
+    drop,
+    rest,
+  }
+}
+
+interface Two {
+  readonly model: string
+  /** Of the job. */
+  readonly branch: Branch
+  /** Of the one for which it is kept. */
+  readonly other: Branch
+}
+
+/** What is guaranteed to the job's queue, and to those above it up to where the two meet. */
+function isOwed(job: JobFact, { model, branch, other }: Two): boolean {
+  if (branch === other) return false
+  const amount = gpusOf(job)
+  let each: Branch | undefined = branch
+  while (each && hasOwn(each, model, amount)) {
+    each = each.parent
+    if (each && isAtOrAbove(each, other)) return !isAtOrAbove(branch, other)
+  }
+  return false
+}
+
+function isAtOrAbove(branch: Branch, other: Branch): boolean {
+  for (let each: Branch | undefined = other; each; each = each.parent) if (each === branch) return true
+  return false
+}
+
+/** Whether so much more would be no more than what is guaranteed to the queue, as far as it has quota of that. */
+function hasOwn({ accounts }: Branch, model: string, amount: number): boolean {
+  const bounds = [anyModel, model].flatMap((each) => accounts.get(each) ?? [])
+  return bounds.length > 0 && bounds.every((account) => isItsOwn(account, amount))
+}
