@@ -91,7 +91,8 @@ export function createKeeping(world: World): Keeping {
     const mayUseNodes = mayUse(job, nowMs)
     if (reservation && !mayUseNodes) denied.add(shape)
     else denied.delete(shape)
-    if (!mayUseNodes && !quota.mayUse(job, nowMs)) return undefined
+    // Where no node has room quota is of no use.
+    if (!mayUseNodes && (shape.need.isVain || !quota.mayUse(job, nowMs))) return undefined
     const lifted = mayUseNodes ? reservation : undefined
     const placement = quietly(() => {
       if (lifted) letGo(capacity, lifted)

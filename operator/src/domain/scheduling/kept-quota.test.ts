@@ -119,6 +119,15 @@ describe('a job that its queue lets have nothing yet', () => {
       expect(told(engine.decide({ nowMs }))).toEqual(['own@acme:n1×1'])
     })
 
+    test('leaves another queue what is its own, also where that has some kept for itself', () => {
+      const own = { ...big, uid: 'own', queue: 'b', createdMs: old + 1 }
+      const engine = waiting([borrower, own], family)
+      engine.book(run('y', 'n2', { gpus: 4 }))
+      expect(told(engine.decide({ nowMs: nowMs + 1 }))).toEqual([])
+      engine.release('y', 1)
+      expect(told(engine.decide({ nowMs: nowMs + 1 }))).toEqual(['own@acme:n2×1'])
+    })
+
     test('leaves another queue nothing beyond its own', () => {
       const engine = waiting([borrower, { ...small, uid: 'more', queue: 'b' }], family)
       engine.book(run('y', 'n2', { gpus: 8, queue: 'b' }))

@@ -97,12 +97,16 @@ export function createKeptQuota({ queues, line, allowedOf, freed }: World): Kept
     const branch = queues.planted(job.queue ?? unnamed)
     const here = (branch && byRoot.get(rootOf(branch))) ?? nothing
     const endsMs = nowMs + (job.maxRuntimeMs ?? Infinity)
-    return here.filter(
-      ({ job: claimant, model, claim, branch: other }) =>
-        job.uid === claimant.uid ||
-        endsMs <= claim.lentUntilMs ||
-        comesFirst(job, claimant) ||
-        (branch !== undefined && isOwed(job, { model, branch, other })),
+    // What is kept for it is not in its own way.
+    const own = here.filter((held) => held.job.uid === job.uid)
+    return without(own, () =>
+      here.filter(
+        ({ job: claimant, model, claim, branch: other }) =>
+          job.uid === claimant.uid ||
+          endsMs <= claim.lentUntilMs ||
+          comesFirst(job, claimant) ||
+          (branch !== undefined && isOwed(job, { model, branch, other })),
+      ),
     )
   }
 

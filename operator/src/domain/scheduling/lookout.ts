@@ -2,8 +2,11 @@
 import type { Grounds } from './ground.ts'
 import type { KeptQuota } from './kept-quota.ts'
 import type { Line } from './line.ts'
+import type { Refusals } from './refusals.ts'
 import {
   firstTurnMs,
+  mostLooks,
+  mostSecondLooks,
   type Outlooks,
   patienceMs,
   type Reservation,
@@ -17,8 +20,7 @@ export interface LookoutWorld {
   readonly line: Pick<Line, 'shapes'>
   /** Where a job of the shape may run, as its queue says now. */
   readonly groundsOf: (shape: Shape) => readonly Grounds[]
-  /** Of one whose queue lets it have nothing now, and might if others had less: the model that it may have. */
-  readonly refusedModel: (shape: Shape) => string | undefined
+  readonly refusals: Refusals
   readonly quota: Pick<KeptQuota, 'keep'>
   /** Grows with all that says where that is. */
   readonly changes: () => number
@@ -29,14 +31,9 @@ interface Found {
   readonly reserved: Shape
 }
 
-/** Each look costs all nodes. So many shapes are looked at before each pass; the others are when those are known. */
-const mostLooks = 8
-/** And so many again that fitted nowhere when last looked at, if something has changed since. */
-const mostSecondLooks = 8
-
 /** Keeps quota for those who have to wait for it, one of each queue, and finds the first of those who wait for nodes. */
 export function createLookout(world: LookoutWorld): (nowMs: number) => Found | undefined {
-  const { line, groundsOf, refusedModel, quota, changes } = world
+  const { line, groundsOf, refusals, quota, changes } = world
   const outlooks = new WeakMap<Shape, Outlooks>()
   const misfits = createMisfits(changes)
 
@@ -47,13 +44,15 @@ export function createLookout(world: LookoutWorld): (nowMs: number) => Found | u
     const inLine = old.toSorted((a, b) => (comesFirst(first(a), first(b)) ? -1 : 1))
     const skipped = misfits.toSkip(inLine)
     const fronts = createFronts(nowMs)
+    refusals.renew()
     let looks = mostLooks
     let reserved: Found | undefined
     for (const shape of inLine) {
-      const model = refusedModel(shape)
-      if (model !== undefined) {
-        const { queue } = shape.lane
-        if (fronts.isItsTurn(shape, queue)) quota.keep({ shape, model, lentUntilMs: since(shape) + firstTurnMs })
+      const { queue } = shape.lane
+      if (refusals.isRefused(shape)) {
+        const model = fronts.isTaken(queue) ? undefined : refusals.modelOf(shape)
+        if (model === undefined || !fronts.isItsTurn(shape, queue)) continue
+        quota.keep({ shape, model, lentUntilMs: since(shape) + firstTurnMs })
       } else if (!reserved && looks > 0 && !skipped.has(shape)) {
         const isSecond = misfits.has(shape)
         const found = look(shape, nowMs)
@@ -84,15 +83,18 @@ function since(shape: Shape): number {
 interface Fronts {
   /** Of those that wait for nodes, or for the quota of one queue: at most one has its turn. */
   readonly isItsTurn: (shape: Shape, queue?: string) => boolean
+  readonly isTaken: (queue: string) => boolean
 }
 
 /** To be asked in the order of the line: in the pause of one it is the turn of the next. */
 function createFronts(nowMs: number): Fronts {
   const frontsMs = new Map<string | undefined, number>()
+  const isTaken = (queue: string | undefined) => frontsMs.get(queue) === Infinity
   return {
+    isTaken,
     isItsTurn: (shape, queue) => {
+      if (isTaken(queue)) return false
       const frontMs = frontsMs.get(queue) ?? -Infinity
-      if (frontMs === Infinity) return false
       const turn = turnAt(nowMs, Math.max(frontMs, since(shape)))
       frontsMs.set(queue, turn.isOn ? Infinity : turn.pausedMs)
       return turn.isOn

@@ -55,7 +55,7 @@ export function createMakingRoom(world: World): MakingRoom {
     ...world,
     quota,
     groundsOf: (shape) => groundsFor(first(shape), allowedOf(shape), occupied()),
-    refusedModel: createRefusals({ ...world, groundsOf }),
+    refusals: createRefusals({ ...world, groundsOf }),
     changes: () => capacity.changes() + queues.changes(),
   })
   const tried = new Map<Shape, number>()

@@ -3,42 +3,59 @@ import type { Capacity } from './capacity.ts'
 import type { JobFact } from './facts.ts'
 import { type Grounds, holds } from './ground.ts'
 import { splitsOf } from './placement.ts'
-import type { Queues } from './queues.ts'
 import { couldHave } from './quota-filter.ts'
-import { first, type Shape } from './shape.ts'
+import { mostLooks, mostSecondLooks } from './reservation.ts'
+import { first, type Need, type Shape } from './shape.ts'
 import { takenOn } from './sharing.ts'
 
-export interface RefusalsWorld {
-  readonly capacity: Pick<Capacity, 'offers' | 'version'>
-  readonly queues: Pick<Queues, 'plantings'>
+export interface Refusals {
+  /** Once before each pass. */
+  readonly renew: () => void
   /** Whether quota alone lets it have nothing now, because others have it. */
-  readonly isRefusedForNow: (shape: Shape) => boolean
+  readonly isRefused: (shape: Shape) => boolean
+  /**
+   * The model that one is to have that is refused: the first by name that its queue could let it have, and that it fits
+   * on when all runs are over. Undefined: none, or it is looked for in a later pass.
+   */
+  readonly modelOf: (shape: Shape) => string | undefined
+}
+
+interface World {
+  readonly capacity: Pick<Capacity, 'offers' | 'version'>
+  readonly isRefusedForNow: Refusals['isRefused']
   /** Where it may run, whatever its queue says. */
   readonly groundsOf: (shape: Shape) => readonly Grounds[]
 }
 
-/** The model that a refused one is to have: the first by name of which it fits on what is there. It costs a look at all nodes, and is remembered. */
-export function createRefusals(world: RefusalsWorld): (shape: Shape) => string | undefined {
-  const { capacity, queues, isRefusedForNow, groundsOf } = world
-  const known = new WeakMap<Shape, { readonly at: string; readonly model: string | undefined }>()
+/** Where a job fits is remembered: what nodes offer changes seldom, and a look costs all of them. */
+export function createRefusals({ capacity, isRefusedForNow, groundsOf }: World): Refusals {
+  const known = new WeakMap<Need, { readonly at: string; readonly models: readonly string[] }>()
+  let looks = mostLooks
+  let secondLooks = mostSecondLooks
 
-  function modelFor(shape: Shape): string | undefined {
-    const { branch } = shape.lane
-    const job = first(shape)
-    const fitting = groundsOf(shape).filter(
-      (grounds) => branch && couldHave(job, branch, grounds.model) && fitsWhenEmpty(job, grounds),
-    )
-    return fitting.map(({ model }) => model).toSorted()[0]
+  /** By an older state of the nodes, where so many were looked at already in this pass. */
+  function modelsFor(shape: Shape): readonly string[] {
+    const at = `${capacity.offers()} ${capacity.version()}`
+    const before = known.get(shape.need)
+    if (before?.at === at || (before ? secondLooks : looks) === 0) return before?.models ?? []
+    if (before) secondLooks -= 1
+    else looks -= 1
+    const fitting = groundsOf(shape).filter((grounds) => fitsWhenEmpty(shape.need.like, grounds))
+    const models = [...new Set(fitting.map(({ model }) => model))].toSorted()
+    known.set(shape.need, { at, models })
+    return models
   }
 
-  return (shape) => {
-    if (!isRefusedForNow(shape)) return undefined
-    const at = `${capacity.offers()} ${capacity.version()} ${queues.plantings()}`
-    const before = known.get(shape)
-    if (before?.at === at) return before.model
-    const model = modelFor(shape)
-    known.set(shape, { at, model })
-    return model
+  return {
+    renew: () => {
+      looks = mostLooks
+      secondLooks = mostSecondLooks
+    },
+    isRefused: isRefusedForNow,
+    modelOf: (shape) => {
+      const { branch } = shape.lane
+      return branch && modelsFor(shape).find((model) => couldHave(first(shape), branch, model))
+    },
   }
 }
 

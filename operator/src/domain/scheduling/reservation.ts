@@ -18,6 +18,11 @@ export const firstTurnMs = 3_600_000
 /** What should be over for so long and is not may stay for ever: its node may be lost. */
 const lateMs = 600_000
 
+/** Each look costs all nodes. So many are had before each pass; the others are when those are known. */
+export const mostLooks = 8
+/** And so many again at what was looked at before, if something has changed since. */
+export const mostSecondLooks = 8
+
 export interface Reservation {
   readonly uid: string
   readonly run: number
