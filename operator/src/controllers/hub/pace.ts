@@ -14,6 +14,10 @@ const mostAtOnce = jobsAtOnce
 /** What takes longer waits for something else than its turn, and holds nobody up. In a burst a turn may be long in coming. */
 const mostMs = 15_000
 
+/** After a pass the others have the time of so many, up to a moment: what happens meanwhile is looked at together. */
+const restFactor = 20
+const mostRestMs = 20
+
 /** So long a job that waits for its turn alone is told nothing. */
 const turnMs = 10_000
 
@@ -22,6 +26,20 @@ export class Pace {
   #cutSince: number | undefined
   /** By job uid, oldest first: when it was chosen. */
   readonly #chosen = new Map<string, number>()
+
+  #restsUntilMs = -Infinity
+
+  /** A pass ends. Gives how long it took. */
+  passed(startedMs: number, nowMs: number): number {
+    const tookMs = nowMs - startedMs
+    this.#restsUntilMs = nowMs + Math.min(mostRestMs, restFactor * tookMs)
+    return tookMs
+  }
+
+  /** How long the next pass waits for company. */
+  restMs(nowMs: number): number {
+    return Math.max(0, this.#restsUntilMs - nowMs)
+  }
 
   /** So many more may be chosen. */
   left(nowMs: number): number {

@@ -360,7 +360,7 @@ class SchedulingLoop implements Scheduling {
   #passSoon(): void {
     if (!this.#begun || this.#passIsDue) return
     this.#passIsDue = true
-    this.#ports.timers.set(() => this.#pass(), 0)
+    this.#ports.timers.set(() => this.#pass(), this.#pace.restMs(this.#ports.clock.boot()))
   }
 
   #pass(): void {
@@ -390,7 +390,8 @@ class SchedulingLoop implements Scheduling {
       const when = (one: KeptJob) => (waits ? 'AtLeisure' : whenToLook(one, runsOf(uid), isWaitedFor))
       if (job) wake(`${job.metadata.namespace}/${job.metadata.name}`, when(job))
     }
-    observe({ decisions: decisions.length, seconds: (clock.boot() - started) / 1000 })
+    const tookMs = this.#pace.passed(started, clock.boot())
+    observe({ decisions: decisions.length, seconds: tookMs / 1000 })
     // Who waits may get in by time alone, such as when those who may be preempted are no longer guarded.
     timers.clear(this.#nextPass)
     const againMs = isCut ? Math.min(passAgainMs, this.#pace.freesAfterMs(started)) : passAgainMs

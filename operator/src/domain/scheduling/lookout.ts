@@ -14,7 +14,7 @@ import {
   turnAt,
   usableUntilMs,
 } from './reservation.ts'
-import { comesFirst, first, type Shape } from './shape.ts'
+import { asUsual, first, type Shape } from './shape.ts'
 
 export interface LookoutWorld {
   readonly line: Pick<Line, 'shapes'>
@@ -39,9 +39,12 @@ export function createLookout(world: LookoutWorld): (nowMs: number) => Found | u
 
   /** Of the same facts each engine finds the same: one that is new later, where more fit nowhere than it may look at. */
   function firstThatHasToWait(nowMs: number): Found | undefined {
-    const old = line.shapes().filter((shape) => nowMs - first(shape).createdMs >= patienceMs)
+    const old = line.shapes().flatMap((shape) => {
+      const job = first(shape)
+      return nowMs - job.createdMs >= patienceMs ? [{ shape, job }] : []
+    })
     // An order that does not move with what queues have used.
-    const inLine = old.toSorted((a, b) => (comesFirst(first(a), first(b)) ? -1 : 1))
+    const inLine = old.toSorted(asUsual).map(({ shape }) => shape)
     const skipped = misfits.toSkip(inLine)
     const fronts = createFronts(nowMs)
     refusals.renew()
