@@ -8,7 +8,8 @@ let dir: string
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'exec-'))
 })
-afterEach(() => rmSync(dir, { recursive: true, force: true }))
+// A plugin that still starts may write into it meanwhile.
+afterEach(() => rmSync(dir, { recursive: true, force: true, maxRetries: 20 }))
 
 const v1 = 'client.authentication.k8s.io/v1'
 const start = Date.parse('2026-01-01T00:00:00Z')
