@@ -386,12 +386,12 @@ class SchedulingLoop implements Scheduling {
       if (waits && !tellsAll) continue
       this.#touched.delete(uid)
       const job = jobOf(uid)
+      if (!job) continue
       const isWaitedFor = this.#choices.has(uid) || this.preemptedOf(uid) !== undefined
-      const when = (one: KeptJob) => (waits ? 'AtLeisure' : whenToLook(one, runsOf(uid), isWaitedFor))
-      if (job) wake(`${job.metadata.namespace}/${job.metadata.name}`, when(job))
+      const when = waits ? 'AtLeisure' : whenToLook(job, runsOf(uid), isWaitedFor)
+      wake(`${job.metadata.namespace}/${job.metadata.name}`, when)
     }
-    const tookMs = this.#pace.passed(started, clock.boot())
-    observe({ decisions: decisions.length, seconds: tookMs / 1000 })
+    observe({ decisions: decisions.length, seconds: this.#pace.passed(started, clock.boot()) / 1000 })
     // Who waits may get in by time alone, such as when those who may be preempted are no longer guarded.
     timers.clear(this.#nextPass)
     const againMs = isCut ? Math.min(passAgainMs, this.#pace.freesAfterMs(started)) : passAgainMs

@@ -44,9 +44,9 @@ describe('a job that its queue lets have nothing yet', () => {
     expect(after).toHaveLength(6)
   })
 
-  test('starts before a younger one that waits for the same, both of which have quota kept in turn', () => {
-    const engine = waiting([big, { ...big, uid: 'younger', gpus: 7, createdMs: old + 1 } as JobFact])
-    engine.decide({ nowMs: nowMs + minute })
+  test('starts before a younger one, which would fit into what is left', () => {
+    const engine = waiting([big, jobFact({ uid: 'younger', queue: 'a', gpus: 3, createdMs: old + 1 })])
+    expect(told(engine.decide({ nowMs: nowMs + minute }))).toEqual([])
     engine.release('x', 1)
     expect(told(engine.decide({ nowMs: nowMs + minute }))).toEqual(['big@acme:n1×1'])
   })

@@ -2,10 +2,10 @@
 // amounts would go to small jobs for ever. Docs in operator/decisions/0039-quota-is-kept-too.md.
 import type { JobFact } from './facts.ts'
 import type { Line } from './line.ts'
-import { type Branch, rootOf, unnamed } from './queue-tree.ts'
-import type { Queues, QuotaClaim } from './queues.ts'
-import { anyModel, isItsOwn } from './quota.ts'
-import { gpusOf } from './quota-filter.ts'
+import { accountsOf, type Branch, rootOf, unnamed } from './queue-tree.ts'
+import type { Queues } from './queues.ts'
+import { isItsOwn, take } from './quota.ts'
+import { milliAsked } from './quota-filter.ts'
 import { comesFirst, first, type Shape } from './shape.ts'
 
 /** The quota that the first job of a shape is to have. */
@@ -32,7 +32,7 @@ export interface KeptQuota {
 }
 
 interface World {
-  readonly queues: Pick<Queues, 'holdQuota' | 'planted'>
+  readonly queues: Pick<Queues, 'planted'>
   readonly line: Pick<Line, 'sleepers' | 'wake'>
   /** Where its queue lets it go now. */
   readonly allowedOf: (shape: Shape) => readonly unknown[]
@@ -40,8 +40,8 @@ interface World {
   readonly freed: (queue: string) => void
 }
 
-interface Held extends QuotaClaim {
-  readonly claim: Claim
+interface Held extends Claim {
+  readonly job: JobFact
   readonly branch: Branch
 }
 
@@ -57,28 +57,28 @@ export function createKeptQuota({ queues, line, allowedOf, freed }: World): Kept
   function keep(claim: Claim): void {
     const { branch } = claim.shape.lane
     if (!branch) return
-    const held = { job: first(claim.shape), model: claim.model, claim, branch }
+    const held = { ...claim, job: first(claim.shape), branch }
     const root = rootOf(branch)
     byRoot.set(root, [...(byRoot.get(root) ?? []), held])
-    queues.holdQuota(held, 1)
+    count(held, 1)
   }
 
   function rest(): void {
-    for (const held of all()) queues.holdQuota(held, -1)
+    for (const held of all()) count(held, -1)
     byRoot.clear()
   }
 
   function drop({ uid }: Pick<JobFact, 'uid'>): void {
     for (const [root, here] of byRoot) {
       const [gone, left] = [here.filter(({ job }) => job.uid === uid), here.filter(({ job }) => job.uid !== uid)]
-      for (const held of gone) queues.holdQuota(held, -1)
+      for (const held of gone) count(held, -1)
       byRoot.set(root, left)
     }
   }
 
   /** Who sleeps on quota that is kept hears nothing when some of it comes free: others seem to have it. */
   function settle(nowMs: number): void {
-    const shapes = new Set(all().map(({ claim }) => claim.shape))
+    const shapes = new Set(all().map(({ shape }) => shape))
     for (const shape of before) {
       if (shapes.has(shape)) continue
       freed(shape.lane.queue)
@@ -101,9 +101,9 @@ export function createKeptQuota({ queues, line, allowedOf, freed }: World): Kept
     const own = here.filter((held) => held.job.uid === job.uid)
     return without(own, () =>
       here.filter(
-        ({ job: claimant, model, claim, branch: other }) =>
+        ({ job: claimant, model, lentUntilMs, branch: other }) =>
           job.uid === claimant.uid ||
-          endsMs <= claim.lentUntilMs ||
+          endsMs <= lentUntilMs ||
           comesFirst(job, claimant) ||
           (branch !== undefined && isOwed(job, { model, branch, other })),
       ),
@@ -111,9 +111,9 @@ export function createKeptQuota({ queues, line, allowedOf, freed }: World): Kept
   }
 
   function without<T>(usable: readonly Held[], what: () => T): T {
-    for (const held of usable) queues.holdQuota(held, -1)
+    for (const held of usable) count(held, -1)
     const done = what()
-    for (const held of usable) queues.holdQuota(held, 1)
+    for (const held of usable) count(held, 1)
     return done
   }
 
@@ -127,6 +127,11 @@ export function createKeptQuota({ queues, line, allowedOf, freed }: World): Kept
   }
 }
 
+/** In the accounts alone: nobody's share, rank or number of runs changes by it. */
+function count({ job, model, branch }: Held, sign: 1 | -1): void {
+  for (const account of accountsOf(branch, model)) take(account, sign * milliAsked(job))
+}
+
 interface Two {
   readonly model: string
   /** Of the job. */
@@ -138,7 +143,7 @@ interface Two {
 /** What is guaranteed to the job's queue, and to those above it up to where the two meet. */
 function isOwed(job: JobFact, { model, branch, other }: Two): boolean {
   if (branch === other) return false
-  const amount = gpusOf(job)
+  const amount = milliAsked(job)
   let each: Branch | undefined = branch
   while (each && hasOwn(each, model, amount)) {
     each = each.parent
@@ -153,7 +158,7 @@ function isAtOrAbove(branch: Branch, other: Branch): boolean {
 }
 
 /** Whether so much more would be no more than what is guaranteed to the queue, as far as it has quota of that. */
-function hasOwn({ accounts }: Branch, model: string, amount: number): boolean {
-  const bounds = [anyModel, model].flatMap((each) => accounts.get(each) ?? [])
+function hasOwn(branch: Branch, model: string, amount: number): boolean {
+  const bounds = accountsOf(branch, model)
   return bounds.length > 0 && bounds.every((account) => isItsOwn(account, amount))
 }

@@ -1,4 +1,4 @@
-// Finds the first of those that have to wait, without a look at all of them before each pass.
+// Finds those that nodes or quota are kept for, without a look at the nodes for each of them before each pass.
 import type { Grounds } from './ground.ts'
 import type { KeptQuota } from './kept-quota.ts'
 import type { Line } from './line.ts'

@@ -160,7 +160,7 @@ describe('a gang that cannot start', () => {
     expect(told(waiting(jobFact({ createdMs: nowMs, priority: 1 })).decide({ nowMs }))).toEqual(['job@acme:n1×1'])
   })
 
-  test('keeps nothing for itself in its first minutes', () => {
+  test('keeps nothing for itself in its first seconds', () => {
     const young = engineOf({ nodes, bookings: halves, jobs: [{ ...gang, createdMs: nowMs }] })
     young.decide({ nowMs })
     young.wait(jobFact({ createdMs: nowMs + 1 }))

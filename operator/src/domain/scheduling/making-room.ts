@@ -29,7 +29,7 @@ export interface MakingRoom extends Keeping {
 interface World {
   readonly capacity: Capacity
   readonly line: Line
-  readonly queues: Pick<Queues, 'facts' | 'plantings' | 'changes' | 'mayHave' | 'holdQuota' | 'planted'>
+  readonly queues: Pick<Queues, 'facts' | 'plantings' | 'changes' | 'mayHave' | 'planted'>
   readonly candidatesOf: (shape: Shape) => readonly Candidate[]
   /** Of those the ones that its queue lets it have: for no other are nodes kept. */
   readonly allowedOf: (shape: Shape) => readonly Candidate[]

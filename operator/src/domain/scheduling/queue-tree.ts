@@ -1,7 +1,7 @@
 // The tree of the queues. What is wrong with it becomes a state of the queues that it touches, never an error.
 import { DEFAULT_QUEUE } from '../../api/gpuqueue.ts'
 import type { QueueFact, QueueState, QueueUsage } from './facts.ts'
-import { type Account, lendUp, openAccount } from './quota.ts'
+import { type Account, anyModel, lendUp, openAccount } from './quota.ts'
 
 /** Where a job stands that names no queue. It always exists. */
 export const unnamed = DEFAULT_QUEUE
@@ -112,6 +112,11 @@ export function openAccounts(branches: Iterable<Branch>): void {
     }),
   )
   opened.toReversed().forEach(lendUp)
+}
+
+/** That have a say in GPUs of that model. */
+export function accountsOf({ accounts }: Branch, model: string): readonly Account[] {
+  return [anyModel, model].flatMap((each) => accounts.get(each) ?? [])
 }
 
 export function rootOf(branch: Branch): Branch {

@@ -4,8 +4,7 @@ import type { Booking, JobFact, NodeFact, QueueFact, QueueState, QueueUsage } fr
 import { averageAt, dominantShare, halfLifeMs, rankOf } from './fair-share.ts'
 import { queueStates } from './queue-states.ts'
 import { type Average, type Branch, openAccounts, plant, type Taken, unnamed } from './queue-tree.ts'
-import { anyModel, take } from './quota.ts'
-import { gpusOf, queueRefusal } from './quota-filter.ts'
+import { queueRefusal } from './quota-filter.ts'
 import { add, enter, isSameOffer, offerOf } from './taken.ts'
 
 export interface Queues {
@@ -20,8 +19,6 @@ export interface Queues {
   readonly count: (booking: Booking, sign: 1 | -1) => void
   /** The same for a moment: nobody's order changes by it, and it is taken back. */
   readonly countForNow: (booking: Booking, sign: 1 | -1) => void
-  /** Counts quota as used (1) by a job that has nothing yet, or counts it no more (-1). Nobody's order changes by it. */
-  readonly holdQuota: (claim: QuotaClaim, sign: 1 | -1) => void
   /** Time goes on. What has to be put in order anew: nothing, the ranks of all, or the tree. */
   readonly pass: (nowMs: number) => 'Nothing' | 'Ranks' | 'Tree'
   /** Undefined: nobody knows that queue. */
@@ -38,12 +35,6 @@ export interface Queues {
   readonly plantings: () => number
   /** By name. */
   readonly states: (nowMs: number) => readonly QueueState[]
-}
-
-/** What of its quota a job is to have. */
-export interface QuotaClaim {
-  readonly job: JobFact
-  readonly model: string
 }
 
 export interface QueuesPorts {
@@ -122,13 +113,14 @@ export function createQueues(ports: QueuesPorts): Queues {
 
   return {
     facts,
-    ...forNow(grove),
+    mayHave: (job, model, ended) => mayHaveAfter(grove, { job, model, ended }),
     usages: () => averages.values().map((average) => ({ ...average })),
     setQueue,
     removeQueue,
     setUsage,
     measure,
     count,
+    countForNow: (booking, sign) => countIn(grove, [booking], sign),
     pass,
     ...branchesIn(grove),
     isOneLine: () => facts.size === 0,
@@ -224,22 +216,6 @@ function countIn(grove: Pick<Grove, 'planted'>, bookings: readonly Booking[], si
   for (const booking of bookings) {
     const branch = grove.planted().get(booking.queue ?? unnamed)
     if (branch) enter(booking, { branch, sign })
-  }
-}
-
-function forNow(grove: Grove): Pick<Queues, 'mayHave' | 'countForNow' | 'holdQuota'> {
-  return {
-    mayHave: (job, model, ended) => mayHaveAfter(grove, { job, model, ended }),
-    countForNow: (booking, sign) => countIn(grove, [booking], sign),
-    holdQuota: (claim, sign) => holdIn(grove, claim, sign),
-  }
-}
-
-function holdIn(grove: Pick<Grove, 'planted'>, { job, model }: QuotaClaim, sign: 1 | -1): void {
-  const branch = grove.planted().get(job.queue ?? unnamed)
-  for (const each of [anyModel, model]) {
-    const account = branch?.accounts.get(each)
-    if (account) take(account, sign * gpusOf(job))
   }
 }
 

@@ -1,7 +1,7 @@
 // Why a queue lets no more of its jobs start; model by model, so that a job goes where quota lets it.
 import type { JobFact } from './facts.ts'
 import type { Candidate } from './placement.ts'
-import type { Branch } from './queue-tree.ts'
+import { accountsOf, type Branch } from './queue-tree.ts'
 import { type Account, anyModel, couldTake, levelsAsked, mayTake, milli } from './quota.ts'
 import type { Reason } from './reasons.ts'
 
@@ -33,7 +33,7 @@ export function allowedCandidates(job: JobFact, branch: Branch, candidates: read
   if (full) return { candidates: [], refusedBy: [full] }
   if (branch.accounts.size === 0) return { candidates, refusedBy: [] }
   const any = refusingAccount(branch, job, anyModel)
-  if (any) return { candidates: [], refusedBy: levelsAsked(any, gpusOf(job)) }
+  if (any) return { candidates: [], refusedBy: levelsAsked(any, milliAsked(job)) }
 
   const refusing = new Map<string, Account>()
   for (const model of branch.accounts.keys()) {
@@ -45,7 +45,7 @@ export function allowedCandidates(job: JobFact, branch: Branch, candidates: read
   if (allowed.length === candidates.length) return { candidates, refusedBy: [] }
   return {
     candidates: allowed,
-    refusedBy: [...refusing.values()].flatMap((account) => levelsAsked(account, gpusOf(job))),
+    refusedBy: [...refusing.values()].flatMap((account) => levelsAsked(account, milliAsked(job))),
   }
 }
 
@@ -56,11 +56,8 @@ export function isRefusedForNow(job: JobFact, branch: Branch, candidates: readon
 }
 
 /** Whether the queue could let the job have GPUs of that model if nobody else had any. */
-export function couldHave(job: JobFact, { accounts }: Branch, model: string): boolean {
-  return [anyModel, model].every((each) => {
-    const account = accounts.get(each)
-    return !account || couldTake(account, gpusOf(job))
-  })
+export function couldHave(job: JobFact, branch: Branch, model: string): boolean {
+  return accountsOf(branch, model).every((account) => couldTake(account, milliAsked(job)))
 }
 
 /** Whether this queue, or account, itself lets nobody have anything: who sleeps on it sleeps on. */
@@ -89,10 +86,10 @@ function isFull({ running, fact }: Branch): boolean {
 
 function refusingAccount(branch: Branch, job: JobFact, model: string): Account | undefined {
   const account = branch.accounts.get(model)
-  return account && !mayTake(account, gpusOf(job)) ? account : undefined
+  return account && !mayTake(account, milliAsked(job)) ? account : undefined
 }
 
 /** In thousandths, of all its workers. */
-export function gpusOf({ perWorker, workers }: JobFact): number {
+export function milliAsked({ perWorker, workers }: JobFact): number {
   return milli(perWorker.gpus) * workers
 }

@@ -121,10 +121,11 @@ export function mayTake(account: Account, amount: number): boolean {
 
 /** Whether so much could be taken if nobody had anything. */
 export function couldTake(account: Account, amount: number): boolean {
-  const { parent, bounded, pool, borrowLimit } = account
-  if (!parent) return !bounded || amount <= pool
-  const missing = amount - kept(account)
-  return missing <= 0 || (missing <= lendable(account) + borrowLimit && couldTake(parent, missing))
+  return mayTake(emptied(account), amount)
+}
+
+function emptied(account: Account): Account {
+  return { ...account, used: 0, parent: account.parent && emptied(account.parent) }
 }
 
 /** Whether it would have no more than its own with so much more. */
