@@ -11,7 +11,8 @@ export interface Work {
 
 const isRead: ReadonlySet<string> = new Set(['GET', 'LIST', 'WATCH', 'CONNECT'])
 
-export async function workOf({ ask, etcdUrl }: ControlPlane, hub: Pick<Program, 'pid'>): Promise<Work> {
+/** @param hub where one runs */
+export async function workOf({ ask, etcdUrl }: ControlPlane, hub?: Pick<Program, 'pid'>): Promise<Work> {
   const server = String((await ask('/metrics')).body)
   const etcd = await (await fetch(`${etcdUrl}/metrics`)).text()
   const bench = process.cpuUsage()
@@ -20,7 +21,7 @@ export async function workOf({ ask, etcdUrl }: ControlPlane, hub: Pick<Program, 
     cpuMs: {
       server: cpuMsIn(server),
       etcd: cpuMsIn(etcd),
-      hub: (await spentBy(hub.pid)).cpuMs,
+      ...(hub && { hub: (await spentBy(hub.pid)).cpuMs }),
       bench: (bench.user + bench.system) / 1000,
     },
   }

@@ -77,12 +77,12 @@ export async function queuesBench(args: readonly string[] = []): Promise<Figures
   await prepare(plane, client)
 
   await buildMains()
-  const before = await bareSeconds(client, 'before')
+  const before = await bareRound({ plane, client }, 'before')
   const ours = await measureOurs(planned, { plane, client, dir })
-  const after = await bareSeconds(client, 'after')
+  const after = await bareRound({ plane, client }, 'after')
   // What ours left unsaid, such as that a short run ran, is taken from both; what it said beside that is its own affair.
   const sameWrites = Math.min(writesOfBareJob, ours.writesOfJob) / writesOfBareJob
-  const ceilingSeconds = ((before + after) / 2 / bareJobs) * ours.jobs * sameWrites
+  const ceilingSeconds = ((before.seconds + after.seconds) / 2 / bareJobs) * ours.jobs * sameWrites
   const { admissionSecondsMean, cpuMsPerJob, writesPerJob, ...rest } = ours
   const figures = rounded({ ...rest, ceilingSeconds, overCeiling: ours.wallSeconds / ceilingSeconds })
   const ok =
@@ -92,7 +92,8 @@ export async function queuesBench(args: readonly string[] = []): Promise<Figures
     admissionSecondsMean.medium <= bars.mediumSeconds &&
     figures.hubRssMiB <= bars.rssMiB &&
     figures.dispatchedTwice === 0
-  const apart = { admissionSecondsMean: rounded(admissionSecondsMean), cpuMsPerJob, writesPerJob }
+  const cpuMsPerBareJob = { before: before.cpuMsPerJob, after: after.cpuMsPerJob }
+  const apart = { admissionSecondsMean: rounded(admissionSecondsMean), cpuMsPerJob, cpuMsPerBareJob, writesPerJob }
   return { bench: 'queues', ok, ...figures, ...apart }
 }
 
@@ -233,14 +234,7 @@ async function carry(planned: readonly Planned[], { plane, client, agents, hub }
   const wallSeconds = (performance.now() - began) / 1000
   unsubscribe()
   const work = await workOf(plane, hub)
-  const perJob = (of: keyof Work) =>
-    rounded(
-      Object.fromEntries(
-        Object.entries(work[of])
-          .map(([name, value]) => [name, (value - (workBefore[of][name] ?? 0)) / all] as const)
-          .filter(([, value]) => value > 0.0005),
-      ),
-    )
+  const perJob = (of: keyof Work) => perJobOf(all, [workBefore[of], work[of]])
   const writes = perJob('writes')
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
   return {
@@ -257,18 +251,27 @@ async function carry(planned: readonly Planned[], { plane, client, agents, hub }
   }
 }
 
-/** Seconds of a generator that decides nothing and watches nothing, for the writes of each job. */
-async function bareSeconds(client: KubeClient, round: string): Promise<number> {
+type Spent = Readonly<Record<string, number>>
+
+function perJobOf(jobs: number, [before, after]: readonly [Spent, Spent]): Record<string, number> {
+  const each = Object.entries(after).map(([name, value]) => [name, (value - (before[name] ?? 0)) / jobs] as const)
+  return rounded(Object.fromEntries(each.filter(([, value]) => value > 0.0005)))
+}
+
+/** A generator that decides nothing and watches nothing, for the writes of each job. */
+async function bareRound({ plane, client }: Pick<Bed, 'plane' | 'client'>, round: string) {
   report(`the bare generator, ${round}`)
+  const { cpuMs: cpuBefore } = await workOf(plane)
   const began = performance.now()
   await pooled(bareJobs, (i) => bareLife(client, `bare-${round}-${i}`))
   const seconds = (performance.now() - began) / 1000
+  const { cpuMs } = await workOf(plane)
   // The hub would take them for its own.
   await removeAll(client, 'gpucommons.io/v1alpha1', [
     [bareNamespace, 'gpujobs'],
     [bareNamespace, 'gpuruns'],
   ])
-  return seconds
+  return { seconds, cpuMsPerJob: perJobOf(bareJobs, [cpuBefore, cpuMs]) }
 }
 
 async function bareLife(client: KubeClient, name: string): Promise<void> {

@@ -65,7 +65,7 @@ describe('a work queue', () => {
   })
 
   test('takes few at leisure at once, however many wait', async () => {
-    const { queue, log, end } = bench({ concurrency: 16 })
+    const { queue, log, end } = bench({ concurrency: 32 })
     for (const key of ['a', 'b', 'c']) queue.add(key, 'AtLeisure')
     expect(log).toEqual(['a at 0', 'b at 0'])
     queue.add('d')

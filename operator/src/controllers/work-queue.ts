@@ -56,7 +56,7 @@ const lanes: readonly Lane[] = ['First', 'Now', 'AtLeisure']
 
 /** Of `concurrency`, at the most: while others wait, and else. */
 const shareFirst = 3 / 4
-const shareAtLeisure = 1 / 8
+const shareAtLeisure = 1 / 16
 const shareAtLeisureInBurst = 1 / 32
 
 export const soonMs = 2000

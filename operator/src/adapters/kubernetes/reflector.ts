@@ -357,11 +357,17 @@ class Reflector<T extends KubeObject, P extends Projected> {
     if (type === 'DELETED') {
       this.#completing?.gone.add(object.metadata.uid ?? '')
       this.store.remove(object.metadata)
-    } else {
+    } else if (!this.#isHeld(object)) {
       const projected = this.#projectionOf(object)
       if (projected) this.store.put(projected)
     }
     this.#followed(object.metadata.resourceVersion) // Last: what was not taken is asked for again.
+  }
+
+  /** In this version: the answer to a write of our own mostly comes before its watch event, and says the same. */
+  #isHeld({ metadata }: T): boolean {
+    const held = this.store.get(keyOf(metadata))?.metadata
+    return held?.uid === metadata.uid && held?.resourceVersion === metadata.resourceVersion
   }
 
   /** An object that cannot be read stays as it was last read: its absence would be taken for its end. */

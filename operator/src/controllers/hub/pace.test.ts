@@ -54,11 +54,11 @@ test('who holds GPUs that nothing runs on is looked at first: chosen, recorded, 
   expect(whenToLook(placed, runs, false)).toBe('Now')
 })
 
-test('a pass rests for as long as twenty of it took, and no longer than a moment', () => {
+test('a pass rests for as long as thirty of it took, and no longer than a moment', () => {
   const pace = new Pace()
   expect(pace.restMs(0)).toBe(0)
   pace.passed(99.5, 100)
-  expect([100, 104, 200].map((nowMs) => pace.restMs(nowMs))).toEqual([10, 6, 0])
+  expect([100, 104, 200].map((nowMs) => pace.restMs(nowMs))).toEqual([15, 11, 0])
   pace.passed(100, 1100)
-  expect(pace.restMs(1100)).toBe(20)
+  expect(pace.restMs(1100)).toBe(50)
 })

@@ -15,8 +15,8 @@ const mostAtOnce = jobsAtOnce
 const mostMs = 15_000
 
 /** After a pass the others have the time of so many, up to a moment: what happens meanwhile is looked at together. */
-const restFactor = 20
-const mostRestMs = 20
+const restFactor = 30
+const mostRestMs = 50
 
 /** So long a job that waits for its turn alone is told nothing. */
 const turnMs = 10_000

@@ -116,7 +116,10 @@ export function openAccounts(branches: Iterable<Branch>): void {
 
 /** That have a say in GPUs of that model. */
 export function accountsOf({ accounts }: Branch, model: string): readonly Account[] {
-  return [anyModel, model].flatMap((each) => accounts.get(each) ?? [])
+  const [ofAny, ofModel] = [accounts.get(anyModel), accounts.get(model)]
+  if (ofAny && ofModel) return [ofAny, ofModel]
+  const one = ofAny ?? ofModel
+  return one ? [one] : []
 }
 
 export function rootOf(branch: Branch): Branch {
