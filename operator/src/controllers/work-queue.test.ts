@@ -65,7 +65,7 @@ describe('a work queue', () => {
   })
 
   test('takes few at leisure at once, however many wait', async () => {
-    const { queue, log, end } = bench({ concurrency: 32 })
+    const { queue, log, end } = bench({ concurrency: 64 })
     for (const key of ['a', 'b', 'c']) queue.add(key, 'AtLeisure')
     expect(log).toEqual(['a at 0', 'b at 0'])
     queue.add('d')
@@ -73,7 +73,7 @@ describe('a work queue', () => {
     expect(log).toEqual(['a at 0', 'b at 0', 'd at 0', 'c at 0'])
   })
 
-  test('takes at leisure still fewer while others wait', async () => {
+  test('takes as few at leisure while others wait, and no fewer', async () => {
     const { queue, log, end } = bench({ concurrency: 32 })
     for (let i = 0; i < 40; i += 1) queue.add(`now-${i}`)
     for (const key of ['a', 'b', 'c']) queue.add(key, 'AtLeisure')

@@ -54,10 +54,9 @@ type Lane = Exclude<When, 'Soon'>
 /** Most urgent first. */
 const lanes: readonly Lane[] = ['First', 'Now', 'AtLeisure']
 
-/** Of `concurrency`, at the most: while others wait, and else. */
+/** Of `concurrency`, at the most: the first while others wait, those at leisure always. */
 const shareFirst = 3 / 4
-const shareAtLeisure = 1 / 16
-const shareAtLeisureInBurst = 1 / 32
+const shareAtLeisure = 1 / 32
 
 export const soonMs = 2000
 
@@ -131,7 +130,7 @@ class Queue {
     const { concurrency } = this.#options
     const share = (of: number) => Math.max(1, Math.floor(concurrency * of))
     // Of 32 at once and more a small share is theirs even while others wait: they come to an end in a burst that has none.
-    this.#startFrom('AtLeisure', Math.floor(concurrency * shareAtLeisureInBurst))
+    this.#startFrom('AtLeisure', Math.floor(concurrency * shareAtLeisure))
     this.#startFrom('First', share(shareFirst))
     this.#startFrom('Now', concurrency)
     this.#startFrom('First', concurrency)

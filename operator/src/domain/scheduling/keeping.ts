@@ -102,7 +102,6 @@ export function createKeeping(world: World): Keeping {
       if (lifted && reservation) keep(capacity, reservation)
       return found
     })
-    if (placement) quota.drop(job)
     // It needs nothing any more: where it did not go others may.
     if (!reservation) spotsOf(capacity, lifted).forEach(tell)
     return placement

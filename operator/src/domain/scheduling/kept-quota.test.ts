@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { engineOf, minute, nowMs, queue, run, told } from '../../../../test/builders/making-room.ts'
-import { jobFact } from '../../../../test/builders/scheduling.ts'
-import type { Engine } from './engine.ts'
+import { jobFact, nodeFact, providerFact } from '../../../../test/builders/scheduling.ts'
+import { createEngine, type Engine } from './engine.ts'
 import type { JobFact, QueueFact } from './facts.ts'
 import { firstTurnMs, patienceMs } from './reservation.ts'
 
@@ -151,4 +151,26 @@ test('a job that nodes are kept for has its quota kept as well', () => {
   expect(told(engine.decide({ nowMs }))).toEqual([])
   engine.release('x', 1)
   expect(told(engine.decide({ nowMs }))).toEqual(['big@acme:n1×1'])
+})
+
+test('what is kept of one model for a job that gets another is for others in the same pass', () => {
+  const guaranteed = { guaranteed: 8 }
+  const engine = createEngine({
+    providers: [providerFact()],
+    nodes: [nodeFact({ name: 'n1' }), ...['n2', 'n3'].map((name) => nodeFact({ name, model: 'A100' }))],
+    bookings: [
+      run('victim', 'n1', { model: 'H100' }),
+      ...['n2', 'n3'].map((name) => run(name, name, { gpus: 7, model: 'A100', queue: 'b', endsMs: nowMs + minute })),
+    ],
+    queues: [
+      queue('a', { quota: { A100: guaranteed, H100: guaranteed } }),
+      leaf('b', { quota: { A100: { guaranteed: 16 } } }),
+    ],
+    usages: [],
+    waiting: [
+      { ...big, priority: 1 },
+      { ...small, models: ['A100'] },
+    ],
+  })
+  expect(told(engine.decide({ nowMs }))).toEqual(['big@acme:n1×1 for victim', 'small@acme:n3×1'])
 })

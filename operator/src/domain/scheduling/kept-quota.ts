@@ -25,7 +25,7 @@ export interface KeptQuota {
   readonly mayUse: (job: JobFact, nowMs: number) => boolean
   /** Without what the job may use of it. */
   readonly lifted: <T>(job: JobFact, nowMs: number, what: () => T) => T
-  /** The job has what it waited for. */
+  /** The job has a place: what was kept for it and is not its own now may go to others. */
   readonly drop: (job: Pick<JobFact, 'uid'>) => void
   /** Nothing is kept between passes: others see quota as it is. */
   readonly rest: () => void
@@ -49,10 +49,10 @@ const nothing: readonly Held[] = []
 
 export function createKeptQuota({ queues, line, allowedOf, freed }: World): KeptQuota {
   /** By the root of their tree: others have nothing to do with each other. */
-  const byRoot = new Map<Branch, Held[]>()
+  const byRoot = new Map<Branch, readonly Held[]>()
+  const byUid = new Map<string, Held>()
   let before: readonly Shape[] = []
   const isAllowed = (shape: Shape) => allowedOf(shape).length > 0
-  const all = () => byRoot.values().toArray().flat()
 
   function keep(claim: Claim): void {
     const { branch } = claim.shape.lane
@@ -60,25 +60,29 @@ export function createKeptQuota({ queues, line, allowedOf, freed }: World): Kept
     const held = { ...claim, job: first(claim.shape), branch }
     const root = rootOf(branch)
     byRoot.set(root, [...(byRoot.get(root) ?? []), held])
+    byUid.set(held.job.uid, held)
     count(held, 1)
   }
 
   function rest(): void {
-    for (const held of all()) count(held, -1)
+    for (const held of byUid.values()) count(held, -1)
     byRoot.clear()
+    byUid.clear()
   }
 
   function drop({ uid }: Pick<JobFact, 'uid'>): void {
-    for (const [root, here] of byRoot) {
-      const [gone, left] = [here.filter(({ job }) => job.uid === uid), here.filter(({ job }) => job.uid !== uid)]
-      for (const held of gone) count(held, -1)
-      byRoot.set(root, left)
-    }
+    const gone = byUid.get(uid)
+    if (!gone) return
+    byUid.delete(uid)
+    const root = rootOf(gone.branch)
+    byRoot.set(root, byRoot.get(root)?.filter((held) => held !== gone) ?? [])
+    count(gone, -1)
+    freed(gone.shape.lane.queue)
   }
 
   /** Who sleeps on quota that is kept hears nothing when some of it comes free: others seem to have it. */
   function settle(nowMs: number): void {
-    const shapes = new Set(all().map(({ shape }) => shape))
+    const shapes = new Set(byUid.values().map(({ shape }) => shape))
     for (const shape of before) {
       if (shapes.has(shape)) continue
       freed(shape.lane.queue)
@@ -94,6 +98,7 @@ export function createKeptQuota({ queues, line, allowedOf, freed }: World): Kept
   }
 
   function usableBy(job: JobFact, nowMs: number): readonly Held[] {
+    if (byUid.size === 0) return nothing
     const branch = queues.planted(job.queue ?? unnamed)
     const here = (branch && byRoot.get(rootOf(branch))) ?? nothing
     const endsMs = nowMs + (job.maxRuntimeMs ?? Infinity)
