@@ -115,13 +115,6 @@ export function createKeptQuota({ queues, line, allowedOf, freed }: World): Kept
     )
   }
 
-  function without<T>(usable: readonly Held[], what: () => T): T {
-    for (const held of usable) count(held, -1)
-    const done = what()
-    for (const held of usable) count(held, 1)
-    return done
-  }
-
   return {
     keep,
     settle,
@@ -130,6 +123,13 @@ export function createKeptQuota({ queues, line, allowedOf, freed }: World): Kept
     drop,
     rest,
   }
+}
+
+function without<T>(usable: readonly Held[], what: () => T): T {
+  for (const held of usable) count(held, -1)
+  const done = what()
+  for (const held of usable) count(held, 1)
+  return done
 }
 
 /** In the accounts alone: nobody's share, rank or number of runs changes by it. */

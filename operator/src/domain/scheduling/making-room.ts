@@ -21,8 +21,6 @@ export interface MakingRoom extends Keeping {
   readonly removeNode: (provider: string, name: string) => void
   /** Once after each pass. */
   readonly rest: () => void
-  /** The job has a place. */
-  readonly found: (job: JobFact) => void
   readonly preempt: (shape: Shape, nowMs: number) => Preemption | undefined
   /** Whether it may find room where others that need the same do not. */
   readonly mayMakeRoom: (shape: Shape) => boolean
@@ -121,7 +119,6 @@ export function createMakingRoom(world: World): MakingRoom {
       keeping.renew(nowMs)
     },
     rest: quota.rest,
-    found: quota.drop,
     preempt: preemptFor,
     mayMakeRoom: (shape) => mayPreempt(shape) || keeping.mayBeKeptFor(shape),
   }
