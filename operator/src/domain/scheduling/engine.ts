@@ -234,7 +234,7 @@ function decider(parts: Parts, { batches, tryNext }: Deciding): Engine['decide']
       if (choice) choices.push(choice)
     }
     batches.forget()
-    making.rest()
+    making.keptQuota.rest()
     return choices
   }
 }
@@ -304,13 +304,14 @@ function candidatesOf({ need }: Pick<Shape, 'need'>, capacity: Capacity): readon
   return need.candidates
 }
 
-function explained(shape: Shape | undefined, { capacity, queues }: Pick<Parts, 'capacity' | 'queues'>) {
+function explained(shape: Shape | undefined, { capacity, queues, making: { keptQuota } }: Parts) {
   if (!shape) return undefined
-  const changes = capacity.changes() + queues.changes()
+  const changes = capacity.changes() + queues.changes() + keptQuota.changes()
   if (shape.explained?.changes !== changes) {
     const { like } = shape.need
     const refusal = refusalIn(shape, queues)
-    shape.explained = { changes, explanation: explainWait(like, capacity, (model) => refusal(like, model)) }
+    const explain = () => explainWait(like, capacity, (model) => refusal(like, model))
+    shape.explained = { changes, explanation: keptQuota.asKept(first(shape), explain) }
   }
   return shape.explained.explanation
 }

@@ -98,6 +98,18 @@ describe('a job that its queue lets have nothing yet', () => {
     expect(told(engine.decide({ nowMs }))).toEqual(['small@acme:n1×1'])
   })
 
+  test('is why others wait, and not why those do who may use what is kept', () => {
+    const engine = waiting([big, small, { ...small, uid: 'short', maxRuntimeMs: firstTurnMs }])
+    engine.book(run('y', 'n2', { gpus: 3 }))
+    engine.decide({ nowMs })
+    const whyWaits = (uid: string) => engine.explain(uid)?.reasons.map(({ reason }) => reason)
+    engine.release('y', 1)
+    expect([whyWaits('small'), whyWaits('short')]).toEqual([['QuotaExceeded'], []])
+    engine.withdraw('big')
+    expect(told(engine.decide({ nowMs, limit: 1 }))).toEqual(['short@acme:n1×1'])
+    expect(whyWaits('small')).toEqual([])
+  })
+
   test('is counted by nobody between passes', () => {
     const engine = waiting([big, small])
     const before = engine.queues(nowMs)

@@ -17,6 +17,8 @@ export interface Claim {
 }
 
 export interface KeptQuota {
+  /** A pass begins: what was kept in the one before is forgotten. */
+  readonly renew: () => void
   /** Counted as used from now on, until `rest`. */
   readonly keep: (claim: Claim) => void
   /** Once before each pass, when all is kept that is to be: wakes those who may have quota now. */
@@ -29,6 +31,10 @@ export interface KeptQuota {
   readonly drop: (job: Pick<JobFact, 'uid'>) => void
   /** Nothing is kept between passes: others see quota as it is. */
   readonly rest: () => void
+  /** Between passes, for who asks why the job waits: as it was in the last one, without what the job may use. */
+  readonly asKept: <T>(job: JobFact, what: () => T) => T
+  /** Grows when others have quota kept than in the pass before. */
+  readonly changes: () => number
 }
 
 interface World {
@@ -48,41 +54,31 @@ interface Held extends Claim {
 const nothing: readonly Held[] = []
 
 export function createKeptQuota({ queues, line, allowedOf, freed }: World): KeptQuota {
-  /** By the root of their tree: others have nothing to do with each other. */
-  const byRoot = new Map<Branch, readonly Held[]>()
-  const byUid = new Map<string, Held>()
+  const holds = createHolds()
   let before: readonly Shape[] = []
+  let passMs = 0
   const isAllowed = (shape: Shape) => allowedOf(shape).length > 0
 
   function keep(claim: Claim): void {
     const { branch } = claim.shape.lane
     if (!branch) return
     const held = { ...claim, job: first(claim.shape), branch }
-    const root = rootOf(branch)
-    byRoot.set(root, [...(byRoot.get(root) ?? []), held])
-    byUid.set(held.job.uid, held)
+    holds.add(held)
     count(held, 1)
   }
 
-  function rest(): void {
-    for (const held of byUid.values()) count(held, -1)
-    byRoot.clear()
-    byUid.clear()
-  }
-
   function drop({ uid }: Pick<JobFact, 'uid'>): void {
-    const gone = byUid.get(uid)
+    const gone = holds.remove(uid)
     if (!gone) return
-    byUid.delete(uid)
-    const root = rootOf(gone.branch)
-    byRoot.set(root, byRoot.get(root)?.filter((held) => held !== gone) ?? [])
     count(gone, -1)
     freed(gone.shape.lane.queue)
   }
 
   /** Who sleeps on quota that is kept hears nothing when some of it comes free: others seem to have it. */
   function settle(nowMs: number): void {
-    const shapes = new Set(byUid.values().map(({ shape }) => shape))
+    passMs = nowMs
+    holds.compare()
+    const shapes = new Set(Array.from(holds.all(), ({ shape }) => shape))
     for (const shape of before) {
       if (shapes.has(shape)) continue
       freed(shape.lane.queue)
@@ -98,9 +94,9 @@ export function createKeptQuota({ queues, line, allowedOf, freed }: World): Kept
   }
 
   function usableBy(job: JobFact, nowMs: number): readonly Held[] {
-    if (byUid.size === 0) return nothing
     const branch = queues.planted(job.queue ?? unnamed)
-    const here = (branch && byRoot.get(rootOf(branch))) ?? nothing
+    const here = holds.around(branch)
+    if (here.length === 0) return here
     const endsMs = nowMs + (job.maxRuntimeMs ?? Infinity)
     // What is kept for it is not in its own way.
     const own = here.filter((held) => held.job.uid === job.uid)
@@ -115,21 +111,82 @@ export function createKeptQuota({ queues, line, allowedOf, freed }: World): Kept
     )
   }
 
+  const lifted: KeptQuota['lifted'] = (job, nowMs, what) => without(usableBy(job, nowMs), what)
   return {
+    renew: holds.clear,
     keep,
     settle,
     mayUse: (job, nowMs) => usableBy(job, nowMs).length > 0,
-    lifted: (job, nowMs, what) => without(usableBy(job, nowMs), what),
+    lifted,
     drop,
-    rest,
+    rest: () => countAll(holds.all(), -1),
+    asKept: (job, what) => {
+      const here = holds.around(queues.planted(job.queue ?? unnamed))
+      countAll(here, 1)
+      const answer = lifted(job, passMs, what)
+      countAll(here, -1)
+      return answer
+    },
+    changes: holds.changes,
+  }
+}
+
+interface Holds {
+  readonly add: (held: Held) => void
+  readonly remove: (jobUid: string) => Held | undefined
+  readonly clear: () => void
+  readonly all: () => Iterable<Held>
+  /** With what was there the last time. */
+  readonly compare: () => void
+  readonly changes: () => number
+  /** Of the tree that the branch is in: others have nothing to do with it. */
+  readonly around: (branch: Branch | undefined) => readonly Held[]
+}
+
+function createHolds(): Holds {
+  const byRoot = new Map<Branch, readonly Held[]>()
+  const byUid = new Map<string, Held>()
+  let compared = ''
+  let changes = 0
+  const around = (branch: Branch | undefined) => (branch && byRoot.get(rootOf(branch))) ?? nothing
+  return {
+    add: (held) => {
+      byRoot.set(rootOf(held.branch), [...around(held.branch), held])
+      byUid.set(held.job.uid, held)
+    },
+    remove: (uid) => {
+      const gone = byUid.get(uid)
+      byUid.delete(uid)
+      if (!gone) return undefined
+      const left = around(gone.branch).filter((held) => held !== gone)
+      byRoot.set(rootOf(gone.branch), left)
+      changes += 1
+      return gone
+    },
+    clear: () => {
+      byRoot.clear()
+      byUid.clear()
+    },
+    all: () => byUid.values(),
+    compare: () => {
+      const now = Array.from(byUid.values(), ({ job, model }) => `${job.uid} ${model}`).join()
+      if (now !== compared) changes += 1
+      compared = now
+    },
+    changes: () => changes,
+    around,
   }
 }
 
 function without<T>(usable: readonly Held[], what: () => T): T {
-  for (const held of usable) count(held, -1)
+  countAll(usable, -1)
   const done = what()
-  for (const held of usable) count(held, 1)
+  countAll(usable, 1)
   return done
+}
+
+function countAll(all: Iterable<Held>, sign: 1 | -1): void {
+  for (const held of all) count(held, sign)
 }
 
 /** In the accounts alone: nobody's share, rank or number of runs changes by it. */

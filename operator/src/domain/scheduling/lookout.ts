@@ -21,7 +21,7 @@ export interface LookoutWorld {
   /** Where a job of the shape may run, as its queue says now. */
   readonly groundsOf: (shape: Shape) => readonly Grounds[]
   readonly refusals: Refusals
-  readonly quota: Pick<KeptQuota, 'keep'>
+  readonly quota: Pick<KeptQuota, 'keep' | 'renew'>
   /** Grows with all that says where that is. */
   readonly changes: () => number
 }
@@ -48,6 +48,7 @@ export function createLookout(world: LookoutWorld): (nowMs: number) => Found | u
     const skipped = misfits.toSkip(inLine)
     const fronts = createFronts(nowMs)
     refusals.renew()
+    quota.renew()
     let looks = mostLooks
     let reserved: Found | undefined
     for (const shape of inLine) {

@@ -3,7 +3,7 @@ import type { Capacity } from './capacity.ts'
 import type { Booking, JobFact, QueueFact } from './facts.ts'
 import { apart, createOccupancy, type Ground, type Grounds, type Occupancy } from './ground.ts'
 import { createKeeping, isKept, type Keeping } from './keeping.ts'
-import { createKeptQuota } from './kept-quota.ts'
+import { createKeptQuota, type KeptQuota } from './kept-quota.ts'
 import type { Line } from './line.ts'
 import { acceptance, type Candidate } from './placement.ts'
 import { type Preemption, preempt } from './preemption.ts'
@@ -19,8 +19,8 @@ export interface MakingRoom extends Keeping {
   readonly book: Capacity['book']
   readonly release: Capacity['release']
   readonly removeNode: (provider: string, name: string) => void
-  /** Once after each pass. */
-  readonly rest: () => void
+  /** `rest`: once after each pass. */
+  readonly keptQuota: Pick<KeptQuota, 'rest' | 'asKept' | 'changes'>
   readonly preempt: (shape: Shape, nowMs: number) => Preemption | undefined
   /** Whether it may find room where others that need the same do not. */
   readonly mayMakeRoom: (shape: Shape) => boolean
@@ -118,7 +118,7 @@ export function createMakingRoom(world: World): MakingRoom {
       wakePreemptors(nowMs)
       keeping.renew(nowMs)
     },
-    rest: quota.rest,
+    keptQuota: quota,
     preempt: preemptFor,
     mayMakeRoom: (shape) => mayPreempt(shape) || keeping.mayBeKeptFor(shape),
   }

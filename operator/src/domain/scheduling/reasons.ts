@@ -28,7 +28,8 @@ export const reasons = {
   QueueUnknown: 'The queue of the job is no GpuQueue',
   QueueBroken: 'The queue of the job lies in a ring of parents, or below a parent that is no GpuQueue',
   MaxRunning: 'The queue of the job, or one above it, has as many runs as it may have',
-  QuotaExceeded: 'The job would take more GPUs of the model than its queue may have now, borrowed ones included',
+  QuotaExceeded:
+    'The job would take more GPUs of the model than its queue may have now: borrowed ones count, and those that are kept for a job that comes first and needs more',
   NotEnoughFreeGpus: 'Too few GPUs of the node are free for one worker',
   NotEnoughFreeCpu: 'Too little CPU of the node is free for one worker',
   NotEnoughFreeMemory: 'Too little memory of the node is free for one worker',
