@@ -99,7 +99,27 @@ function bestOrder(
     if (gpus > best.gpus + 1e-9) best = { gpus, order }
     if (placed === batch.length) break
   }
-  return best.order
+  return amongAlike(best.order)
+}
+
+/** Of jobs that need the same the first in line has the first of their turns. */
+function amongAlike(order: readonly JobFact[]): readonly JobFact[] {
+  const alike = Map.groupBy(order, needs)
+  for (const [need, jobs] of alike) alike.set(need, jobs.toSorted(asUsual))
+  return order.flatMap((job) => alike.get(needs(job))?.shift() ?? [])
+}
+
+function needs({ uid, key, run, ...rest }: JobFact): string {
+  const { models, excludedProviders, avoidNodes = [], tolerations } = rest
+  const [named, shunned, avoided] = [models, excludedProviders, avoidNodes].map((names) => names.toSorted())
+  const tolerated = tolerations.map((one) => JSON.stringify(one)).toSorted()
+  return JSON.stringify([
+    { ...rest, models: [], excludedProviders: [], avoidNodes: [], tolerations: [] },
+    named,
+    shunned,
+    avoided,
+    tolerated,
+  ])
 }
 
 function tryIn(world: EngineSnapshot, order: readonly JobFact[]) {
