@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { engineOf, minute, nowMs, queue, run, told } from '../../../../test/builders/making-room.ts'
 import { jobFact, nodeFact, providerFact } from '../../../../test/builders/scheduling.ts'
 import { createEngine, type Engine } from './engine.ts'
-import type { JobFact, QueueFact } from './facts.ts'
+import type { JobFact, NodeFact, QueueFact } from './facts.ts'
 import { firstTurnMs, patienceMs } from './reservation.ts'
 
 const never = { withinQueue: 'Never', reclaim: 'Never', minRuntimeMs: 0 } as const
@@ -20,6 +20,94 @@ const big = jobFact({ uid: 'big', queue: 'a', gpus: 8, createdMs: old })
 function waiting(jobs: readonly JobFact[], queues: readonly QueueFact[] = [leaf('a')]): Engine {
   return engineOf({ nodes, bookings: [run('x', 'n1', { gpus: 5, model: 'H100' })], queues, jobs })
 }
+
+test('a job that had quota kept and is gone is not chosen when there is room for it', () => {
+  const engine = engineOf({
+    nodes: ['n1', 'n2'],
+    bookings: ['n1', 'n2'].map((name) => run(name, name, { queue: 'b' })),
+    queues: [leaf('a'), leaf('b')],
+    jobs: [big],
+  })
+  expect(told(engine.decide({ nowMs }))).toEqual([])
+  engine.withdraw('big')
+  engine.release('n1', 1)
+  engine.release('n2', 1)
+  expect(told(engine.decide({ nowMs, limit: 3 }))).toEqual([])
+})
+
+test('quota is kept for the first 16 of a tree, and the others find it as it is', () => {
+  const names = Array.from({ length: 17 }, (_, i) => `q${i}`)
+  const engine = engineOf({
+    nodes,
+    bookings: names.map((name) => run(`run-${name}`, 'gone', { gpus: 1, queue: name })),
+    queues: [
+      leaf('all', { quota: { '*': { guaranteed: 0 } } }),
+      ...names.map((name) => leaf(name, { parent: 'all', quota: { '*': { guaranteed: 8, borrowLimit: 0 } } })),
+    ],
+    jobs: names.flatMap((queue, i) => [
+      { ...big, uid: `big-${queue}`, queue, createdMs: old + i },
+      { ...small, uid: `small-${queue}`, queue },
+    ]),
+  })
+  expect(told(engine.decide({ nowMs: nowMs + 100 }))).toEqual(['small-q16@acme:n1×1'])
+})
+
+describe('while more jobs that wait for quota need a look than are had in a pass', () => {
+  const others = Array.from({ length: 8 }, (_, i) => `q${i}`)
+  const other = (change: Partial<NodeFact> = {}) => nodeFact({ name: 'other', model: 'A100', ...change })
+  const nodesOf = (names: readonly string[], gpus: number) => names.map((name) => nodeFact({ name, gpus }))
+
+  /** In each of eight queues a run has all of its quota, and a job of a need of its own waits, before `big`. */
+  function crowded(here: readonly NodeFact[]): Engine {
+    const room = (i: number) => ({ gpus: 1, cpuMilli: 1000 + i, memoryMiB: 1, storageMiB: 0 })
+    return createEngine({
+      providers: [providerFact()],
+      nodes: [...here, other()],
+      queues: [leaf('a'), ...others.map((name) => leaf(name, { quota: { '*': { guaranteed: 1 } } }))],
+      usages: [],
+      bookings: [
+        run('x', 'small', { gpus: 4, model: 'H100' }),
+        run('y', 'small-2', { gpus: 1, model: 'H100' }),
+        ...others.map((queue) => run(`run-${queue}`, 'gone', { gpus: 1, queue, model: 'A100' })),
+      ],
+      waiting: [
+        { ...big, models: ['H100'] },
+        ...others.map((queue, i) =>
+          jobFact({ uid: queue, queue, priority: 1, models: ['A100'], createdMs: old, perWorker: room(i) }),
+        ),
+      ],
+    })
+  }
+
+  let cpuMilli = 100_000
+  /** Nodes change before each pass. Gives what the last one chooses. */
+  function passes(engine: Engine, count: number): readonly string[] {
+    const all = Array.from({ length: count }, () => {
+      cpuMilli += 1
+      engine.setNode(other({ cpuMilli }))
+      return told(engine.decide({ nowMs }))
+    })
+    return all.at(-1) ?? []
+  }
+
+  test('each of them has a look some time: one that fits on a new node has its quota kept', () => {
+    const engine = crowded(nodesOf(['small', 'small-2'], 4))
+    passes(engine, 3)
+    engine.setNode(nodeFact({ name: 'large' }))
+    passes(engine, 3)
+    engine.wait(small)
+    expect(passes(engine, 1)).toEqual([])
+  })
+
+  test('each of them has a look some time: one that fits nowhere any more holds nothing', () => {
+    const engine = crowded([...nodesOf(['small', 'small-2'], 4), nodeFact({ name: 'large' })])
+    passes(engine, 3)
+    engine.removeNode('acme', 'large')
+    passes(engine, 3)
+    engine.wait(small)
+    expect(passes(engine, 1)).toEqual(['small@acme:small-2×1'])
+  })
+})
 
 describe('a job that its queue lets have nothing yet', () => {
   test('has what is left of its quota kept: a lower one of its queue does not get it', () => {
@@ -110,6 +198,15 @@ describe('a job that its queue lets have nothing yet', () => {
     expect(whyWaits('small')).toEqual([])
   })
 
+  test('is why others wait also after queues have changed', () => {
+    const engine = waiting([big, small])
+    engine.decide({ nowMs })
+    engine.setQueue(leaf('other'))
+    engine.explain('small')
+    engine.decide({ nowMs })
+    expect(engine.explain('small')?.reasons.map(({ reason }) => reason)).toEqual(['QuotaExceeded'])
+  })
+
   test('is counted by nobody between passes', () => {
     const engine = waiting([big, small])
     const before = engine.queues(nowMs)
@@ -138,6 +235,50 @@ describe('a job that its queue lets have nothing yet', () => {
       expect(told(engine.decide({ nowMs: nowMs + 1 }))).toEqual([])
       engine.release('y', 1)
       expect(told(engine.decide({ nowMs: nowMs + 1 }))).toEqual(['own@acme:n2×1'])
+    })
+
+    test('leaves another queue what is its own of a model that the job cannot have', () => {
+      const quota = { '*': { guaranteed: 8 }, A100: { guaranteed: 8 } }
+      const queues = [
+        family[0],
+        leaf('a', { parent: 'all', quota: { H100: { guaranteed: 8 } } }),
+        leaf('b', { parent: 'all', quota }),
+      ]
+      const engine = createEngine({
+        providers: [providerFact()],
+        nodes: [nodeFact({ name: 'n1' }), ...['n2', 'n3'].map((name) => nodeFact({ name, model: 'A100' }))],
+        bookings: [run('x', 'n2', { gpus: 4, queue: 'b', model: 'A100' })],
+        queues: queues.filter((one) => one !== undefined),
+        usages: [],
+        waiting: [
+          { ...big, models: ['H100'] },
+          { ...small, uid: 'own', queue: 'b', models: ['A100'] },
+        ],
+      })
+      expect(told(engine.decide({ nowMs }))).toEqual(['own@acme:n2×1'])
+    })
+
+    test('leaves a queue what is its own, however many of the others wait for more', () => {
+      const none = { '*': { guaranteed: 0 } }
+      const queues = [
+        leaf('root', { quota: none }),
+        leaf('l', { parent: 'root', quota: none }),
+        leaf('ll', { parent: 'l' }),
+        leaf('lr', { parent: 'l', quota: none }),
+        leaf('r', { parent: 'root' }),
+      ]
+      const two = { ...big, workers: 2 }
+      const engine = engineOf({
+        nodes: ['n1', 'n2', 'n3', 'n4'],
+        bookings: [run('x', 'n1', { queue: 'r' })],
+        queues,
+        jobs: [
+          { ...two, uid: 'lr', queue: 'lr' },
+          { ...two, uid: 'r', queue: 'r' },
+          { ...small, uid: 'own', queue: 'll' },
+        ],
+      })
+      expect(told(engine.decide({ nowMs }))).toEqual(['own@acme:n2×1'])
     })
 
     test('leaves another queue nothing beyond its own', () => {

@@ -4,7 +4,7 @@ import type { JobFact } from './facts.ts'
 import type { Line } from './line.ts'
 import { accountsOf, type Branch, rootOf, unnamed } from './queue-tree.ts'
 import type { Queues } from './queues.ts'
-import { isItsOwn, take } from './quota.ts'
+import { anyModel, isItsOwn, take } from './quota.ts'
 import { milliAsked } from './quota-filter.ts'
 import { comesFirst, first, type Shape } from './shape.ts'
 
@@ -19,6 +19,8 @@ export interface Claim {
 export interface KeptQuota {
   /** A pass begins: what was kept in the one before is forgotten. */
   readonly renew: () => void
+  /** For one more of that tree. */
+  readonly mayKeep: (shape: Shape) => boolean
   /** Counted as used from now on, until `rest`. */
   readonly keep: (claim: Claim) => void
   /** Once before each pass, when all is kept that is to be: wakes those who may have quota now. */
@@ -36,6 +38,9 @@ export interface KeptQuota {
   /** Grows when others have quota kept than in the pass before. */
   readonly changes: () => number
 }
+
+/** So many in a tree, in the order of the line: each of them costs those who sleep a look, before each pass. */
+const mostInTree = 16
 
 interface World {
   readonly queues: Pick<Queues, 'planted'>
@@ -98,9 +103,8 @@ export function createKeptQuota({ queues, line, allowedOf, freed }: World): Kept
     const here = holds.around(branch)
     if (here.length === 0) return here
     const endsMs = nowMs + (job.maxRuntimeMs ?? Infinity)
-    // What is kept for it is not in its own way.
-    const own = here.filter((held) => held.job.uid === job.uid)
-    return without(own, () =>
+    // What is a queue's own is so whatever is kept.
+    return without(here, () =>
       here.filter(
         ({ job: claimant, model, lentUntilMs, branch: other }) =>
           job.uid === claimant.uid ||
@@ -114,6 +118,7 @@ export function createKeptQuota({ queues, line, allowedOf, freed }: World): Kept
   const lifted: KeptQuota['lifted'] = (job, nowMs, what) => without(usableBy(job, nowMs), what)
   return {
     renew: holds.clear,
+    mayKeep: ({ lane: { branch } }) => holds.around(branch).length < mostInTree,
     keep,
     settle,
     mayUse: (job, nowMs) => usableBy(job, nowMs).length > 0,
@@ -144,14 +149,17 @@ interface Holds {
 }
 
 function createHolds(): Holds {
-  const byRoot = new Map<Branch, readonly Held[]>()
+  const byRoot = new Map<Branch, Held[]>()
   const byUid = new Map<string, Held>()
-  let compared = ''
+  let compared: readonly Held[] = []
   let changes = 0
   const around = (branch: Branch | undefined) => (branch && byRoot.get(rootOf(branch))) ?? nothing
   return {
     add: (held) => {
-      byRoot.set(rootOf(held.branch), [...around(held.branch), held])
+      const root = rootOf(held.branch)
+      const here = byRoot.get(root)
+      if (here) here.push(held)
+      else byRoot.set(root, [held])
       byUid.set(held.job.uid, held)
     },
     remove: (uid) => {
@@ -169,13 +177,18 @@ function createHolds(): Holds {
     },
     all: () => byUid.values(),
     compare: () => {
-      const now = Array.from(byUid.values(), ({ job, model }) => `${job.uid} ${model}`).join()
-      if (now !== compared) changes += 1
+      const now = [...byUid.values()]
+      if (now.length !== compared.length || now.some((held, i) => !isSameHeld(held, compared[i]))) changes += 1
       compared = now
     },
     changes: () => changes,
     around,
   }
+}
+
+/** Of a queue whose tree is another one by now it is not the same. */
+function isSameHeld(a: Held, b: Held | undefined): boolean {
+  return a.job.uid === b?.job.uid && a.model === b.model && a.branch === b.branch
 }
 
 function without<T>(usable: readonly Held[], what: () => T): T {
@@ -206,8 +219,10 @@ interface Two {
 function isOwed(job: JobFact, { model, branch, other }: Two): boolean {
   if (branch === other) return false
   const amount = milliAsked(job)
+  // Of a model that it cannot have nothing is in its way.
+  const asked = job.models.length === 0 || job.models.includes(model) ? model : anyModel
   let each: Branch | undefined = branch
-  while (each && hasOwn(each, model, amount)) {
+  while (each && hasOwn(each, asked, amount)) {
     each = each.parent
     if (each && isAtOrAbove(each, other)) return !isAtOrAbove(branch, other)
   }

@@ -90,6 +90,8 @@ export function createLine(queues: QueuesInLine, demand: Pick<Demand, 'count'>):
     }
     lanes.stepOut(shape)
     beds.leave(shape)
+    // Who remembers it cannot wake it any more.
+    shape.isAsleep = false
     lane.shapes.delete(need)
     lanes.closeWhereEmpty(lane)
     need.shapes.delete(shape)

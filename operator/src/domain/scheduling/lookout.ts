@@ -21,7 +21,7 @@ export interface LookoutWorld {
   /** Where a job of the shape may run, as its queue says now. */
   readonly groundsOf: (shape: Shape) => readonly Grounds[]
   readonly refusals: Refusals
-  readonly quota: Pick<KeptQuota, 'keep' | 'renew'>
+  readonly quota: Pick<KeptQuota, 'keep' | 'mayKeep' | 'renew'>
   /** Grows with all that says where that is. */
   readonly changes: () => number
 }
@@ -54,7 +54,7 @@ export function createLookout(world: LookoutWorld): (nowMs: number) => Found | u
     for (const shape of inLine) {
       const { queue } = shape.lane
       if (refusals.isRefused(shape)) {
-        const model = fronts.isTaken(queue) ? undefined : refusals.modelOf(shape)
+        const model = fronts.isTaken(queue) || !quota.mayKeep(shape) ? undefined : refusals.modelOf(shape)
         if (model === undefined || !fronts.isItsTurn(shape, queue)) continue
         quota.keep({ shape, model, lentUntilMs: since(shape) + firstTurnMs })
       } else if (!reserved && looks > 0 && !skipped.has(shape)) {

@@ -29,28 +29,43 @@ interface World {
 
 /** Where a job fits is remembered: what nodes offer changes seldom, and a look costs all of them. */
 export function createRefusals({ capacity, isRefusedForNow, groundsOf }: World): Refusals {
-  const known = new WeakMap<Need, { readonly at: string; readonly models: readonly string[] }>()
+  const known = new WeakMap<Need, { readonly at: string; readonly models: readonly string[]; readonly look: number }>()
   let looks = mostLooks
   let secondLooks = mostSecondLooks
+  let look = 0
+  /** Those whose turn to be looked at again it was not in this pass, and those of the pass before who have waited longest. */
+  let putOff = new Set<Need>()
+  let overdue = new Set<Need>()
+
+  function renew(): void {
+    const longest = [...putOff].toSorted((a, b) => (known.get(a)?.look ?? 0) - (known.get(b)?.look ?? 0))
+    overdue = new Set(longest.slice(0, mostSecondLooks))
+    putOff = new Set()
+    looks = mostLooks
+    secondLooks = mostSecondLooks - overdue.size
+  }
+
+  function mayLook(need: Need): boolean {
+    if (!known.has(need)) return looks-- > 0
+    if (overdue.delete(need) || secondLooks-- > 0) return true
+    putOff.add(need)
+    return false
+  }
 
   /** By an older state of the nodes, where so many were looked at already in this pass. */
   function modelsFor(shape: Shape): readonly string[] {
     const at = `${capacity.offers()} ${capacity.version()}`
     const before = known.get(shape.need)
-    if (before?.at === at || (before ? secondLooks : looks) === 0) return before?.models ?? []
-    if (before) secondLooks -= 1
-    else looks -= 1
+    if (before?.at === at || !mayLook(shape.need)) return before?.models ?? []
+    look += 1
     const fitting = groundsOf(shape).filter((grounds) => fitsWhenEmpty(shape.need.like, grounds))
     const models = [...new Set(fitting.map(({ model }) => model))].toSorted()
-    known.set(shape.need, { at, models })
+    known.set(shape.need, { at, models, look })
     return models
   }
 
   return {
-    renew: () => {
-      looks = mostLooks
-      secondLooks = mostSecondLooks
-    },
+    renew,
     isRefused: isRefusedForNow,
     modelOf: (shape) => {
       const { branch } = shape.lane
