@@ -186,6 +186,25 @@ describe('a job that its queue lets have nothing yet', () => {
     expect(told(engine.decide({ nowMs }))).toEqual(['small@acme:n1×1'])
   })
 
+  test('has quota of another model kept in its next turn', () => {
+    const quota = { A100: { guaranteed: 8 }, H100: { guaranteed: 8 } }
+    const chosenIn = (hour: number, model: string) => {
+      const engine = createEngine({
+        providers: [providerFact()],
+        nodes: [nodeFact({ name: 'n1' }), nodeFact({ name: 'n2', model: 'A100' })],
+        bookings: [run('x', 'n1', { gpus: 1, model: 'H100' }), run('y', 'n2', { gpus: 1, model: 'A100' })],
+        queues: [leaf('a', { quota })],
+        usages: [],
+        waiting: [big, { ...small, models: [model] }],
+      })
+      return told(engine.decide({ nowMs: nowMs + hour * firstTurnMs })).length
+    }
+    expect([0, 2].map((hour) => ['A100', 'H100'].map((model) => chosenIn(hour, model)))).toEqual([
+      [0, 1],
+      [1, 0],
+    ])
+  })
+
   test('is why others wait, and not why those do who may use what is kept', () => {
     const engine = waiting([big, small, { ...small, uid: 'short', maxRuntimeMs: firstTurnMs }])
     engine.book(run('y', 'n2', { gpus: 3 }))

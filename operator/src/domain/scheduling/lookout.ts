@@ -54,7 +54,8 @@ export function createLookout(world: LookoutWorld): (nowMs: number) => Found | u
     for (const shape of inLine) {
       const { queue } = shape.lane
       if (refusals.isRefused(shape)) {
-        const model = fronts.isTaken(queue) || !quota.mayKeep(shape) ? undefined : refusals.modelOf(shape)
+        if (fronts.isTaken(queue) || !quota.mayKeep(shape)) continue
+        const model = refusals.modelOf(shape, turnAt(nowMs, since(shape)).count)
         if (model === undefined || !fronts.isItsTurn(shape, queue)) continue
         quota.keep({ shape, model, lentUntilMs: since(shape) + firstTurnMs })
       } else if (!reserved && looks > 0 && !skipped.has(shape)) {

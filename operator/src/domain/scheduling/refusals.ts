@@ -14,10 +14,11 @@ export interface Refusals {
   /** Whether quota alone lets it have nothing now, because others have it. */
   readonly isRefused: (shape: Shape) => boolean
   /**
-   * The model that one is to have that is refused: the first by name that its queue could let it have, and that it fits
-   * on when all runs are over. Undefined: none, or it is looked for in a later pass.
+   * The model that one is to have that is refused: one that its queue could let it have, and that it fits on when all runs
+   * are over; in each turn the next by name, for what is used of one may stay used. Undefined: none, or it is looked for in
+   * a later pass.
    */
-  readonly modelOf: (shape: Shape) => string | undefined
+  readonly modelOf: (shape: Shape, turn: number) => string | undefined
 }
 
 interface World {
@@ -67,9 +68,10 @@ export function createRefusals({ capacity, isRefusedForNow, groundsOf }: World):
   return {
     renew,
     isRefused: isRefusedForNow,
-    modelOf: (shape) => {
+    modelOf: (shape, turn) => {
       const { branch } = shape.lane
-      return branch && modelsFor(shape).find((model) => couldHave(first(shape), branch, model))
+      const models = branch ? modelsFor(shape).filter((model) => couldHave(first(shape), branch, model)) : []
+      return models[turn % models.length]
     },
   }
 }

@@ -200,17 +200,26 @@ export interface Keeper {
   readonly nowMs: number
 }
 
+interface Turn {
+  /** Of those before it. */
+  readonly count: number
+  readonly isOn: boolean
+  readonly pausedMs: number
+}
+
 /**
  * Whether it is the turn of one whose start nobody knows, counted from when it came to the front. Turns grow without end:
  * some day one is longer than whatever has to be over. So do the pauses, in which it is the turn of the next in line.
  */
-export function turnAt(nowMs: number, sinceMs: number): { readonly isOn: boolean; readonly pausedMs: number } {
+export function turnAt(nowMs: number, sinceMs: number): Turn {
+  let count = 0
   let turnMs = firstTurnMs
   let beganMs = sinceMs
   while (nowMs >= beganMs + 2 * turnMs) {
     beganMs += 2 * turnMs
     turnMs *= 2
+    count += 1
   }
   const pausedMs = beganMs + turnMs
-  return { isOn: nowMs < pausedMs, pausedMs }
+  return { count, isOn: nowMs < pausedMs, pausedMs }
 }
