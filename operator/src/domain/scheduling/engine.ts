@@ -266,7 +266,7 @@ function chooser(parts: Parts, { book, place }: Means): (shape: Shape, nowMs: nu
       else line.sleep(shape, [...refusedBy, ...stocks])
       return undefined
     }
-    making.found(job)
+    making.keptQuota.drop(job)
     const { key, ...booking } = chosen(job, found, nowMs)
     book(booking)
     return { ...booking, key }

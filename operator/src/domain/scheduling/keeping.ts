@@ -22,8 +22,6 @@ export interface Keeping {
   readonly keptAt: (provider: string, node: string) => Room | undefined
   /** Tries a second time, with what is kept, where the job may use it. */
   readonly withKept: (shape: Shape, nowMs: number, place: () => Placement | undefined) => Placement | undefined
-  /** The job has a place. */
-  readonly found: KeptQuota['drop']
   /** What is free changes only for a moment: nobody is to be woken by it. */
   readonly isTrying: () => boolean
 }
@@ -117,7 +115,7 @@ export function createKeeping(world: World): Keeping {
   }
 
   const mayBeKeptFor = (shape: Shape) => reservation !== undefined && !denied.has(shape)
-  return { renew, mayUse, isKeptFor, mayBeKeptFor, keptAt, withKept, found: quota.drop, isTrying: () => trying }
+  return { renew, mayUse, isKeptFor, mayBeKeptFor, keptAt, withKept, isTrying: () => trying }
 }
 
 /** Nobody may use it now who might not before. A start that is only now is another one in each pass, and says nothing. */

@@ -60,7 +60,6 @@ const nothing: readonly Held[] = []
 
 export function createKeptQuota({ queues, line, allowedOf, freed }: World): KeptQuota {
   const holds = createHolds()
-  let before: readonly Shape[] = []
   let passMs = 0
   const isAllowed = (shape: Shape) => allowedOf(shape).length > 0
 
@@ -82,15 +81,11 @@ export function createKeptQuota({ queues, line, allowedOf, freed }: World): Kept
   /** Who sleeps on quota that is kept hears nothing when some of it comes free: others seem to have it. */
   function settle(nowMs: number): void {
     passMs = nowMs
-    holds.compare()
-    const shapes = new Set(Array.from(holds.all(), ({ shape }) => shape))
-    for (const shape of before) {
-      if (shapes.has(shape)) continue
+    for (const shape of holds.compare()) {
       freed(shape.lane.queue)
       if (isAllowed(shape)) line.wake(shape)
     }
-    before = [...shapes]
-    if (shapes.size === 0) return
+    if (holds.isEmpty()) return
     for (const shape of line.sleepers()) {
       if (shape.need.isVain) continue
       const usable = usableBy(first(shape), nowMs)
@@ -141,8 +136,9 @@ interface Holds {
   readonly remove: (jobUid: string) => Held | undefined
   readonly clear: () => void
   readonly all: () => Iterable<Held>
-  /** With what was there the last time. */
-  readonly compare: () => void
+  readonly isEmpty: () => boolean
+  /** With what was there the last time: gives the shapes for which nothing is any more. */
+  readonly compare: () => Iterable<Shape>
   readonly changes: () => number
   /** Of the tree that the branch is in: others have nothing to do with it. */
   readonly around: (branch: Branch | undefined) => readonly Held[]
@@ -176,14 +172,20 @@ function createHolds(): Holds {
       byUid.clear()
     },
     all: () => byUid.values(),
+    isEmpty: () => byUid.size === 0,
     compare: () => {
-      const now = [...byUid.values()]
-      if (now.length !== compared.length || now.some((held, i) => !isSameHeld(held, compared[i]))) changes += 1
+      const [before, now] = [compared, [...byUid.values()]]
+      if (now.length !== before.length || now.some((held, i) => !isSameHeld(held, before[i]))) changes += 1
       compared = now
+      return shapesOf(before).difference(shapesOf(now))
     },
     changes: () => changes,
     around,
   }
+}
+
+function shapesOf(all: readonly Held[]): ReadonlySet<Shape> {
+  return new Set(all.map(({ shape }) => shape))
 }
 
 /** Of a queue whose tree is another one by now it is not the same. */

@@ -20,7 +20,7 @@ export interface MakingRoom extends Keeping {
   readonly release: Capacity['release']
   readonly removeNode: (provider: string, name: string) => void
   /** `rest`: once after each pass. */
-  readonly keptQuota: Pick<KeptQuota, 'rest' | 'asKept' | 'changes'>
+  readonly keptQuota: Pick<KeptQuota, 'drop' | 'rest' | 'asKept' | 'changes'>
   readonly preempt: (shape: Shape, nowMs: number) => Preemption | undefined
   /** Whether it may find room where others that need the same do not. */
   readonly mayMakeRoom: (shape: Shape) => boolean
